@@ -1,0 +1,1 @@
+"""The EGFR-CT study workbook: one thin library behind the numbered notebooks."""

@@ -1,0 +1,384 @@
+"""The study: settings read from study.toml, the places of its files, its manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import os
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pandas as pd
+
+
+class StudyError(Exception):
+    """A fault in the user's study: says what was found, what was expected and what to do."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What is predicted: the column of cohort.csv and the value that counts as 1."""
+
+    column: str = "label"
+    positive: str = "1"
+    name: str = "EGFR mutant"
+    negative_name: str = "EGFR wild-type"
+
+
+@dataclass(frozen=True)
+class Hospitals:
+    """The split of the study: hospitals that train and hospitals that test."""
+
+    train: tuple[str, ...] = ("A",)
+    test: tuple[str, ...] = ("B",)
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """Who may take part (paper, Cohort)."""
+
+    min_age: float = 18
+    max_interval_days: float = 14
+    required: tuple[str, ...] = ("sex", "age", "smoking", "cea")
+
+
+@dataclass(frozen=True)
+class Clinical:
+    """The clinical model's predictors (paper, Comparison models)."""
+
+    predictors: tuple[str, ...] = ("sex", "smoking")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The paper's image steps; `shape` is (z, y, x) voxels."""
+
+    spacing_mm: float = 1.0
+    window_hu: tuple[float, float] = (-1000.0, 400.0)
+    outside_hu: float = -1000.0
+    shape: tuple[int, int, int] = (32, 64, 64)
+    background: str = "lesion"
+
+
+@dataclass(frozen=True)
+class Radiomics:
+    """PyRadiomics' settings and the limits of the signature's four steps."""
+
+    radiomics_spacing_mm: float = 1.0
+    bin_width: float = 25.0
+    pad_mm: float = 16.0
+    log_sigma_mm: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
+    mann_whitney_p: float = 0.05
+    spearman_rho: float = 0.9
+    lasso_folds: int = 10
+    univariate_p: float = 0.05
+
+
+@dataclass(frozen=True)
+class CNN:
+    """The network's training; `augmentation` is `none` (paper) or `flips` (left-right, z)."""
+
+    epochs: int = 16
+    patience: int = 6
+    learning_rate: float = 1e-3
+    batch: int = 8
+    dropout: float = 0.3
+    batch_norm_momentum: float = 0.9
+    validation: float = 0.2
+    augmentation: str = "none"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Cross-validation, intervals and the extra trainings of `checks = "full"`."""
+
+    folds: int = 3
+    confidence: float = 0.95
+    bootstrap: int = 2000
+    checks: str = "quick"
+
+
+@dataclass(frozen=True)
+class GradCAM:
+    """The convolutional layer that maps are taken from, and how many patients are shown."""
+
+    layer: str = "conv3d_3"
+    shown: int = 4
+
+
+@dataclass(frozen=True)
+class Author:
+    """What only a person knows; quoted in the reports."""
+
+    ethics: str = ""
+    readers: str = ""
+    reference_standard: str = ""
+    segmentation: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of study.toml; every leaf has its own name, so that it can be overridden by name."""
+
+    title: str = "EGFR mutation from chest CT"
+    synthetic: bool = False
+    seed: int = 2024
+    workers: int = 0
+    label: Label = field(default_factory=Label)
+    hospitals: Hospitals = field(default_factory=Hospitals)
+    eligibility: Eligibility = field(default_factory=Eligibility)
+    clinical: Clinical = field(default_factory=Clinical)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    radiomics: Radiomics = field(default_factory=Radiomics)
+    cnn: CNN = field(default_factory=CNN)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    gradcam: GradCAM = field(default_factory=GradCAM)
+    author: Author = field(default_factory=Author)
+
+
+CHOICES = {
+    "background": ("lesion", "box"),
+    "augmentation": ("none", "flips"),
+    "device": ("auto", "cpu", "gpu"),
+    "checks": ("quick", "full"),
+}
+
+LIMITS = {
+    "folds": (2, 20),
+    "epochs": (1, 1000),
+    "patience": (1, 1000),
+    "batch": (1, 256),
+    "dropout": (0.0, 0.95),
+    "validation": (0.05, 0.5),
+    "confidence": (0.5, 0.999),
+    "bootstrap": (100, 100_000),
+    "spacing_mm": (0.2, 5.0),
+    "radiomics_spacing_mm": (0.2, 5.0),
+    "bin_width": (1.0, 500.0),
+    "lasso_folds": (3, 20),
+    "spearman_rho": (0.0, 1.0),
+    "mann_whitney_p": (0.0, 1.0),
+    "univariate_p": (0.0, 1.0),
+    "shown": (1, 8),
+    "workers": (0, 256),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study: its folder (raw data, never changed), its report folder and its settings."""
+
+    folder: Path
+    reports: Path
+    settings: Settings
+
+    @property
+    def cohort_csv(self) -> Path:
+        """The table of patients."""
+        return self.folder / "cohort.csv"
+
+    @property
+    def derived(self) -> Path:
+        """Caches, which may be deleted at any time."""
+        return self.folder / "derived"
+
+    @property
+    def tables(self) -> Path:
+        """CSV tables that other programs read."""
+        return self.reports / "tables"
+
+    @property
+    def figures(self) -> Path:
+        """Plotly figures as JSON, for the index."""
+        return self.reports / "figures"
+
+    @property
+    def models(self) -> Path:
+        """Fitted models."""
+        return self.reports / "models"
+
+    @property
+    def predictions_csv(self) -> Path:
+        """Every model's score of every patient."""
+        return self.reports / "predictions.csv"
+
+    @property
+    def manifest_json(self) -> Path:
+        """What made this report: versions, settings, hashes, times."""
+        return self.reports / "manifest.json"
+
+    @property
+    def workers(self) -> int:
+        """Processes for work over patients (`workers = 0`: one a core)."""
+        return self.settings.workers or os.cpu_count() or 1
+
+    def save_table(self, table: pd.DataFrame, name: str) -> Path:
+        """Write `tables/name` (CSV) whole or not at all; synthetic studies carry the mark."""
+        if self.settings.synthetic:
+            table = table.assign(synthetic=True)
+        path = self.tables / name
+        with whole_file(path) as part:
+            table.to_csv(part, index=False)
+        return path
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read `tables/name`.
+
+        Raises:
+            StudyError: the table is not there yet; names the notebook to run.
+        """
+        path = self.tables / name
+        if not path.exists():
+            raise StudyError(
+                f"{path} is not there. Expected: the table that an earlier notebook writes. "
+                "Run the notebooks in order: workbook run --from 01"
+            )
+        return pd.read_csv(path, dtype={"patient": str})
+
+
+def load_study(folder: str | Path, reports: str | Path | None = None, **override: Any) -> Study:
+    """Read `folder/study.toml` and check it.
+
+    Args:
+        folder: the study folder.
+        reports: where reports go; default `reports/<name of folder>` beside `data`.
+        override: settings by their own name (`folds=5`); None leaves study.toml's value.
+
+    Raises:
+        StudyError: no folder or study.toml, an unknown key, a value of the wrong kind.
+    """
+    folder = Path(folder).resolve()
+    path = folder / "study.toml"
+    if not path.is_file():
+        raise StudyError(
+            f"{path} is not there. Expected: a study folder with study.toml and cohort.csv. "
+            "Make the built-in one with: workbook phantom DIR"
+        )
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise StudyError(f"{path} is not valid TOML: {fault}. Mend that line.") from None
+    settings = overridden(_build(Settings, raw, str(path)), override)
+    reports = Path(reports) if reports else folder.parent.parent / "reports" / folder.name
+    return Study(folder, reports.resolve(), settings)
+
+
+def overridden(settings: Settings, override: dict[str, Any]) -> Settings:
+    """Return the settings with leaves replaced by name; None leaves a leaf as it is."""
+    for name, value in override.items():
+        if value is not None:
+            settings = _replace_leaf(settings, name, value)
+    return settings
+
+
+def _replace_leaf(settings: Settings, name: str, value: Any) -> Settings:
+    for section in dataclasses.fields(settings):
+        part = getattr(settings, section.name)
+        if section.name == name and not dataclasses.is_dataclass(part):
+            new = _checked(type(settings), name, value, "parameter")
+            return dataclasses.replace(settings, **{name: new})
+        if dataclasses.is_dataclass(part) and hasattr(part, name):
+            new = _checked(type(part), name, value, "parameter")
+            part = dataclasses.replace(part, **{name: new})
+            return dataclasses.replace(settings, **{section.name: part})
+    raise StudyError(f"parameter {name}: no setting of study.toml has this name.")
+
+
+def _build(kind: type, raw: dict[str, Any], where: str) -> Any:
+    names = {f.name for f in dataclasses.fields(kind)}
+    hints = get_type_hints(kind)
+    values = {}
+    for key, value in raw.items():
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1)
+            hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(sorted(names))}."
+            raise StudyError(f"{where}: unknown key {key!r}.{hint}")
+        if dataclasses.is_dataclass(hints[key]):
+            if not isinstance(value, dict):
+                raise StudyError(f"{where}: {key} is a section: write [{key}] and its keys below.")
+            values[key] = _build(hints[key], value, f"{where} [{key}]")
+        else:
+            values[key] = _checked(kind, key, value, where)
+    return kind(**values)
+
+
+def _checked(kind: type, name: str, value: Any, where: str) -> Any:
+    """Return `value` as the type of the setting's default, or raise StudyError."""
+    default = kind.__dict__[name] if name in kind.__dict__ else None
+    if isinstance(default, tuple):
+        items = value if isinstance(value, (list, tuple)) else [value]
+        inner = type(default[0])
+        fixed = len(default) if inner in (int, float) and name != "log_sigma_mm" else len(items)
+        good = len(items) == fixed and all(_is_a(item, inner) for item in items)
+        new = tuple(inner(item) for item in items) if good else None
+    else:
+        good = _is_a(value, type(default))
+        new = type(default)(value) if good else None
+    if not good:
+        raise StudyError(f"{where}: {name} = {value!r}. Expected: something like {default!r}.")
+    if name in CHOICES and new not in CHOICES[name]:
+        raise StudyError(f"{where}: {name} = {value!r}. Expected: one of {CHOICES[name]}.")
+    if name in LIMITS and not LIMITS[name][0] <= new <= LIMITS[name][1]:
+        low, high = LIMITS[name]
+        raise StudyError(f"{where}: {name} = {value!r}. Expected: from {low} to {high}.")
+    return new
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind is str:
+        return isinstance(value, (str, int)) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that takes its place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix="".join(path.suffixes))
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o644)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON whole or not at all."""
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def digest(*parts: Any) -> str:
+    """Return a short SHA-256 of JSON-able parts: the name of a cache entry."""
+    text = json.dumps(parts, sort_keys=True, default=dataclasses.asdict)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def content_hash(path: Path) -> str:
+    """Return the SHA-256 of a file, or of all files of a DICOM folder in name order."""
+    sha = hashlib.sha256()
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for one in files:
+        with one.open("rb") as stream:
+            sha.update(hashlib.file_digest(stream, "sha256").digest())
+    return sha.hexdigest()
