@@ -312,7 +312,7 @@ def _build(kind: type, raw: dict[str, Any], where: str) -> Any:
 
 def _checked(kind: type, name: str, value: Any, where: str) -> Any:
     """Return `value` as the type of the setting's default, or raise StudyError."""
-    default = kind.__dict__[name] if name in kind.__dict__ else None
+    default = kind.__dict__[name]
     if isinstance(default, tuple):
         items = value if isinstance(value, (list, tuple)) else [value]
         inner = type(default[0])

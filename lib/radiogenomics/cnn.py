@@ -1,0 +1,255 @@
+"""The 17-layer 3D CNN: the network, its training, its scores (paper, CNN)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from radiogenomics.study import CNN, StudyError, whole_file
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Mute file descriptor 2: TensorFlow's start-up lines ignore every log level."""
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
+
+
+with _quiet():
+    import keras
+    import tensorflow as tf
+
+FILTERS = (32, 64, 128, 256)
+PARAMETERS = 1_297_090  # paper, CNN
+LAYERS = 17
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training: the network at its best epoch and the curve of every epoch."""
+
+    model: keras.Model
+    history: pd.DataFrame
+    best_epoch: int
+
+
+def build(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
+    """Return the paper's network, untrained.
+
+    Four blocks of Conv3D, max-pool and batch norm, global average pooling, dense 512, dropout
+    and two outputs: the arrangement whose parameters number 1,297,090 in 17 layers.
+
+    Args:
+        shape: input (z, y, x).
+        settings: dropout and batch-norm momentum.
+        seed: of the initial weights and the dropout.
+    """
+    keras.utils.set_random_seed(seed)
+    inputs = x = keras.Input((*shape, 1), name="volume")
+    for block, filters in enumerate(FILTERS, start=1):
+        x = keras.layers.Conv3D(
+            filters, 3, padding="same", activation="relu", name=f"conv3d_{block}"
+        )(x)
+        x = keras.layers.MaxPooling3D(2, name=f"pool_{block}")(x)
+        x = keras.layers.BatchNormalization(
+            momentum=settings.batch_norm_momentum, name=f"norm_{block}"
+        )(x)
+    x = keras.layers.GlobalAveragePooling3D(name="average")(x)
+    x = keras.layers.Dense(512, activation="relu", name="dense")(x)
+    x = keras.layers.Dropout(settings.dropout, seed=seed, name="dropout")(x)
+    outputs = keras.layers.Dense(2, activation="softmax", name="probability")(x)
+    return keras.Model(inputs, outputs, name="egfr_cnn")
+
+
+def layers_table(model: keras.Model) -> pd.DataFrame:
+    """Return one row a layer: layer, kind, output_shape, parameters, trainable."""
+    rows = [
+        (
+            layer.name,
+            type(layer).__name__,
+            "×".join(str(n) for n in layer.output.shape[1:]),
+            layer.count_params(),
+            sum(int(np.prod(w.shape)) for w in layer.trainable_weights),
+        )
+        for layer in model.layers
+    ]
+    return pd.DataFrame(rows, columns=["layer", "kind", "output_shape", "parameters", "trainable"])
+
+
+def device(wanted: str = "auto") -> str:
+    """Return the device that training runs on, in words.
+
+    Raises:
+        StudyError: `device = "gpu"` and TensorFlow sees none.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if wanted == "gpu" and not gpus:
+        raise StudyError(
+            "device = 'gpu', but TensorFlow sees no GPU. Expected: an NVIDIA GPU and the GPU build "
+            "(uv run --extra gpu workbook run --only 04). Or set device = 'auto'."
+        )
+    if gpus and wanted != "cpu":
+        with contextlib.suppress(RuntimeError, ValueError):
+            for gpu in gpus:
+                tf.config.experimental.set_memory_growth(gpu, True)
+        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+        return f"GPU ({name})"
+    with contextlib.suppress(RuntimeError):
+        tf.config.set_visible_devices([], "GPU")
+    return f"CPU ({os.cpu_count()} cores)"
+
+
+def train(
+    volumes: np.ndarray,
+    labels: np.ndarray,
+    settings: CNN,
+    seed: int,
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Training:
+    """Train on these patients; a part of them, never others, decides the epoch.
+
+    Every finished epoch is kept in `folder`; a training that was interrupted goes on from
+    there. An epoch's order, flips and dropout depend on the seed and its number alone.
+
+    Args:
+        volumes: float32 (patient, z, y, x, 1), from 0 to 1.
+        labels: 0 or 1, (patient,).
+        settings: epochs, patience, learning rate, batch, validation part, augmentation.
+        seed: of the weights, the validation part, the order and the dropout.
+        folder: the checkpoint's place; one folder a training.
+        progress: called with (epochs done, epochs at most).
+    """
+    fit_rows, check_rows = validation_split(labels, settings.validation, seed)
+    model, history = _resumed(folder, volumes.shape[1:4], settings, seed)
+    for epoch in range(len(history) + 1, settings.epochs + 1):
+        if stopped(history, settings.patience):
+            break
+        row = _epoch(model, volumes, labels, fit_rows, check_rows, settings, seed, epoch)
+        history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
+        _keep(folder, model, history)
+        progress(epoch, settings.epochs)
+    progress(settings.epochs, settings.epochs)
+    best = best_epoch(history)
+    return Training(_load(folder / "best.keras"), history, best)
+
+
+def validation_split(
+    labels: np.ndarray, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows to fit and rows that decide the epoch, stratified by label."""
+    rows = np.arange(len(labels))
+    return train_test_split(rows, test_size=fraction, stratify=labels, random_state=seed)
+
+
+def best_epoch(history: pd.DataFrame) -> int:
+    """Return the epoch with the lowest validation loss (the first of equals)."""
+    return int(history.epoch[history.val_loss.idxmin()])
+
+
+def stopped(history: pd.DataFrame, patience: int) -> bool:
+    """Return whether `patience` epochs have gone by since the best one."""
+    return len(history) > 0 and len(history) - best_epoch(history) >= patience
+
+
+def _epoch(
+    model: keras.Model, volumes: np.ndarray, labels: np.ndarray, fit_rows: np.ndarray,
+    check_rows: np.ndarray, settings: CNN, seed: int, epoch: int,
+) -> dict[str, float]:  # fmt: skip
+    rng = np.random.default_rng([seed, epoch])
+    seeds = model.get_layer("dropout").seed_generator
+    seeds.state.assign(np.array([seed % 2**31, epoch], dtype=seeds.state.dtype))
+    order = rng.permutation(fit_rows)
+    batches = np.array_split(order, int(np.ceil(len(order) / settings.batch)))
+    model.reset_metrics()
+    for rows in batches:
+        batch = augmented(volumes[rows], settings.augmentation, rng)
+        seen = model.train_on_batch(batch, labels[rows], return_dict=True)
+    checked = model.evaluate(
+        volumes[check_rows], labels[check_rows], settings.batch, verbose=0, return_dict=True
+    )
+    row = {"epoch": epoch, **seen, **{f"val_{name}": value for name, value in checked.items()}}
+    return {name: float(value) for name, value in row.items()} | {"epoch": epoch}
+
+
+def augmented(batch: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Return the batch (patient, z, y, x, 1), flipped at random in z and x if asked."""
+    if kind == "none":
+        return batch
+    flips = rng.random((len(batch), 2)) < 0.5
+    out = [v[::-1] if z else v for v, (z, _) in zip(batch, flips, strict=True)]
+    return np.stack([v[:, :, ::-1] if x else v for v, (_, x) in zip(out, flips, strict=True)])
+
+
+def _compiled(model: keras.Model, learning_rate: float) -> keras.Model:
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    return model
+
+
+def _resumed(
+    folder: Path, shape: tuple[int, int, int], settings: CNN, seed: int
+) -> tuple[keras.Model, pd.DataFrame]:
+    """Return the network and its history as the last whole epoch left them."""
+    if (folder / "last.keras").exists():
+        model = _load(folder / "last.keras")
+        history = pd.read_csv(folder / "history.csv", float_precision="round_trip")
+        done = int(model.optimizer.iterations.numpy())
+        steps = done // max(len(history), 1)
+        if len(history) and done == steps * len(history):
+            return model, history
+    model = _compiled(build(shape, settings, seed), settings.learning_rate)
+    return model, pd.DataFrame({"epoch": pd.Series(dtype=int), "val_loss": pd.Series(dtype=float)})
+
+
+def _keep(folder: Path, model: keras.Model, history: pd.DataFrame) -> None:
+    if best_epoch(history) == len(history):
+        save(model, folder / "best.keras")
+    with whole_file(folder / "history.csv") as part:
+        history.to_csv(part, index=False)
+    save(model, folder / "last.keras")
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Write a network as a .keras file (a zip of JSON and weights, no code)."""
+    with whole_file(path) as part:
+        model.save(part)
+
+
+def _load(path: Path) -> keras.Model:
+    return keras.models.load_model(path, safe_mode=True)
+
+
+def load(path: Path) -> keras.Model:
+    """Read a network that `save` wrote.
+
+    Raises:
+        StudyError: there is none; names the notebook that trains it.
+    """
+    if not path.exists():
+        raise StudyError(f"{path.name} is not there. Train it first: workbook run --only 04")
+    return _load(path)
+
+
+def score(model: keras.Model, volumes: np.ndarray, batch: int = 8) -> np.ndarray:
+    """Return the probability of mutant (patient,) for volumes (patient, z, y, x, 1)."""
+    return model.predict(volumes, batch_size=batch, verbose=0)[:, 1].astype(float)

@@ -1,0 +1,324 @@
+"""The cohort: read, validate, exclude with reason, split by hospital, describe (paper, Cohort)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from radiogenomics.study import Study, StudyError, content_hash
+
+CODES = {
+    "sex": ("female", "male"),
+    "smoking": ("never", "former", "current"),
+    "cea": ("normal", "high"),
+    "lobe": ("RUL", "RML", "RLL", "LUL", "LLL"),
+    "stage": ("I", "II", "III", "IV"),
+}
+NUMBERS = ("age", "interval_days")
+NEEDED = ("patient", "hospital", "ct", "mask")
+DESCRIBED = ("age", "sex", "smoking_history", "cea", "lobe", "stage")
+
+
+def read_cohort(study: Study) -> pd.DataFrame:
+    """Read cohort.csv: one row a patient, `cohort` from the hospital, `label` 0 or 1 or missing.
+
+    Raises:
+        StudyError: every fault of the table, one a line, with its row.
+    """
+    path = study.cohort_csv
+    try:
+        raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise StudyError(f"{path} is not there. Expected: one row a patient.") from None
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as fault:
+        raise StudyError(f"{path.name} cannot be read ({fault}). Save it as CSV UTF-8.") from None
+    raw = raw.apply(lambda column: column.str.strip())
+    label_column = study.settings.label.column
+    absent = [
+        c for c in (*NEEDED, label_column, *study.settings.clinical.predictors) if c not in raw
+    ]
+    if absent:
+        raise StudyError(
+            f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
+            "Expected: the columns of data/README.md."
+        )
+    faults = [*_row_faults(raw), *_label_faults(raw, study), *_hospital_faults(raw, study)]
+    if faults:
+        raise StudyError(f"{path.name} has {len(faults)} faults:\n" + "\n".join(faults))
+    return _typed(raw, study)
+
+
+def _row_faults(raw: pd.DataFrame) -> list[str]:
+    faults = []
+    for patient in raw.patient[raw.patient.duplicated() & (raw.patient != "")].unique():
+        rows = ", ".join(str(i + 2) for i in np.flatnonzero(raw.patient == patient))
+        faults.append(f"rows {rows}: patient {patient} stands more than once. Keep one row.")
+    for i in np.flatnonzero(raw.patient == ""):
+        faults.append(f"row {i + 2}: patient is empty. Give every patient a pseudonym.")
+    for column, codes in CODES.items():
+        if column in raw:
+            bad = ~raw[column].isin([*codes, ""])
+            faults += [
+                _fault(raw, i, column, f"one of {', '.join(codes)}") for i in np.flatnonzero(bad)
+            ]
+    for column in NUMBERS:
+        if column in raw:
+            bad = pd.to_numeric(raw[column], errors="coerce").isna() & (raw[column] != "")
+            faults += [_fault(raw, i, column, "a number such as 61") for i in np.flatnonzero(bad)]
+    for column in ("ct", "mask", "mask_2"):
+        if column in raw:
+            bad = raw[column].map(lambda p: Path(p).is_absolute() or ".." in Path(p).parts)
+            faults += [
+                _fault(raw, i, column, "a path inside the study folder")
+                for i in np.flatnonzero(bad)
+            ]
+    return faults
+
+
+def _fault(raw: pd.DataFrame, i: int, column: str, expected: str) -> str:
+    found = raw[column].iloc[i]
+    return (
+        f"row {i + 2}, patient {raw.patient.iloc[i]}: {column} is {found!r}. Expected: {expected}."
+    )
+
+
+def _label_faults(raw: pd.DataFrame, study: Study) -> list[str]:
+    label = study.settings.label
+    if label.column != "label":
+        return []
+    bad = ~raw.label.isin(["0", "1", ""])
+    expected = "0 (wild-type) or 1 (mutant), or name the positive value in study.toml [label]"
+    bad &= raw.label != label.positive
+    if label.positive != "1":
+        return []
+    return [_fault(raw, i, "label", expected) for i in np.flatnonzero(bad)]
+
+
+def _hospital_faults(raw: pd.DataFrame, study: Study) -> list[str]:
+    sides = study.settings.hospitals
+    both = set(sides.train) & set(sides.test)
+    if both:
+        return [f"study.toml [hospitals]: {', '.join(sorted(both))} both trains and tests."]
+    known = {**dict.fromkeys(sides.train, "train"), **dict.fromkeys(sides.test, "test")}
+    faults = [
+        _fault(raw, i, "hospital", f"one of {', '.join(known)} (study.toml [hospitals])")
+        for i in np.flatnonzero(~raw.hospital.isin(list(known)))
+    ]
+    if "cohort" in raw:
+        wrong = (raw.cohort != "") & (raw.cohort != raw.hospital.map(known))
+        faults += [
+            _fault(raw, i, "cohort", f"{known.get(raw.hospital[i])}, as its hospital says")
+            for i in np.flatnonzero(wrong & raw.hospital.isin(list(known)))
+        ]
+    return faults
+
+
+def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
+    settings = study.settings
+    table = raw.replace("", np.nan)
+    test = raw.hospital.isin(settings.hospitals.test)
+    table["cohort"] = np.where(test, "test", "train")
+    given = raw[settings.label.column]
+    table["label"] = np.where(given == "", np.nan, given == settings.label.positive)
+    for column in NUMBERS:
+        if column in table:
+            table[column] = pd.to_numeric(table[column])
+    table["mask_label"] = pd.to_numeric(table.get("mask_label", "1")).fillna(1).astype(int)
+    if "smoking" in table:
+        ever = table.smoking.map({"never": "never", "former": "ever", "current": "ever"})
+        table["smoking_history"] = ever
+    for column in ("ct", "mask"):
+        table[column] = [str(study.folder / p) if isinstance(p, str) else "" for p in table[column]]
+    return table
+
+
+def exclude(
+    study: Study, table: pd.DataFrame, failures: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Apply the paper's rules in order; each patient is excluded once, for the first reason.
+
+    Args:
+        study: gives the rules.
+        table: `read_cohort`'s.
+        failures: patient, step, reason of images that could not be used.
+
+    Returns:
+        The patients left (with `ct_hash`, `mask_hash` of their files), the exclusions
+        (patient, step, reason) and the flow (step, reason, n).
+
+    Raises:
+        StudyError: no patient of one label, or of one cohort, is left.
+    """
+    rules = study.settings.eligibility
+    checks = [("eligibility", f"age under {rules.min_age:g}", _below(table, "age", rules.min_age))]
+    late = _above(table, "interval_days", rules.max_interval_days)
+    checks.append(("eligibility", f"over {rules.max_interval_days:g} days from CT to biopsy", late))
+    checks.append(("clinical data", f"no {study.settings.label.name} status", table.label.isna()))
+    needed = dict.fromkeys((*rules.required, *study.settings.clinical.predictors))
+    for column in needed:
+        gone = table[column].isna() if column in table else pd.Series(True, table.index)
+        checks.append(("clinical data", f"{column} missing", gone))
+    for column in ("ct", "mask"):
+        gone = ~table[column].map(lambda p: p != "" and Path(p).exists())
+        checks.append(("files", f"{column} file missing", gone))
+    out = _first_reason(table, checks)
+    if failures is not None:
+        later = failures[~failures.patient.isin(out.patient)].drop_duplicates("patient")
+        out = pd.concat([out, later], ignore_index=True)
+    left = table[~table.patient.isin(out.patient)].copy()
+    left["label"] = left.label.astype(int)
+    for column in ("ct", "mask"):
+        left[f"{column}_hash"] = [content_hash(Path(p)) for p in left[column]]
+    _refuse_leak(left)
+    _refuse_empty(left)
+    return left.reset_index(drop=True), out, _flow(table, out, left)
+
+
+def _below(table: pd.DataFrame, column: str, limit: float) -> pd.Series:
+    return table[column] < limit if column in table else pd.Series(False, table.index)
+
+
+def _above(table: pd.DataFrame, column: str, limit: float) -> pd.Series:
+    return table[column] > limit if column in table else pd.Series(False, table.index)
+
+
+def _first_reason(table: pd.DataFrame, checks: list) -> pd.DataFrame:
+    rows, gone = [], pd.Series(False, table.index)
+    for step, reason, bad in checks:
+        rows += [(p, step, reason) for p in table.patient[bad & ~gone]]
+        gone |= bad
+    return pd.DataFrame(rows, columns=["patient", "step", "reason"])
+
+
+def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
+    rows = [("found", "in cohort.csv", len(table))]
+    groups = out.assign(reason=out.reason.str.slice(0, 120))
+    rows += [(s, r, len(g)) for (s, r), g in groups.groupby(["step", "reason"], sort=False)]
+    for cohort in ("train", "test"):
+        side = left[left.cohort == cohort]
+        rows.append(("included", cohort, len(side)))
+        rows += [(f"{cohort} label", str(v), int((side.label == v).sum())) for v in (1, 0)]
+    return pd.DataFrame(rows, columns=["step", "reason", "n"])
+
+
+def _refuse_leak(left: pd.DataFrame) -> None:
+    """Stop when one scan or mask is used for two patients, above all on both sides of the split."""
+    for column in ("ct_hash",):
+        twice = left[left[column].duplicated(keep=False)]
+        for _, group in twice.groupby(column):
+            names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
+            where = "in train and test" if group.cohort.nunique() > 1 else "for several patients"
+            raise StudyError(
+                f"The same CT stands {where}: {names}. Expected: one scan a patient. Keep one row."
+            )
+
+
+def _refuse_empty(left: pd.DataFrame) -> None:
+    counts = left.groupby(["cohort", "label"]).size()
+    for side in [("train", 1), ("train", 0), ("test", 1), ("test", 0)]:
+        if counts.get(side, 0) < 2:
+            raise StudyError(
+                f"{counts.get(side, 0)} patients with label {side[1]} are left in the {side[0]} "
+                "cohort. Expected: at least 2. See tables/exclusions.csv for the reasons."
+            )
+
+
+def standardised_difference(a: pd.Series, b: pd.Series) -> float:
+    """Return the standardised mean difference of two groups; categories by Yang & Dalton 2012."""
+    a, b = a.dropna(), b.dropna()
+    if pd.api.types.is_numeric_dtype(a):
+        return float((b.mean() - a.mean()) / np.sqrt((a.var() + b.var()) / 2))
+    levels = sorted(set(a) | set(b))[1:]
+    pa, pb = (np.array([(g == v).mean() for v in levels]) for g in (a, b))
+    spread = [np.diag(p) - np.outer(p, p) for p in (pa, pb)]
+    gap = pb - pa
+    return float(np.sqrt(gap @ np.linalg.pinv((spread[0] + spread[1]) / 2) @ gap))
+
+
+def categorical_test(counts: np.ndarray) -> tuple[str, float]:
+    """Return test and p of a (level, group) table: Pearson chi-square without correction.
+
+    Fisher's exact test where an expected count is below 5 and the table is 2 × 2.
+    """
+    counts = counts[counts.sum(axis=1) > 0]
+    if counts.shape[0] < 2 or (counts.sum(axis=0) == 0).any():
+        return "", float("nan")
+    expected = stats.contingency.expected_freq(counts)
+    if (expected < 5).any() and counts.shape == (2, 2):
+        return "Fisher", float(stats.fisher_exact(counts).pvalue)
+    return "chi-square", float(stats.chi2_contingency(counts, correction=False).pvalue)
+
+
+def continuous_test(a: pd.Series, b: pd.Series) -> tuple[str, float]:
+    """Return test and p of two groups: Welch's t; Mann-Whitney where a group is clearly skewed."""
+    a, b = a.dropna(), b.dropna()
+    if min(len(a), len(b)) < 2:
+        return "", float("nan")
+    if max(abs(stats.skew(a)), abs(stats.skew(b))) > 1:
+        return "Mann-Whitney", float(stats.mannwhitneyu(a, b).pvalue)
+    return "t", float(stats.ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def print_p(p: float) -> str:
+    """Return a p value as the paper prints it."""
+    if np.isnan(p):
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def table1(cohort: pd.DataFrame, by: str, columns: tuple[str, ...] = DESCRIBED) -> pd.DataFrame:
+    """Return Table 1: one row a level, one column a group of `by`, with p, SMD and missing.
+
+    Numbers as mean ± SD, categories as n (%); percentages are of the patients with a value.
+    """
+    groups = {value: rows for value, rows in cohort.groupby(by)}
+    lines = []
+    for column in [c for c in columns if c in cohort]:
+        numeric = pd.api.types.is_numeric_dtype(cohort[column])
+        one = _numeric_rows if numeric else _category_rows
+        lines += one(column, {k: g[column] for k, g in groups.items()})
+    return pd.DataFrame(lines)
+
+
+def _shared(column: str, groups: dict, test: str, p: float) -> dict:
+    first, last = list(groups.values())[0], list(groups.values())[-1]
+    return {
+        "test": test,
+        "p": print_p(p),
+        "p_value": p,
+        "smd": round(abs(standardised_difference(first, last)), 3),
+        "missing": sum(int(g.isna().sum()) for g in groups.values()),
+    }
+
+
+def _numeric_rows(column: str, groups: dict) -> list[dict]:
+    test, p = continuous_test(*list(groups.values())[:2])
+    cells = {str(k): f"{g.mean():.2f} ± {g.std():.2f}" for k, g in groups.items()}
+    return [
+        {
+            "characteristic": column,
+            "level": "mean ± SD",
+            **cells,
+            **_shared(column, groups, test, p),
+        }
+    ]
+
+
+def _category_rows(column: str, groups: dict) -> list[dict]:
+    seen = pd.concat(groups.values()).dropna().unique()
+    order = [*CODES.get(column, ()), "never", "ever"]
+    levels = sorted(seen, key=lambda v: (order.index(v) if v in order else 99, str(v)))
+    counts = np.array([[(g == v).sum() for g in groups.values()] for v in levels])
+    test, p = categorical_test(counts)
+    rows = []
+    for level, row in zip(levels, counts, strict=True):
+        cells = {
+            str(k): f"{n} ({100 * n / max(total, 1):.1f})"
+            for k, n, total in zip(groups, row, counts.sum(axis=0), strict=True)
+        }
+        rows.append({"characteristic": column, "level": level, **cells})
+    rows[0] |= _shared(column, groups, test, p)
+    return rows

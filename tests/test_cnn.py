@@ -1,0 +1,79 @@
+"""The network is the paper's; training decides its epoch on training patients alone."""
+
+import numpy as np
+import pytest
+from radiogenomics import cnn
+from radiogenomics.study import CNN, StudyError
+
+SMALL = (8, 16, 16)
+
+
+def patients(n=24, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    volumes = rng.random((n, *SMALL, 1)).astype(np.float32) * 0.2
+    volumes[labels == 1, :, :8] += 0.6
+    volumes[labels == 0, :, 8:] += 0.6
+    return volumes, labels
+
+
+@pytest.fixture(scope="module")
+def network():
+    return cnn.build((32, 64, 64), CNN(), seed=1)
+
+
+def test_parameters_and_layers_are_the_papers(network):
+    table = cnn.layers_table(network)
+    assert network.count_params() == table.parameters.sum() == 1_297_090
+    assert len(table) == 17
+    assert table.parameters.sum() - table.trainable.sum() == 960
+
+
+def test_same_seed_same_weights():
+    a, b, c = (cnn.build(SMALL, CNN(), seed=s).get_weights()[0] for s in (1, 1, 2))
+    assert np.array_equal(a, b) and not np.array_equal(a, c)
+
+
+def test_training_learns_and_stops_on_its_own_patients(tmp_path):
+    volumes, labels = patients()
+    settings = CNN(epochs=5, patience=2)
+    done = cnn.train(volumes, labels, settings, 3, tmp_path)
+    assert done.history.loss.iloc[-1] < done.history.loss.iloc[0]
+    assert done.best_epoch == done.history.val_loss.argmin() + 1
+    fit, check = cnn.validation_split(labels, 0.2, 3)
+    assert not set(fit) & set(check) and len(fit) + len(check) == len(labels)
+    assert cnn.score(done.model, volumes).shape == (24,)
+
+
+def test_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
+    volumes, labels = patients()
+    settings = CNN(epochs=3, patience=9)
+    whole = cnn.train(volumes, labels, settings, 3, tmp_path / "whole")
+
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cnn.train(volumes, labels, settings, 3, tmp_path / "cut", stop)
+    resumed = cnn.train(volumes, labels, settings, 3, tmp_path / "cut")
+    assert resumed.history.equals(whole.history)
+    assert np.array_equal(cnn.score(resumed.model, volumes), cnn.score(whole.model, volumes))
+
+
+def test_gpu_asked_for_and_absent_is_a_clear_error():
+    if cnn.tf.config.list_physical_devices("GPU"):
+        assert cnn.device("gpu").startswith("GPU")
+    else:
+        with pytest.raises(StudyError, match="sees no GPU"):
+            cnn.device("gpu")
+
+
+def test_flips_keep_front_and_back():
+    rng = np.random.default_rng(0)
+    batch = np.zeros((6, 4, 4, 4, 1), np.float32)
+    batch[:, :, 0] = 1
+    flipped = cnn.augmented(batch, "flips", rng)
+    assert np.array_equal(flipped, batch)
+    batch[:, 0] = 2
+    assert not np.array_equal(cnn.augmented(batch, "flips", rng), batch)

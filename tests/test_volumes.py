@@ -1,0 +1,92 @@
+"""The paper's image steps on arrays whose answer is known by hand."""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from radiogenomics import volumes
+from radiogenomics.study import Preprocessing, StudyError
+
+
+def image(array, spacing=(1.0, 1.0, 1.0), direction=None):
+    made = sitk.GetImageFromArray(np.asarray(array))
+    made.SetSpacing(spacing)
+    if direction is not None:
+        made.SetDirection(direction)
+    return made
+
+
+def ramp_and_box(spacing):
+    """A CT that rises by 10 HU a mm in x, and a lesion of 12 x 10 x 8 mm."""
+    x = np.arange(60) * spacing[0]
+    ct = np.broadcast_to(10 * x, (40, 50, 60)).astype(np.float32)
+    mask = np.zeros(ct.shape, np.uint8)
+    z, y, x = (
+        slice(10, 10 + int(mm / s)) for mm, s in zip((8, 10, 12), spacing[::-1], strict=True)
+    )
+    mask[z, y, x] = 1
+    return image(ct, spacing), image(mask, spacing)
+
+
+def test_resampling_keeps_size_in_mm_and_values():
+    ct, mask = ramp_and_box((0.5, 0.5, 2.0))
+    fine, lesion = volumes.resample(ct, mask, 1.0)
+    low, high = volumes.bounds(lesion)
+    assert fine.GetSpacing() == (1.0, 1.0, 1.0)
+    assert np.allclose((high - low + 1), (12, 10, 8), atol=1)
+    for index in ((3, 3, 3), (8, 5, 2)):
+        x = fine.TransformIndexToPhysicalPoint(index)[0]
+        assert fine[index] == pytest.approx(10 * x, abs=1e-2)
+
+
+def test_crop_gives_the_whole_volumes_values():
+    rng = np.random.default_rng(1)
+    ct = image(rng.normal(0, 100, (40, 90, 90)).astype(np.float32), (0.7, 0.7, 1.25))
+    mask = np.zeros((40, 90, 90), np.uint8)
+    mask[18:24, 40:50, 42:55] = 1
+    near, lesion = volumes.resample(ct, image(mask, (0.7, 0.7, 1.25)), 1.0)
+    whole = sitk.Resample(ct, near, sitk.Transform(), sitk.sitkBSpline3)
+    assert np.allclose(*map(sitk.GetArrayFromImage, (near, whole)), atol=1e-3)
+
+
+def test_window_is_the_papers():
+    scaled = volumes.scale(np.array([-2000.0, -1000, -300, 400, 3000]), (-1000.0, 400.0))
+    assert scaled.tolist() == [0, 0, 0.5, 1, 1]
+
+
+def test_axis_order_and_marked_corner():
+    """The voxel that lies right, in front and low comes first; (z, y, x) stays in that order."""
+    hu = np.full((32, 64, 64), -300, np.float32)
+    hu[:8, :16, :32] = 400
+    whole = np.ones(hu.shape, np.uint8)
+    out = volumes.preprocess(image(hu), image(whole), Preprocessing())
+    assert out.shape == (32, 64, 64)
+    assert out[2, 4, 8] == pytest.approx(1) and out[28, 60, 60] == pytest.approx(0.5)
+    assert out[2, 4, 60] == pytest.approx(0.5) and out[2, 60, 8] == pytest.approx(0.5)
+
+
+def test_any_orientation_gives_the_same_volume():
+    rng = np.random.default_rng(2)
+    hu = sitk.GetArrayFromImage(
+        sitk.DiscreteGaussian(image(rng.normal(-300, 300, (24, 30, 36)).astype(np.float32)), 4.0)
+    )
+    ct, mask = image(hu), image(np.ones(hu.shape, np.uint8))
+    straight = volumes.preprocess(ct, mask, Preprocessing())
+    turned = [sitk.DICOMOrient(one, "RAS") for one in (ct, mask)]
+    assert np.allclose(straight, volumes.preprocess(*turned, Preprocessing()), atol=1e-4)
+
+
+def test_background_lesion_or_box():
+    hu = np.full((20, 30, 30), 100, np.float32)
+    mask = np.zeros(hu.shape, np.uint8)
+    mask[5:15, 5:25, 5:25] = 1
+    mask[5:15, 5:15, 5:15] = 0
+    lesion = volumes.preprocess(image(hu), image(mask), Preprocessing())
+    box = volumes.preprocess(image(hu), image(mask), Preprocessing(background="box"))
+    assert lesion[16, 10, 10] == 0 and lesion[16, 50, 50] == pytest.approx(1100 / 1400, abs=1e-3)
+    assert box[16, 10, 10] == pytest.approx(1100 / 1400, abs=1e-3)
+
+
+def test_empty_mask_is_refused():
+    empty = image(np.zeros((4, 4, 4), np.uint8))
+    with pytest.raises(StudyError, match="no voxel"):
+        volumes.preprocess(empty, empty, Preprocessing())
