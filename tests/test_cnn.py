@@ -5,7 +5,7 @@ import pytest
 from radiogenomics import cnn
 from radiogenomics.study import CNN, StudyError
 
-SMALL = (8, 16, 16)
+SMALL = (16, 16, 16)
 
 
 def patients(n=24, seed=0):

@@ -1,0 +1,200 @@
+"""The study's comparison models: clinical, LR, SVM, naive Bayes, combined (paper, Models)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import skops.io
+from scipy.special import logit
+from sklearn.base import BaseEstimator
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+
+from radiogenomics.study import Study, StudyError, read_json, whole_file, write_json
+
+RADIOMICS = ("LR", "SVM", "Bayes")
+MODELS = ("Clinical", *RADIOMICS, "CNN", "Com", "Com_in_sample")
+COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]
+CLIP = 1e-6  # scores nearer to 0 or 1 are taken as this before the logit of the stack
+
+
+def folds(cohort: pd.DataFrame, n: int, seed: int) -> np.ndarray:
+    """Return each training patient's fold, 1 to n (patient,): stratified by label and hospital.
+
+    Raises:
+        StudyError: a label has fewer training patients than folds.
+    """
+    strata = cohort.label.astype(str) + cohort.hospital.astype(str)
+    if cohort.label.value_counts().min() < n:
+        raise StudyError(
+            f"folds = {n}, but one label has {cohort.label.value_counts().min()} training "
+            "patients. Expected: at least one of each label a fold. Set folds lower."
+        )
+    if strata.value_counts().min() < n:
+        strata = cohort.label
+    splitter = StratifiedKFold(n, shuffle=True, random_state=seed)
+    fold = np.zeros(len(cohort), int)
+    for number, (_, rows) in enumerate(splitter.split(cohort, strata), start=1):
+        fold[rows] = number
+    return fold
+
+
+def clinical_columns(cohort: pd.DataFrame, predictors: tuple[str, ...]) -> pd.DataFrame:
+    """Return the clinical model's inputs; smoking is never or ever, as in the paper."""
+    renamed = {p: "smoking_history" if p == "smoking" else p for p in predictors}
+    return pd.DataFrame({p: cohort[column] for p, column in renamed.items()}, index=cohort.index)
+
+
+def clinical_model() -> Pipeline:
+    """Return the unpenalised logistic regression on clinical columns, unfitted."""
+    columns = make_column_transformer(
+        (OneHotEncoder(drop="first"), make_column_selector(dtype_exclude=np.number)),
+        (StandardScaler(), make_column_selector(dtype_include=np.number)),
+    )
+    return make_pipeline(columns, LogisticRegression(C=np.inf, max_iter=5000))
+
+
+def radiomics_models(seed: int) -> dict[str, Pipeline]:
+    """Return LR (unpenalised), SVM (RBF, C = 1, Platt scaling) and naive Bayes, unfitted."""
+    folded = StratifiedKFold(5, shuffle=True, random_state=seed)
+    svm = CalibratedClassifierCV(SVC(kernel="rbf", C=1.0), cv=folded, ensemble=False)
+    kinds = {"LR": LogisticRegression(C=np.inf, max_iter=5000), "SVM": svm, "Bayes": GaussianNB()}
+    return {name: make_pipeline(StandardScaler(), kind) for name, kind in kinds.items()}
+
+
+def stack() -> LogisticRegression:
+    """Return the combined model, unfitted: logistic (ridge, C = 1) on two logits.
+
+    The small penalty keeps the weights finite where the scores separate the classes.
+    """
+    return LogisticRegression(C=1.0)
+
+
+def stack_inputs(cnn: np.ndarray, svm: np.ndarray) -> np.ndarray:
+    """Return the logits of CNN and SVM scores (patient, 2)."""
+    return logit(np.clip(np.stack([cnn, svm], axis=1), CLIP, 1 - CLIP))
+
+
+def probability(model: BaseEstimator, inputs: pd.DataFrame | np.ndarray) -> np.ndarray:
+    """Return the probability of mutant (patient,)."""
+    return model.predict_proba(inputs)[:, 1]
+
+
+def score_rows(
+    patients: pd.DataFrame, model: str, score: np.ndarray, fold: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Return rows of predictions.csv, labels empty until notebook 05 joins them."""
+    rows = patients[["patient", "cohort"]].assign(label=pd.NA, model=model, score=score)
+    return rows.assign(fold=pd.array(fold, "Int64") if fold is not None else pd.NA)[COLUMNS]
+
+
+def save_scores(study: Study, rows: pd.DataFrame) -> None:
+    """Put these models' scores into predictions.csv in place of their earlier ones."""
+    path = study.predictions_csv
+    if path.exists():
+        kept = read_scores(study)
+        rows = pd.concat([kept[~kept.model.isin(rows.model.unique())], rows])
+    rows = rows.astype({"label": "Int64", "fold": "Int64"})
+    if study.settings.synthetic:
+        rows["synthetic"] = True
+    with whole_file(path) as part:
+        rows.to_csv(part, index=False)
+
+
+def read_scores(study: Study) -> pd.DataFrame:
+    """Read predictions.csv.
+
+    Raises:
+        StudyError: no model has been fitted yet.
+    """
+    if not study.predictions_csv.exists():
+        raise StudyError("predictions.csv is not there. Fit the models: workbook run --from 03")
+    kinds = {"patient": str, "label": "Int64", "fold": "Int64"}
+    return pd.read_csv(study.predictions_csv, dtype=kinds, float_precision="round_trip")
+
+
+def select(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return the rows of one kind: `external`, `in_sample` or `out_of_fold`."""
+    if kind == "external":
+        return scores[scores.cohort == "test"]
+    train = scores[scores.cohort == "train"]
+    return train[train.fold.isna()] if kind == "in_sample" else train[train.fold.notna()]
+
+
+def wide(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return one column a model, one row a patient."""
+    order = [m for m in MODELS if m in set(scores.model)]
+    table = select(scores, kind).pivot(index="patient", columns="model", values="score")
+    return table[[m for m in order if m in table]]
+
+
+def join_labels(study: Study, cohort: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Give every score its patient's label: the one place where test scores meet test labels.
+
+    Raises:
+        StudyError: a model lacks patients of the cohort, or has others.
+    """
+    for name, rows in scores[scores.fold.isna()].groupby("model"):
+        gone = sorted(set(cohort.patient) ^ set(rows.patient))
+        if gone or rows.patient.duplicated().any():
+            raise StudyError(
+                f"predictions.csv: {name} does not have one score for each of the "
+                f"{len(cohort)} patients; first difference: {gone[:1]}. Run: workbook run --from 03"
+            )
+    label = cohort.set_index("patient").label
+    return scores.assign(label=scores.patient.map(label).astype("Int64"))
+
+
+def save_model(model: BaseEstimator, path: Path) -> None:
+    """Write a fitted scikit-learn model with skops: data, no code that runs on reading."""
+    with whole_file(path) as part:
+        skops.io.dump(model, part)
+
+
+def load_model(path: Path) -> BaseEstimator:
+    """Read a model that `save_model` wrote; types that scikit-learn does not know are refused.
+
+    Raises:
+        StudyError: there is none, or it holds other types.
+    """
+    if not path.exists():
+        raise StudyError(f"{path.name} is not there. Fit the models: workbook run --from 03")
+    strange = skops.io.get_untrusted_types(file=path)
+    if strange:
+        raise StudyError(f"{path.name} holds {', '.join(strange)}, which no model here has.")
+    return skops.io.load(path)
+
+
+def save_signature(study: Study, features: list[str]) -> None:
+    """Write the names of the selected features, in the models' order."""
+    write_json(study.models / "signature.json", features)
+
+
+def load_signature(study: Study) -> list[str]:
+    """Read the names of the selected features."""
+    path = study.models / "signature.json"
+    if not path.exists():
+        raise StudyError("models/signature.json is not there. Run: workbook run --only 03")
+    return read_json(path)
+
+
+def found_against_paper(metrics: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Return paper_vs_run: the paper's Table 2 beside the run at threshold 0.5, row by row.
+
+    Train rows are in-sample, as the paper's; a model's rows are AUC with its interval
+    (DeLong), sensitivity, specificity and accuracy.
+    """
+    used = metrics[metrics.scores.isin(["external", "in_sample"])]
+    auc = used[(used.metric == "auc") & (used.ci_method == "delong")]
+    rest = used[(used.threshold_rule == "half") & (used.ci_method == "wilson")]
+    found = pd.concat([auc, rest])[["model", "cohort", "metric", "value", "ci_low", "ci_high", "n"]]
+    table = paper.merge(found, on=["model", "cohort", "metric"], how="left")
+    return table.assign(difference=table.value - table.published)
