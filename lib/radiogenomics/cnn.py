@@ -176,10 +176,12 @@ def _epoch(
     seeds.state.assign(np.array([seed % 2**31, epoch], dtype=seeds.state.dtype))
     order = rng.permutation(fit_rows)
     batches = np.array_split(order, int(np.ceil(len(order) / settings.batch)))
-    model.reset_metrics()
+    seen = {"loss": 0.0, "accuracy": 0.0}
     for rows in batches:
         batch = augmented(volumes[rows], settings.augmentation, rng)
-        seen = model.train_on_batch(batch, labels[rows], return_dict=True)
+        model.reset_metrics()
+        step = model.train_on_batch(batch, labels[rows], return_dict=True)
+        seen = {name: seen[name] + step[name] * len(rows) / len(order) for name in seen}
     checked = model.evaluate(
         volumes[check_rows], labels[check_rows], settings.batch, verbose=0, return_dict=True
     )
@@ -212,7 +214,7 @@ def _resumed(
     """Return the network and its history as the last whole epoch left them."""
     if (folder / "last.keras").exists():
         model = _load(folder / "last.keras")
-        history = pd.read_csv(folder / "history.csv", float_precision="round_trip")
+        history = pd.read_csv(folder / "history.csv")
         done = int(model.optimizer.iterations.numpy())
         steps = done // max(len(history), 1)
         if len(history) and done == steps * len(history):

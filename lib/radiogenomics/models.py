@@ -118,7 +118,7 @@ def read_scores(study: Study) -> pd.DataFrame:
     if not study.predictions_csv.exists():
         raise StudyError("predictions.csv is not there. Fit the models: workbook run --from 03")
     kinds = {"patient": str, "label": "Int64", "fold": "Int64"}
-    return pd.read_csv(study.predictions_csv, dtype=kinds, float_precision="round_trip")
+    return pd.read_csv(study.predictions_csv, dtype=kinds)
 
 
 def select(scores: pd.DataFrame, kind: str) -> pd.DataFrame:

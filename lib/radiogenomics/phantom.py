@@ -52,7 +52,8 @@ AGE = {0: (57.91, 9.39), 1: (57.36, 9.22)}
 SIGNAL_AUC = 0.947  # attainable from the image, in the population: the paper's test AUC
 WHOLE_LESION_AUC = 0.65  # the part of it that whole-lesion statistics see
 SOFT_FRACTION = 0.45  # of the lesion's volume
-SOFT_HU, SOLID_HU, OFFSET_HU = -520.0, 40.0, 30.0
+SOFT_HU, SOLID_HU, OFFSET_HU = -620.0, 40.0, 30.0
+STEEPNESS = 2.0  # of the way from latent to place: most soft parts lie near one end
 MARGIN_MM = 40.0
 HU_STEP = 4  # far below the noise; keeps a patient's file under 4 MB
 
@@ -376,7 +377,7 @@ def soft_part(mask: np.ndarray, where: float) -> np.ndarray:
     """
     rows = np.nonzero(mask)[1]
     spread = np.sqrt(1 + (_separations()[0] / 2) ** 2)
-    start = (1 - SOFT_FRACTION) * stats.norm.cdf(-where / spread)
+    start = (1 - SOFT_FRACTION) * stats.norm.cdf(-STEEPNESS * where / spread)
     low, high = np.quantile(rows, [start, start + SOFT_FRACTION])
     slab = np.zeros_like(mask)
     slab[:, int(np.round(low)) : int(np.round(high)) + 1] = True

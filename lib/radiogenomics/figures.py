@@ -1,0 +1,346 @@
+"""The study's figures: each function returns a plotly figure and the table behind it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from radiogenomics.study import Study, whole_file
+
+COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model everywhere
+    "Clinical": "#999999",
+    "LR": "#E69F00",
+    "SVM": "#56B4E9",
+    "Bayes": "#009E73",
+    "CNN": "#D55E00",
+    "Com": "#0072B2",
+    "Com_in_sample": "#CC79A7",
+}
+LABELS = {0: "#0072B2", 1: "#D55E00"}
+BACK = "#555555"
+PAGE = go.layout.Template(
+    layout={
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": "#222222"},
+        "xaxis": {"gridcolor": "#E6E6E6", "linecolor": "#888888", "zeroline": False},
+        "yaxis": {"gridcolor": "#E6E6E6", "linecolor": "#888888", "zeroline": False},
+        "margin": {"l": 70, "r": 20, "t": 60, "b": 60},
+        "legend": {"bgcolor": "rgba(255,255,255,0.7)"},
+    }
+)
+
+
+def _figure(title: str, x: str, y: str, study: Study, height: int = 460) -> go.Figure:
+    """Return an empty figure in the one style; a synthetic study says so on it."""
+    figure = go.Figure()
+    figure.update_layout(template=PAGE, height=height, xaxis_title=x, yaxis_title=y)
+    return _titled(figure, title, study)
+
+
+def _titled(figure: go.Figure, title: str, study: Study) -> go.Figure:
+    mark = " <i>(synthetic data)</i>" if study.settings.synthetic else ""
+    return figure.update_layout(template=PAGE, title={"text": title + mark, "font": {"size": 16}})
+
+
+def keep(study: Study, name: str, figure: go.Figure) -> go.Figure:
+    """Write the figure as `figures/name.json` (for the index) and return it to be shown."""
+    with whole_file(study.figures / f"{name}.json") as part:
+        part.write_text(figure.to_json(), encoding="utf-8")
+    return figure
+
+
+def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw the flow of patients from cohort.csv to the two cohorts (`flow.csv`)."""
+    found = table[table.step == "found"].n.iloc[0]
+    out = table[~table.step.isin(["found", "included"]) & ~table.step.str.endswith("label")]
+    count = table.set_index(["step", "reason"]).n
+    label = study.settings.label
+    boxes = [(0.3, 0.88, f"{found} patients in cohort.csv")]
+    reasons = [f"{r.n} {r.step}: {r.reason[:60]}" for r in out.itertuples()] or ["none"]
+    boxes.append((0.78, 0.6, f"excluded: {out.n.sum()}<br>" + "<br>".join(reasons)))
+    for x, cohort, name in ((0.14, "train", "training"), (0.5, "test", "external test")):
+        by = [count.get((f"{cohort} label", v), 0) for v in ("1", "0")]
+        text = f"{count['included', cohort]} {name}<br>{by[0]} {label.name}<br>{by[1]} {label.negative_name}"
+        boxes.append((x, 0.16, text))
+    figure = _figure("Flow of patients", "", "", study, height=420)
+    for x, y, text in boxes:
+        figure.add_annotation(
+            x=x, y=y, text=text, showarrow=False, bordercolor=BACK, borderpad=8, bgcolor="white"
+        )
+    for x0, y0, x1, y1 in ((0.3, 0.8, 0.14, 0.3), (0.3, 0.8, 0.5, 0.3), (0.3, 0.6, 0.6, 0.6)):
+        figure.add_annotation(
+            x=x1, y=y1, ax=x0, ay=y0, axref="x", ayref="y", arrowhead=2, arrowcolor=BACK, text=""
+        )
+    figure.update_xaxes(visible=False, range=[0, 1]).update_yaxes(visible=False, range=[0, 1])
+    return figure, table
+
+
+def roc(
+    study: Study, curves: dict[str, pd.DataFrame], aucs: pd.DataFrame, title: str,
+    attainable: float | None = None,
+) -> tuple[go.Figure, pd.DataFrame]:  # fmt: skip
+    """Draw ROC curves with their bands.
+
+    Args:
+        study: for the mark.
+        curves: a model's `fpr, tpr` and, if wanted, `tpr_low, tpr_high`.
+        aucs: model, value, ci_low, ci_high: for the legend.
+        title: which cohort and scores.
+        attainable: the best attainable AUC of a simulated cohort, told in the subtitle.
+    """
+    figure = _figure(title, "1 - specificity", "sensitivity", study, height=560)
+    by = aucs.set_index("model")
+    for model, curve in curves.items():
+        row = by.loc[model]
+        name = f"{model} {row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"
+        line = {"color": COLOURS.get(model), "width": 2}
+        figure.add_scatter(x=curve.fpr, y=curve.tpr, name=name, line=line, mode="lines")
+    chance = {"color": "#BBBBBB", "dash": "dot"}
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=chance, name="chance 0.500")
+    if attainable is not None:
+        text = f"best attainable from image and clinical data: {attainable:.3f}"
+        figure.add_annotation(x=0.98, y=0.03, xanchor="right", text=text, showarrow=False)
+    figure.update_xaxes(range=[-0.01, 1.01]).update_yaxes(range=[-0.01, 1.01])
+    long = [curve.assign(model=model) for model, curve in curves.items()]
+    return figure, pd.concat(long, ignore_index=True)
+
+
+def delong_matrix(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw the p values (Holm) of every pair of models; the table is `delong.csv`."""
+    names = list(dict.fromkeys([*table.model_a, *table.model_b]))
+    p = pd.DataFrame(np.nan, index=names, columns=names)
+    for row in table.itertuples():
+        p.loc[row.model_a, row.model_b] = p.loc[row.model_b, row.model_a] = row.p_holm
+    text = p.map(lambda v: "" if np.isnan(v) else "<0.001" if v < 0.001 else f"{v:.3f}")
+    figure = _figure("DeLong tests between models, p (Holm)", "", "", study, height=480)
+    figure.add_heatmap(
+        z=p.to_numpy(), x=names, y=names, text=text.to_numpy(), texttemplate="%{text}", zmin=0,
+        zmax=0.2, colorscale="Viridis", colorbar={"title": "p (Holm)"},
+    )  # fmt: skip
+    return figure.update_yaxes(autorange="reversed"), table
+
+
+def decision(study: Study, table: pd.DataFrame, title: str) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw net benefit over the threshold probability; the table is `decision_curve.csv`."""
+    figure = _figure(title, "threshold probability", "net benefit per patient", study)
+    for model, rows in table.groupby("model", sort=False):
+        dash = {"all": "dash", "none": "dot"}.get(model, "solid")
+        line = {"color": COLOURS.get(model, BACK), "dash": dash, "width": 2}
+        figure.add_scatter(x=rows.threshold, y=rows.net_benefit, name=model, line=line)
+    top = max(0.1, table.net_benefit.max() * 1.15)
+    return figure.update_yaxes(range=[-0.3 * top, top]).update_traces(mode="lines"), table
+
+
+def calibration(
+    study: Study, curves: dict[str, pd.DataFrame], title: str
+) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw observed against predicted share of mutants by groups of score, with intervals.
+
+    Args:
+        study: for the mark.
+        curves: a model's `predicted, observed, ci_low, ci_high`.
+        title: which cohort and scores.
+    """
+    figure = _figure(title, "predicted probability", "observed share", study, height=520)
+    for model, rows in curves.items():
+        error = {
+            "type": "data",
+            "array": rows.ci_high - rows.observed,
+            "arrayminus": rows.observed - rows.ci_low,
+            "thickness": 1,
+        }
+        figure.add_scatter(
+            x=rows.predicted, y=rows.observed, error_y=error, name=model, mode="lines+markers",
+            line={"color": COLOURS.get(model)},
+        )  # fmt: skip
+    ideal = {"color": "#BBBBBB", "dash": "dot"}
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=ideal, name="ideal")
+    long = [rows.assign(model=model) for model, rows in curves.items()]
+    return figure, pd.concat(long, ignore_index=True)
+
+
+def score_distribution(
+    study: Study, scores: pd.DataFrame, title: str
+) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw each model's scores by label: patient, label, model, score."""
+    figure = _figure(title, "", "score (probability of mutant)", study)
+    names = {0: study.settings.label.negative_name, 1: study.settings.label.name}
+    for label, rows in scores.groupby("label"):
+        figure.add_box(
+            x=rows.model, y=rows.score, name=names[int(label)], boxpoints="all", jitter=0.4,
+            marker={"color": LABELS[int(label)], "size": 3}, line={"width": 1},
+        )  # fmt: skip
+    return figure.update_layout(boxmode="group"), scores
+
+
+def learning_curves(
+    study: Study, history: pd.DataFrame, best: dict[str, int]
+) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw loss and accuracy of every epoch: training, epoch, loss, accuracy, val_*.
+
+    Args:
+        study: for the mark.
+        history: one row an epoch of a training (`final` and each fold).
+        best: the epoch kept of each training.
+    """
+    figure = make_subplots(cols=2, subplot_titles=["loss", "accuracy"])
+    for name, rows in history.groupby("training", sort=False):
+        main = name == "final"
+        for column, measure in ((1, "loss"), (2, "accuracy")):
+            for part, colour in (("", LABELS[0]), ("val_", LABELS[1])):
+                kind = "validation" if part else "fitted"
+                figure.add_scatter(
+                    x=rows.epoch, y=rows[part + measure], row=1, col=column, mode="lines",
+                    name=f"{name}, {kind}", legendgroup=kind, showlegend=main and column == 1,
+                    line={"color": colour, "width": 2.5 if main else 1}, opacity=1 if main else 0.4,
+                )  # fmt: skip
+    figure.add_vline(x=best["final"], line={"dash": "dot", "color": BACK}, row=1, col=1)
+    figure.update_xaxes(title="epoch").update_layout(height=420)
+    return _titled(figure, "Training of the CNN (pale: folds)", study), history
+
+
+def lasso_path(
+    study: Study, path: pd.DataFrame, errors: pd.DataFrame, chosen: float
+) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw LASSO coefficients and the cross-validated deviance over lambda.
+
+    Args:
+        study: for the mark.
+        path: lambda, feature, coefficient.
+        errors: lambda, deviance (mean over folds), se.
+        chosen: lambda.min.
+    """
+    figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.65, 0.35])
+    for feature, rows in path.groupby("feature", sort=False):
+        figure.add_scatter(
+            x=rows["lambda"], y=rows.coefficient, mode="lines", name=feature, row=1, col=1,
+            showlegend=False, line={"width": 1.5},
+        )  # fmt: skip
+    figure.add_scatter(
+        x=errors["lambda"], y=errors.deviance, mode="lines+markers", row=2, col=1,
+        showlegend=False, line={"color": BACK}, error_y={"array": errors.se, "thickness": 1},
+    )  # fmt: skip
+    figure.add_vline(x=chosen, line={"dash": "dot", "color": BACK})
+    figure.update_xaxes(type="log").update_xaxes(title="lambda", row=2, col=1)
+    figure.update_yaxes(title="coefficient", row=1, col=1)
+    figure.update_yaxes(title="deviance", row=2, col=1).update_layout(height=560)
+    return _titled(figure, "LASSO: coefficients and cross-validated deviance", study), path
+
+
+def bars(
+    study: Study, table: pd.DataFrame, value: str, name: str, title: str, x: str
+) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw one horizontal bar a row of the table, in its order."""
+    height = 160 + 26 * len(table)
+    figure = _figure(title, x, "", study, height=height)
+    figure.add_bar(x=table[value], y=table[name], orientation="h", marker={"color": LABELS[0]})
+    figure.update_layout(margin={"l": 320 if table[name].str.len().max() > 30 else 160})
+    return figure.update_yaxes(autorange="reversed"), table
+
+
+def paper_vs_run(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw the published AUC beside the one found, for each model and cohort."""
+    auc = table[table.metric == "auc"]
+    figure = make_subplots(cols=2, subplot_titles=["training", "external test"], shared_yaxes=True)
+    for column, cohort in ((1, "train"), (2, "test")):
+        rows = auc[auc.cohort == cohort]
+        sets = (
+            ("published", rows.published, rows.published_low, rows.published_high, BACK),
+            ("this run", rows.value, rows.ci_low, rows.ci_high, LABELS[1]),
+        )
+        for name, value, low, high, colour in sets:
+            error = {"type": "data", "array": high - value, "arrayminus": value - low}
+            figure.add_scatter(
+                x=value, y=rows.model, error_x=error, mode="markers", name=name, row=1, col=column,
+                marker={"color": colour, "size": 9}, showlegend=column == 1,
+            )  # fmt: skip
+    figure.update_xaxes(title="AUC", range=[0.3, 1.02]).update_layout(height=420)
+    return _titled(figure, "AUC, published and found", study), table
+
+
+def volume_gallery(
+    study: Study, volumes: np.ndarray, names: list[str], columns: int = 4
+) -> go.Figure:
+    """Draw the middle slice of network inputs (patient, z, y, x, 1), grey from 0 to 1."""
+    rows = int(np.ceil(len(names) / columns))
+    figure = make_subplots(rows, columns, subplot_titles=names, vertical_spacing=0.12 / rows)
+    for i, volume in enumerate(volumes):
+        middle = np.round(volume[volume.shape[0] // 2, ..., 0], 3)
+        figure.add_heatmap(
+            z=middle, zmin=0, zmax=1, colorscale="Greys_r", showscale=False,
+            row=i // columns + 1, col=i % columns + 1,
+        )  # fmt: skip
+    figure.update_xaxes(visible=False).update_layout(height=210 * rows + 80)
+    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x")
+    return _titled(figure, "Network inputs, middle slice", study)
+
+
+def slices(
+    study: Study, hu: np.ndarray, lesion: np.ndarray, heat: np.ndarray, title: str,
+    spacing_mm: float = 1.0,
+) -> go.Figure:  # fmt: skip
+    """Draw CT, lesion outline and Grad-CAM map in axial slices, with a slider through them.
+
+    Args:
+        study: for the mark.
+        hu: CT of the lesion's surroundings (z, y, x), HU, LPS.
+        lesion: mask (z, y, x), 0 or 1.
+        heat: map (z, y, x), 0 to 1.
+        title: says patient, label and score.
+        spacing_mm: of the isotropic grid.
+    """
+    y, x = (np.arange(n) * spacing_mm for n in hu.shape[1:])
+    found = np.flatnonzero(lesion.any(axis=(1, 2)))
+    start = int(np.argmax(lesion.sum(axis=(1, 2))))
+    figure = make_subplots(cols=2, subplot_titles=["CT and outline", "Grad-CAM, mutant"])
+    for trace, column in _slice_traces(hu, lesion, heat, start, x, y):
+        figure.add_trace(trace, row=1, col=column)
+    frames = []
+    for z in found:
+        traces = [trace for trace, _ in _slice_traces(hu, lesion, heat, int(z), x, y)]
+        frames.append(go.Frame(data=traces, name=str(z), traces=list(range(len(traces)))))
+    figure.frames = frames
+    steps = [_step(str(z), f"{(z - found[0]) * spacing_mm:.0f} mm") for z in found]
+    slider = {"steps": steps, "active": int(np.searchsorted(found, start)), "pad": {"t": 30}}
+    figure.update_layout(sliders=[slider], height=520, showlegend=False)
+    figure.update_xaxes(title="left (mm)", constrain="domain")
+    figure.update_yaxes(title="back (mm)", autorange="reversed", col=1)
+    figure.update_yaxes(autorange="reversed", scaleanchor="x", scaleratio=1, col=1)
+    figure.update_yaxes(autorange="reversed", scaleanchor="x2", scaleratio=1, col=2)
+    return _titled(figure, title, study)
+
+
+def _step(frame: str, label: str) -> dict:
+    how = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}}
+    return {"method": "animate", "args": [[frame], how], "label": label}
+
+
+def _slice_traces(
+    hu: np.ndarray, lesion: np.ndarray, heat: np.ndarray, z: int, x: np.ndarray, y: np.ndarray
+) -> list[tuple[go.BaseTraceType, int]]:
+    grey = {"zmin": -1000, "zmax": 400, "colorscale": "Greys_r", "showscale": False}
+    outline = {
+        "contours": {"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
+        "line": {"color": "#F0E442", "width": 2},
+        "showscale": False,
+        "hoverinfo": "skip",
+    }
+    image = np.round(hu[z]).astype(int)
+    edge = lesion[z].astype(int)
+    map_ = np.where(heat[z] < 0.05, np.nan, np.round(heat[z], 2))
+    bar = {"title": "map", "thickness": 12}
+    return [
+        (go.Heatmap(z=image, x=x, y=y, hovertemplate="%{z} HU<extra></extra>", **grey), 1),
+        (go.Contour(z=edge, x=x, y=y, **outline), 1),
+        (go.Heatmap(z=image, x=x, y=y, hoverinfo="skip", **grey), 2),
+        (
+            go.Heatmap(
+                z=map_, x=x, y=y, zmin=0, zmax=1, colorscale="Inferno", opacity=0.55, colorbar=bar
+            ),
+            2,
+        ),
+        (go.Contour(z=edge, x=x, y=y, **outline), 2),
+    ]
