@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-
 from radiogenomics import gradcam
 from radiogenomics.cnn import keras
 from radiogenomics.study import StudyError

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from radiogenomics.study import CNN, StudyError, whole_file
+from radiogenomics.study import CNN, StudyError, digest, whole_file
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -147,6 +147,41 @@ def train(
     progress(settings.epochs, settings.epochs)
     best = best_epoch(history)
     return Training(_load(folder / "best.keras"), history, best)
+
+
+def cross_fit(
+    volumes: np.ndarray,
+    labels: np.ndarray,
+    fold: np.ndarray,
+    settings: CNN,
+    seed: int,
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Training, np.ndarray, dict[str, Training]]:
+    """Train on all training patients, and once without each fold.
+
+    Returns:
+        The network of all, each patient's score by the network that has not seen its fold
+        (patient,), and every training by name (`final`, `fold 1`, ...).
+    """
+    numbers = [int(n) for n in np.unique(fold)]
+    total = settings.epochs * (len(numbers) + 1)
+    trainings, score_oof = {}, np.empty(len(labels))
+    for done, number in enumerate([0, *numbers]):
+        rows = fold != number
+        name = f"fold {number}" if number else "final"
+        trainings[name] = train(
+            volumes[rows], labels[rows], settings, seed + number, folder / name.replace(" ", "_"),
+            lambda epochs, _, done=done: progress(done * settings.epochs + epochs, total),
+        )  # fmt: skip
+        if number:
+            score_oof[~rows] = score(trainings[name].model, volumes[~rows])
+    return trainings["final"], score_oof, trainings
+
+
+def training_folder(derived: Path, keys: list, settings: CNN, seed: int) -> Path:
+    """Return where trainings on these patients (keys of their volumes) and settings are kept."""
+    return derived / "cnn" / digest(keys, settings, seed, keras.__version__, tf.__version__)
 
 
 def validation_split(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from radiogenomics.study import Study, StudyError, content_hash
+from radiogenomics.study import Study, StudyError, content_hash, whole_file
 
 CODES = {
     "sex": ("female", "male"),
@@ -19,6 +19,7 @@ CODES = {
 }
 NUMBERS = ("age", "interval_days")
 NEEDED = ("patient", "hospital", "ct", "mask")
+IMAGE_STEPS = ("images", "preprocessing", "radiomics")
 DESCRIBED = ("age", "sex", "smoking_history", "cea", "lobe", "stage")
 
 
@@ -224,6 +225,42 @@ def _refuse_empty(left: pd.DataFrame) -> None:
                 f"{counts.get(side, 0)} patients with label {side[1]} are left in the {side[0]} "
                 "cohort. Expected: at least 2. See tables/exclusions.csv for the reasons."
             )
+
+
+def keep_included(study: Study, left: pd.DataFrame, out: pd.DataFrame, flow: pd.DataFrame) -> None:
+    """Write who takes part (in the data folder), who does not and why, and the flow."""
+    with whole_file(study.derived / "included.csv") as part:
+        left.assign(**_relative(study, left)).to_csv(part, index=False)
+    study.save_table(out, "exclusions.csv")
+    study.save_table(flow, "flow.csv")
+
+
+def _relative(study: Study, left: pd.DataFrame) -> dict[str, list[str]]:
+    return {c: [str(Path(p).relative_to(study.folder)) for p in left[c]] for c in ("ct", "mask")}
+
+
+def included(study: Study) -> pd.DataFrame:
+    """Return the patients who take part, as the notebooks before this one left them.
+
+    Raises:
+        StudyError: notebook 01 has not run.
+    """
+    path = study.derived / "included.csv"
+    if not path.exists():
+        raise StudyError("derived/included.csv is not there. Run: workbook run --only 01")
+    table = pd.read_csv(path, dtype={"patient": str})
+    return table.assign(**{c: str(study.folder) + "/" + table[c] for c in ("ct", "mask")})
+
+
+def drop_failures(study: Study, failures: pd.DataFrame) -> pd.DataFrame:
+    """Exclude patients whose images failed later on, with the reason; return who is left."""
+    if failures.empty:
+        return included(study)
+    known = study.table("exclusions.csv")[["patient", "step", "reason"]]
+    images = known[known.step.isin(IMAGE_STEPS)]
+    left, out, flow = exclude(study, read_cohort(study), pd.concat([images, failures]))
+    keep_included(study, left, out, flow)
+    return left
 
 
 def standardised_difference(a: pd.Series, b: pd.Series) -> float:

@@ -63,7 +63,8 @@ def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     boxes.append((0.78, 0.6, f"excluded: {out.n.sum()}<br>" + "<br>".join(reasons)))
     for x, cohort, name in ((0.14, "train", "training"), (0.5, "test", "external test")):
         by = [count.get((f"{cohort} label", v), 0) for v in ("1", "0")]
-        text = f"{count['included', cohort]} {name}<br>{by[0]} {label.name}<br>{by[1]} {label.negative_name}"
+        text = f"{count['included', cohort]} {name}<br>{by[0]} {label.name}"
+        text += f"<br>{by[1]} {label.negative_name}"
         boxes.append((x, 0.16, text))
     figure = _figure("Flow of patients", "", "", study, height=420)
     for x, y, text in boxes:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import skops.io
 from scipy.special import logit
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.linear_model import LogisticRegression
@@ -68,6 +69,39 @@ def radiomics_models(seed: int) -> dict[str, Pipeline]:
     svm = CalibratedClassifierCV(SVC(kernel="rbf", C=1.0), cv=folded, ensemble=False)
     kinds = {"LR": LogisticRegression(C=np.inf, max_iter=5000), "SVM": svm, "Bayes": GaussianNB()}
     return {name: make_pipeline(StandardScaler(), kind) for name, kind in kinds.items()}
+
+
+def out_of_fold(
+    model: BaseEstimator, inputs: pd.DataFrame | np.ndarray, labels: np.ndarray, fold: np.ndarray
+) -> np.ndarray:
+    """Return each patient's score by a copy of the model that was fitted on the other folds."""
+    rows_of = inputs.iloc if isinstance(inputs, pd.DataFrame) else inputs
+    score = np.empty(len(labels))
+    for number in np.unique(fold):
+        held = fold == number
+        fitted = clone(model).fit(rows_of[np.flatnonzero(~held)], labels[~held])
+        score[held] = probability(fitted, rows_of[np.flatnonzero(held)])
+    return score
+
+
+def radiomics_out_of_fold(
+    selector: Pipeline,
+    models: dict[str, Pipeline],
+    features: pd.DataFrame,
+    labels: np.ndarray,
+    fold: np.ndarray,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, np.ndarray]:
+    """Return out-of-fold scores of each model; the selection too sees the other folds alone."""
+    scores = {name: np.empty(len(labels)) for name in models}
+    for number in np.unique(fold):
+        held = fold == number
+        chosen = clone(selector).fit(features[~held], labels[~held])
+        inside, outside = (chosen.transform(features[rows]) for rows in (~held, held))
+        for name, model in models.items():
+            scores[name][held] = probability(clone(model).fit(inside, labels[~held]), outside)
+        progress(int(number), int(fold.max()))
+    return scores
 
 
 def stack() -> LogisticRegression:
@@ -151,6 +185,15 @@ def join_labels(study: Study, cohort: pd.DataFrame, scores: pd.DataFrame) -> pd.
             )
     label = cohort.set_index("patient").label
     return scores.assign(label=scores.patient.map(label).astype("Int64"))
+
+
+def training_scores(
+    patients: pd.DataFrame, model: str, in_sample: np.ndarray, out_of_fold: np.ndarray,
+    fold: np.ndarray,
+) -> pd.DataFrame:  # fmt: skip
+    """Return rows of predictions.csv of training patients: in-sample and out-of-fold."""
+    whole = score_rows(patients, model, in_sample)
+    return pd.concat([whole, score_rows(patients, model, out_of_fold, fold)], ignore_index=True)
 
 
 def save_model(model: BaseEstimator, path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
+from joblib import Parallel, delayed
 
 from radiogenomics.study import StudyError
 
@@ -171,6 +173,38 @@ def acquisition(ct: sitk.Image) -> dict[str, float | int | str]:
             ct.GetDirection()
         ),
     }
+
+
+def audit_cohort(
+    cohort: pd.DataFrame,
+    workers: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Read every patient's images once.
+
+    Returns:
+        Masks (one row a patient), acquisition (likewise), and failures (patient, step, reason).
+    """
+    jobs = (delayed(_audit_one)(row) for row in cohort.to_dict("records"))
+    results = Parallel(n_jobs=workers, return_as="generator")(jobs)
+    masks, grids, failures = [], [], []
+    for done, (patient, pair, reason) in enumerate(results, start=1):
+        if reason:
+            failures.append((patient, "images", reason))
+        else:
+            masks.append({"patient": patient, **pair[0]})
+            grids.append({"patient": patient, **pair[1]})
+        progress(done, len(cohort))
+    failures = pd.DataFrame(failures, columns=["patient", "step", "reason"])
+    return pd.DataFrame(masks), pd.DataFrame(grids), failures
+
+
+def _audit_one(row: dict) -> tuple[str, tuple[dict, dict] | None, str]:
+    try:
+        ct, mask = read_pair(row["ct"], row["mask"], row["mask_label"])
+        return row["patient"], (audit(ct, mask), acquisition(ct)), ""
+    except (StudyError, RuntimeError) as fault:
+        return row["patient"], None, str(fault)
 
 
 def acquisition_counts(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

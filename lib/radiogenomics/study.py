@@ -249,7 +249,7 @@ def load_study(folder: str | Path, reports: str | Path | None = None, **override
 
     Args:
         folder: the study folder.
-        reports: where reports go; default `reports/<name of folder>` beside `data`.
+        reports: where reports go; default `reports/<name of folder>`, beside `data` if it is there.
         override: settings by their own name (`folds=5`); None leaves study.toml's value.
 
     Raises:
@@ -267,7 +267,8 @@ def load_study(folder: str | Path, reports: str | Path | None = None, **override
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise StudyError(f"{path} is not valid TOML: {fault}. Mend that line.") from None
     settings = overridden(_build(Settings, raw, str(path)), override)
-    reports = Path(reports) if reports else folder.parent.parent / "reports" / folder.name
+    beside = folder.parent.parent if folder.parent.name == "data" else Path.cwd()
+    reports = Path(reports) if reports else beside / "reports" / folder.name
     return Study(folder, reports.resolve(), settings)
 
 

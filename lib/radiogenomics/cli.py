@@ -1,0 +1,152 @@
+"""The `workbook` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from radiogenomics import cohort, phantom, report, scans
+from radiogenomics.progress import progress
+from radiogenomics.study import StudyError, load_study
+
+DONE, FAULTS, USAGE = 0, 1, 2
+BUILT_IN = Path("data") / "phantom"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 done, 1 faults found or failed, 2 wrong usage."""
+    given = _parser().parse_args(arguments)
+    try:
+        return given.run(given)
+    except StudyError as fault:
+        print(f"\nworkbook: {fault}", file=sys.stderr)
+    except OSError as fault:
+        print(f"\nworkbook: {fault.strerror}: {fault.filename}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nworkbook: stopped; the next run goes on from here", file=sys.stderr)
+    return FAULTS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("workbook", description="The EGFR-CT study workbook.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run the notebooks and export the reports")
+    run.add_argument("study", nargs="?", type=Path, help="study folder (default: built-in cohort)")
+    run.add_argument("--only", nargs="+", metavar="NN", help="these notebooks, such as 03 05")
+    run.add_argument("--from", dest="start", metavar="NN", help="this notebook and those after it")
+    run.add_argument(
+        "-p", dest="set", nargs=2, action="append", default=[], metavar=("NAME", "VALUE")
+    )
+    run.add_argument("--reports", type=Path, help="where reports go (default reports/STUDY)")
+    run.add_argument(
+        "--force", action="store_true", help="forget cached volumes, features, networks"
+    )
+    run.set_defaults(run=_run)
+
+    made = commands.add_parser("phantom", help="make a built-in cohort of simulated patients")
+    made.add_argument("folder", type=Path)
+    made.add_argument("--patients", type=int, default=120)
+    made.add_argument("--seed", type=int, default=2024)
+    made.add_argument("--signal", choices=("paper", "none"), default="paper")
+    made.add_argument("--faults", type=int, default=0)
+    made.set_defaults(run=_phantom)
+
+    check = commands.add_parser("check", help="audit a study's table and images")
+    check.add_argument("study", type=Path)
+    check.set_defaults(run=_check)
+
+    new = commands.add_parser("predict", help="score a new patient with the saved models")
+    new.add_argument("ct", type=Path)
+    new.add_argument("mask", type=Path)
+    new.add_argument("--study", type=Path, default=BUILT_IN)
+    new.add_argument("--reports", type=Path, help="the study's reports (default reports/STUDY)")
+    new.add_argument("--out", type=Path, required=True)
+    new.add_argument("--mask-label", type=int, default=1)
+    new.add_argument("--sex", default="", choices=("", *cohort.CODES["sex"]))
+    new.add_argument("--smoking", default="", choices=("", *cohort.CODES["smoking"]))
+    new.set_defaults(run=_predict)
+
+    lab = commands.add_parser("lab", help="open the notebooks in JupyterLab")
+    lab.set_defaults(run=_lab)
+    return parser
+
+
+def _run(given: argparse.Namespace) -> int:
+    folder = given.study or BUILT_IN
+    if given.study is None:
+        _make_built_in(folder)
+    overrides = {name: _value(text) for name, text in given.set}
+    study = load_study(folder, given.reports)
+    print(f"{study.settings.title}: {folder} -> {study.reports}")
+    states = report.run_study(study, given.only, given.start, overrides, given.force)
+    print(f"Open {study.reports / 'index.html'}")
+    return DONE if all(one["state"] == "done" for one in states) else FAULTS
+
+
+def _make_built_in(folder: Path) -> None:
+    if (folder / "study.toml").exists():
+        return
+    print(f"Making the built-in cohort of simulated patients in {folder}")
+    bar = progress("patients made")
+    phantom.make_phantom(folder, workers=os.cpu_count() or 1, progress=bar)
+
+
+def _value(text: str) -> Any:
+    """Read a parameter as JSON where it is JSON (5, 0.1, true, [1, 2]), else as text."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _phantom(given: argparse.Namespace) -> int:
+    bar = progress("patients made")
+    phantom.make_phantom(
+        given.folder, given.patients, given.seed, given.signal, given.faults,
+        workers=os.cpu_count() or 1, progress=bar,
+    )  # fmt: skip
+    print(f"Made {given.patients} simulated patients in {given.folder}")
+    return DONE
+
+
+def _check(given: argparse.Namespace) -> int:
+    study = load_study(given.study)
+    table = cohort.read_cohort(study)
+    left, _, _ = cohort.exclude(study, table)
+    failures = scans.audit_cohort(left, study.workers, progress("images read"))[2]
+    left, out, _ = cohort.exclude(study, table, failures)
+    for row in out.itertuples():
+        print(f"{row.patient}: {row.step}: {row.reason}")
+    print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
+    return FAULTS if out.step.isin(["files", "images"]).any() else DONE
+
+
+def _predict(given: argparse.Namespace) -> int:
+    study = load_study(given.study, given.reports)
+    patient = {
+        "ct": str(given.ct.resolve()),
+        "mask": str(given.mask.resolve()),
+        "mask_label": given.mask_label,
+        "sex": given.sex,
+        "smoking": given.smoking,
+        "out": str(given.out.resolve()),
+    }
+    html = report.run_prediction(study, patient, given.out)
+    print((given.out / "prediction.json").read_text(encoding="utf-8"))
+    print(f"Open {html}")
+    return DONE
+
+
+def _lab(given: argparse.Namespace) -> int:
+    command = [sys.executable, "-m", "jupyterlab", str(report.NOTEBOOKS)]
+    return subprocess.run(command, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
