@@ -1,0 +1,390 @@
+"""Performance of scores (paper, Statistics): pure functions of labels and scores.
+
+Labels are 0 or 1, (patient,); scores rise with the probability of 1, (patient,).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from scipy import stats
+from scipy.special import expit, logit
+
+THRESHOLDS = np.arange(1, 100) / 100
+CLIP = 1e-12  # scores nearer to 0 or 1 are taken as this where a logit is needed
+
+
+class EvaluationError(ValueError):
+    """Labels or scores that cannot be evaluated."""
+
+
+def checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels (n,) as bool and scores (..., n) as float.
+
+    Raises:
+        EvaluationError: other labels than 0 and 1, one label only, missing scores.
+    """
+    labels = np.asarray(labels)
+    scores = np.asarray(scores, dtype=float)
+    found = sorted(set(labels.tolist()))
+    if not set(found) <= {0, 1}:
+        raise EvaluationError(f"labels are {found[:5]}. Expected: 0 and 1.")
+    if len(found) < 2:
+        raise EvaluationError(f"all {len(labels)} labels are {found}. Expected: both 0 and 1.")
+    if scores.shape[-1] != len(labels):
+        raise EvaluationError(f"{scores.shape[-1]} scores for {len(labels)} labels.")
+    if not np.isfinite(scores).all():
+        raise EvaluationError(f"{(~np.isfinite(scores)).sum()} scores are not finite numbers.")
+    return labels.astype(bool), scores
+
+
+def probabilities(scores: np.ndarray, what: str) -> np.ndarray:
+    """Return the scores if they are probabilities.
+
+    Raises:
+        EvaluationError: a score outside [0, 1]; `what` says what cannot be computed then.
+    """
+    if scores.min() < 0 or scores.max() > 1:
+        raise EvaluationError(
+            f"scores run from {scores.min():g} to {scores.max():g}. Expected: probabilities, 0 to "
+            f"1, for {what}. Such scores can only be ranked (AUC)."
+        )
+    return scores
+
+
+def delong(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return AUCs (model,) and their covariance (model, model) of paired scores (model, n).
+
+    DeLong, DeLong & Clarke-Pearson 1988 by the mid-ranks of Sun & Xu 2014, n log n. With one
+    patient of a label that label's part of the variance cannot be estimated and is NaN.
+    """
+    positive, scores = checked(labels, np.atleast_2d(scores))
+    m, n = int(positive.sum()), int((~positive).sum())
+    ranks = stats.rankdata(scores, axis=1)
+    own = [stats.rankdata(scores[:, side], axis=1) for side in (positive, ~positive)]
+    v_positive = (ranks[:, positive] - own[0]) / n
+    v_negative = 1 - (ranks[:, ~positive] - own[1]) / m
+    return v_positive.mean(axis=1), _covariance(v_positive) / m + _covariance(v_negative) / n
+
+
+def _covariance(values: np.ndarray) -> np.ndarray:
+    if values.shape[1] < 2:
+        return np.full((len(values), len(values)), np.nan)
+    return np.atleast_2d(np.cov(values))
+
+
+def auc_interval(
+    labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95, on_logit: bool = False
+) -> tuple[float, float, float]:
+    """Return AUC and its DeLong interval, plain (cut at 0 and 1) or on the logit scale.
+
+    An AUC without variance (perfect separation, constant scores) has itself as its interval.
+    """
+    aucs, covariance = delong(labels, scores)
+    auc, se = float(aucs[0]), float(np.sqrt(covariance[0, 0]))
+    z = stats.norm.ppf(0.5 + confidence / 2)
+    if se == 0:
+        return auc, auc, auc
+    if on_logit and 0 < auc < 1:
+        low, high = expit(logit(auc) + np.array([-z, z]) * se / (auc * (1 - auc)))
+        return auc, float(low), float(high)
+    return auc, max(0.0, auc - z * se), min(1.0, auc + z * se)
+
+
+def delong_test(labels: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """Return z and two-sided p of the difference of two paired AUCs.
+
+    Scores that rank alike have z = 0, p = 1; a difference without variance z = ±inf, p = 0.
+    """
+    aucs, covariance = delong(labels, np.stack([a, b]))
+    gap = aucs[0] - aucs[1]
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    if np.isclose(gap, 0, atol=1e-15):
+        return 0.0, 1.0
+    z = gap / np.sqrt(variance) if variance > 1e-18 else np.sign(gap) * np.inf
+    return float(z), float(2 * stats.norm.sf(abs(z)))
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Return p values adjusted by Holm's step-down method (Holm 1979)."""
+    p = np.asarray(p, float)
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(steps, 1)
+    return adjusted
+
+
+def delong_table(labels: np.ndarray, scores: pd.DataFrame) -> pd.DataFrame:
+    """Compare every pair of models (columns) on the same patients (rows)."""
+    names = list(scores.columns)
+    aucs, _ = delong(labels, scores.to_numpy().T)
+    auc = dict(zip(names, aucs, strict=True))
+    rows = []
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            z, p = delong_test(labels, scores[a].to_numpy(), scores[b].to_numpy())
+            rows.append((a, b, auc[a], auc[b], z, p))
+    table = pd.DataFrame(rows, columns=["model_a", "model_b", "auc_a", "auc_b", "z", "p"])
+    return table.assign(p_holm=holm(table.p.to_numpy()))
+
+
+def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Return k / n and its Wilson interval (Wilson 1927); NaN for n = 0."""
+    if n == 0:
+        return float("nan"), float("nan"), float("nan")
+    low, high = stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
+    return k / n, float(low), float(high)
+
+
+def confusion(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, int]:
+    """Return tp, fp, fn, tn; score >= threshold counts as positive."""
+    positive, scores = checked(labels, scores)
+    called = scores >= threshold
+    return {
+        "tp": int((called & positive).sum()),
+        "fp": int((called & ~positive).sum()),
+        "fn": int((~called & positive).sum()),
+        "tn": int((~called & ~positive).sum()),
+    }
+
+
+def youden_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Return the observed score with the largest sensitivity + specificity - 1.
+
+    Of several the lowest, which has the highest sensitivity.
+    """
+    points = roc_points(labels, scores)
+    index = points.tpr - points.fpr
+    best = points[np.isclose(index, index.max(), atol=1e-12) & np.isfinite(points.threshold)]
+    return float(best.threshold.min())
+
+
+def roc_points(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+    """Return the ROC curve: fpr, tpr, threshold, from (0, 0) to (1, 1)."""
+    positive, scores = checked(labels, scores)
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.diff(scores[order]) != 0, True)
+    tp, fp = np.cumsum(positive[order])[last], np.cumsum(~positive[order])[last]
+    return pd.DataFrame(
+        {
+            "fpr": np.append(0, fp / fp[-1]),
+            "tpr": np.append(0, tp / tp[-1]),
+            "threshold": np.append(np.inf, scores[order][last]),
+        }
+    )
+
+
+def _resamples(labels: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Return patient numbers (resample, patient) drawn with replacement within each label."""
+    rng = np.random.default_rng(seed)
+    sides = [np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)]
+    return np.concatenate([rng.choice(side, (n, len(side))) for side in sides], axis=1)
+
+
+def bootstrap(
+    labels: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float], confidence: float,
+    resamples: int, seed: int,
+) -> dict[tuple[str, str], tuple[float, float]]:  # fmt: skip
+    """Return percentile intervals of a stratified bootstrap (Efron) by (rule, metric)."""
+    positive, scores = checked(labels, scores)
+    rows = _resamples(positive.astype(int), resamples, seed)
+    m = int(positive.sum())
+    drawn = scores[rows]
+    ranks = stats.rankdata(drawn, axis=1)[:, :m]
+    auc = (ranks.sum(axis=1) - m * (m + 1) / 2) / (m * (len(scores) - m))
+    values = {("", "auc"): auc}
+    if scores.min() >= 0 and scores.max() <= 1:
+        brier = np.mean((drawn - (np.arange(len(scores)) < m)) ** 2, axis=1)
+        values["", "brier"] = brier
+        values["", "brier_scaled"] = 1 - brier / (positive.mean() * (1 - positive.mean()))
+    for rule, threshold in thresholds.items():
+        called = drawn >= threshold
+        sensitivity, specificity = called[:, :m].mean(axis=1), 1 - called[:, m:].mean(axis=1)
+        values[rule, "sensitivity"], values[rule, "specificity"] = sensitivity, specificity
+        share = positive.mean()
+        values[rule, "accuracy"] = share * sensitivity + (1 - share) * specificity
+    tails = [50 * (1 - confidence), 50 * (1 + confidence)]
+    return {key: tuple(np.percentile(v, tails)) for key, v in values.items()}
+
+
+def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> pd.DataFrame:
+    """Return slope, intercept, calibration-in-the-large, O/E and Brier scores: metric, value, ci.
+
+    Slope and intercept are of one logistic model on the score's logit, calibration-in-the-large
+    that of a model with slope 1 (Van Calster 2019), with Wald intervals; NaN where the labels
+    are separated and no maximum exists.
+    """
+    positive, scores = checked(labels, scores)
+    p = probabilities(scores, "calibration")
+    x = logit(np.clip(p, CLIP, 1 - CLIP))
+    z = stats.norm.ppf(0.5 + confidence / 2)
+    intercept, slope = _logistic(positive, np.column_stack([np.ones(len(x)), x]), None)
+    large = _logistic(positive, np.ones((len(x), 1)), x)[0]
+    brier = float(np.mean((p - positive) ** 2))
+    rows = [
+        ("calibration_slope", *_wald(slope, z)),
+        ("calibration_intercept", *_wald(intercept, z)),
+        ("calibration_in_the_large", *_wald(large, z)),
+        ("o_over_e", float(positive.mean() / p.mean()) if p.any() else np.nan, np.nan, np.nan),
+        ("brier", brier, np.nan, np.nan),
+        ("brier_scaled", 1 - brier / (positive.mean() * (1 - positive.mean())), np.nan, np.nan),
+    ]
+    return pd.DataFrame(rows, columns=["metric", "value", "ci_low", "ci_high"])
+
+
+def _wald(estimate: tuple[float, float], z: float) -> tuple[float, float, float]:
+    value, se = estimate
+    return value, value - z * se, value + z * se
+
+
+def _logistic(
+    positive: np.ndarray, x: np.ndarray, offset: np.ndarray | None
+) -> list[tuple[float, float]]:
+    """Return (coefficient, standard error) of a logistic model, NaN where it does not converge."""
+    nothing = [(float("nan"), float("nan"))] * x.shape[1]
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            model = sm.GLM(positive.astype(float), x, family=sm.families.Binomial(), offset=offset)
+            fit = model.fit(tol=1e-12, maxiter=100)
+        except (np.linalg.LinAlgError, ValueError, sm.tools.sm_exceptions.PerfectSeparationError):
+            return nothing
+    good = fit.converged and np.isfinite(fit.bse).all() and (fit.bse < 1e3).all()
+    constant = x.shape[1] > 1 and np.ptp(x[:, 1]) == 0
+    pairs = zip(fit.params, fit.bse, strict=True)
+    return [(float(c), float(s)) for c, s in pairs] if good and not constant else nothing
+
+
+def calibration_curve(
+    labels: np.ndarray, scores: np.ndarray, groups: int = 8, confidence: float = 0.95
+) -> pd.DataFrame:
+    """Return predicted and observed share by groups of equal size, with Wilson intervals."""
+    positive, scores = checked(labels, scores)
+    p = probabilities(scores, "calibration")
+    parts = np.array_split(np.argsort(p, kind="stable"), min(groups, len(p)))
+    rows = []
+    for part in parts:
+        observed, low, high = wilson(int(positive[part].sum()), len(part), confidence)
+        rows.append((float(p[part].mean()), observed, low, high, len(part)))
+    return pd.DataFrame(rows, columns=["predicted", "observed", "ci_low", "ci_high", "n"])
+
+
+def decision_curve(
+    labels: np.ndarray, scores: pd.DataFrame, thresholds: np.ndarray = THRESHOLDS,
+    confidence: float = 0.95, resamples: int = 0, seed: int = 0,
+) -> pd.DataFrame:  # fmt: skip
+    """Return net benefit (Vickers & Elkin 2006) of each model (column), of `all` and of `none`.
+
+    net benefit = TP / n - FP / n × pt / (1 - pt), with score >= pt. Intervals by stratified
+    bootstrap where `resamples` is not 0.
+    """
+    tables = []
+    thresholds = np.asarray(thresholds, float)
+    positive = np.asarray(labels).astype(bool)
+    odds = thresholds / (1 - thresholds)
+    columns = {"all": np.full(len(positive), np.inf), "none": np.full(len(positive), -np.inf)}
+    for name in scores:
+        _, values = checked(labels, scores[name].to_numpy())
+        columns[name] = probabilities(values, "decision curves")
+    for name, values in columns.items():
+        benefit = _net_benefit(positive, values, thresholds, odds)
+        table = pd.DataFrame({"model": name, "threshold": thresholds, "net_benefit": benefit})
+        low = high = np.full(len(thresholds), np.nan)
+        if resamples and name not in ("all", "none"):
+            rows = _resamples(positive.astype(int), resamples, seed)
+            low, high = _benefit_interval(positive, values, rows, thresholds, odds, confidence)
+        tables.append(table.assign(ci_low=low, ci_high=high))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _net_benefit(
+    positive: np.ndarray, scores: np.ndarray, thresholds: np.ndarray, odds: np.ndarray
+) -> np.ndarray:
+    n = len(positive)
+    tp, fp = (_at_or_above(scores[side], thresholds) for side in (positive, ~positive))
+    return tp / n - fp / n * odds
+
+
+def _at_or_above(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Return how many scores are >= each threshold."""
+    return len(scores) - np.searchsorted(np.sort(scores), thresholds, side="left")
+
+
+def _benefit_interval(
+    positive: np.ndarray, scores: np.ndarray, rows: np.ndarray, thresholds: np.ndarray,
+    odds: np.ndarray, confidence: float,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    m = int(positive.sum())
+    bins = np.searchsorted(thresholds, scores, side="right")  # thresholds <= score
+    benefit = np.empty((len(rows), len(thresholds)))
+    for i, row in enumerate(rows):
+        counts = [
+            np.bincount(bins[part], minlength=len(thresholds) + 1) for part in (row[:m], row[m:])
+        ]
+        tp, fp = (c[::-1].cumsum()[::-1][1:] for c in counts)
+        benefit[i] = tp / len(scores) - fp / len(scores) * odds
+    low, high = np.percentile(benefit, [50 * (1 - confidence), 50 * (1 + confidence)], axis=0)
+    return low, high
+
+
+def metrics_table(
+    labels: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float],
+    confidence: float = 0.95, resamples: int = 2000, seed: int = 0,
+) -> pd.DataFrame:  # fmt: skip
+    """Return every metric of one model: threshold_rule, metric, value, ci_low, ci_high, ...
+
+    One row a method of interval (`ci_method`), with n and events. Likelihood ratios have the
+    log method's interval (Simel 1991), undefined ones are NaN. Scores outside [0, 1] are ranked
+    only.
+    """
+    positive, scores = checked(labels, scores)
+    auc, *plain = auc_interval(labels, scores, confidence)
+    rows = [("", "auc", auc, *plain, "delong")]
+    rows.append(("", "auc", *auc_interval(labels, scores, confidence, True), "delong-logit"))
+    for rule, threshold in thresholds.items():
+        rows += _at_threshold(confusion(labels, scores, threshold), rule, confidence)
+    if scores.min() >= 0 and scores.max() <= 1:
+        for row in calibration(labels, scores, confidence).itertuples(index=False):
+            rows.append(("", *row, "wald" if np.isfinite(row.ci_low) else "none"))
+    names = ["threshold_rule", "metric", "value", "ci_low", "ci_high", "ci_method"]
+    table = pd.DataFrame(rows, columns=names)
+    if resamples:
+        drawn = bootstrap(labels, scores, thresholds, confidence, resamples, seed)
+        value = table.drop_duplicates(["threshold_rule", "metric"])
+        value = value.set_index(["threshold_rule", "metric"]).value
+        extra = [(*key, value[key], *ci, "bootstrap") for key, ci in drawn.items()]
+        table = table[~((table.ci_method == "none") & table.metric.str.startswith("brier"))]
+        table = pd.concat([table, pd.DataFrame(extra, columns=names)], ignore_index=True)
+    return table.assign(n=len(positive), events=int(positive.sum()))
+
+
+def _at_threshold(counts: dict[str, int], rule: str, confidence: float) -> list[tuple]:
+    tp, fp, fn, tn = (counts[k] for k in ("tp", "fp", "fn", "tn"))
+    shares = {
+        "sensitivity": (tp, tp + fn),
+        "specificity": (tn, tn + fp),
+        "accuracy": (tp + tn, tp + fp + fn + tn),
+        "ppv": (tp, tp + fp),
+        "npv": (tn, tn + fn),
+    }
+    rows = [(rule, m, *wilson(k, n, confidence), "wilson") for m, (k, n) in shares.items()]
+    rows.append((rule, "lr_plus", *_ratio(tp, tp + fn, fp, fp + tn, confidence), "wald"))
+    rows.append((rule, "lr_minus", *_ratio(fn, tp + fn, tn, fp + tn, confidence), "wald"))
+    return rows
+
+
+def _ratio(a: int, m: int, b: int, n: int, confidence: float) -> tuple[float, float, float]:
+    """Return (a / m) / (b / n) with the log method's interval."""
+    if b == 0:
+        return float("nan"), float("nan"), float("nan")
+    ratio = (a / m) / (b / n)
+    if a == 0:
+        return ratio, float("nan"), float("nan")
+    se = np.sqrt(1 / a - 1 / m + 1 / b - 1 / n)
+    z = stats.norm.ppf(0.5 + confidence / 2)
+    return ratio, float(ratio * np.exp(-z * se)), float(ratio * np.exp(z * se))

@@ -1,0 +1,166 @@
+"""Statistics against R's pROC and rms and against dcurves; edge cases; properties."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from radiogenomics import evaluation as ev
+
+REFERENCE = Path(__file__).parent / "reference"
+TABLE = pd.read_csv(REFERENCE / "b_cont_n528.csv")
+LABELS = TABLE.y.to_numpy()
+ROC = json.loads((REFERENCE / "roc_b_cont.json").read_text())
+MODELS = ("p1", "p2", "p3")
+
+
+def score(model):
+    return TABLE[model].to_numpy()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_auc_and_intervals_are_procs(model):
+    expected = ROC["single"][model]
+    auc, covariance = ev.delong(LABELS, score(model))
+    assert auc[0] == pytest.approx(expected["auc"], abs=1e-12)
+    assert covariance[0, 0] == pytest.approx(expected["var_delong"], abs=1e-12)
+    low, middle, high = expected["ci95_delong_lo_auc_hi"]
+    assert ev.auc_interval(LABELS, score(model)) == pytest.approx((middle, low, high), abs=1e-9)
+    on_logit = ev.auc_interval(LABELS, score(model), on_logit=True)[1:]
+    assert on_logit == pytest.approx(expected["ci95_delong_logit"], abs=1e-9)
+    low, middle, high = expected["ci90_delong_lo_auc_hi"]
+    assert ev.auc_interval(LABELS, score(model), 0.9)[1:] == pytest.approx((low, high), abs=1e-9)
+
+
+@pytest.mark.parametrize("pair", sorted(ROC["pairs"]))
+def test_paired_test_is_procs(pair):
+    a, b = (score(name) for name in pair.split("_vs_"))
+    expected = ROC["pairs"][pair]
+    z, p = ev.delong_test(LABELS, a, b)
+    assert z == pytest.approx(expected["paired_delong"]["statistic"], abs=1e-9)
+    assert p == pytest.approx(expected["paired_delong"]["p"], rel=1e-8)
+    covariance = ev.delong(LABELS, np.stack([a, b]))[1][0, 1]
+    assert covariance == pytest.approx(expected["cov_delong"], abs=1e-12)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_youden_and_wilson_are_rs(model):
+    expected = ROC["single"][model]
+    threshold = ev.youden_threshold(LABELS, score(model))
+    counts = ev.confusion(LABELS, score(model), threshold)
+    assert counts in [{k: best[k] for k in counts} for best in expected["youden_best"]]
+    for key in ("youden_sens_ci", "youden_spec_ci", "youden_acc_ci"):
+        e = expected[key]
+        assert ev.wilson(e["k"], e["n"])[1:] == pytest.approx(e["wilson95"], abs=1e-9)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_calibration_is_rs(model):
+    expected = json.loads((REFERENCE / "calibration_b.json").read_text())[model]
+    found = ev.calibration(LABELS, score(model)).set_index("metric")
+    names = {
+        "calibration_slope": "calibration_slope",
+        "calibration_intercept": "calibration_intercept_joint",
+        "calibration_in_the_large": "calibration_in_the_large_offset",
+        "o_over_e": "O_over_E",
+        "brier": "brier",
+        "brier_scaled": "brier_scaled",
+    }
+    for ours, rs in names.items():
+        assert found.value[ours] == pytest.approx(expected[rs], rel=1e-6)
+    slope = found.loc["calibration_slope", ["ci_low", "ci_high"]].tolist()
+    assert slope == pytest.approx(expected["slope_ci_wald"], abs=1e-5)
+
+
+def test_decision_curve_is_dcurves():
+    expected = json.loads((REFERENCE / "dca_b_cont.json").read_text())["b_cont"]
+    found = ev.decision_curve(LABELS, TABLE[list(MODELS)])
+    for name, rows in found.groupby("model"):
+        theirs = np.array(expected[name]["net_benefit"], float)[1:]
+        assert np.allclose(rows.net_benefit, theirs, atol=1e-12, rtol=0)
+    ties = ev.decision_curve(np.array([1, 0]), pd.DataFrame({"m": [0.29, 0.28]}))
+    at = ties[(ties.model == "m") & (ties.threshold == 0.29)].net_benefit.item()
+    assert at == 0.5
+
+
+def test_edge_cases_have_stated_answers():
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    perfect = np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9])
+    assert ev.auc_interval(labels, perfect) == (1, 1, 1)
+    assert ev.auc_interval(labels, np.full(6, 0.5)) == (0.5, 0.5, 0.5)
+    assert ev.delong_test(labels, perfect, perfect**2) == (0, 1)
+    assert ev.delong_test(labels, perfect, 1 - perfect) == (np.inf, 0)
+    one = ev.auc_interval(np.array([0, 0, 0, 1]), np.array([0.1, 0.4, 0.2, 0.3]))
+    assert one[0] == pytest.approx(2 / 3) and np.isnan(one[1])
+    table = ev.metrics_table(labels, perfect, {"half": 0.5}, resamples=0).set_index("metric")
+    assert np.isnan(table.value["calibration_slope"]) and np.isnan(table.value["lr_plus"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "says"),
+    [
+        ([1, 1], [0.1, 0.2], "Expected: both"),
+        ([0, 2], [0.1, 0.2], "Expected: 0 and 1"),
+        ([0, 1], [0.1, np.nan], "not finite"),
+        ([0, 1], [0.1, 0.2, 0.3], "3 scores for 2 labels"),
+    ],
+)
+def test_bad_input_is_refused(labels, scores, says):
+    with pytest.raises(ev.EvaluationError, match=says):
+        ev.delong(np.array(labels), np.array(scores))
+
+
+def test_unbounded_scores_are_ranked_only():
+    labels, scores = np.array([0, 1, 0, 1]), np.array([-3.0, 2, 1, 5])
+    assert ev.auc_interval(labels, scores)[0] == 1
+    with pytest.raises(ev.EvaluationError, match="only be ranked"):
+        ev.calibration(labels, scores)
+    with pytest.raises(ev.EvaluationError, match="decision curves"):
+        ev.decision_curve(labels, pd.DataFrame({"m": scores}))
+
+
+def test_holm_is_rs():
+    """p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") of R's stats."""
+    assert ev.holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_bootstrap_is_near_procs(model):
+    drawn = ev.bootstrap(LABELS, score(model), {}, 0.95, 2000, 7)["", "auc"]
+    low, _, high = ROC["single"][model]["boot_stratified"]["mean"]
+    assert drawn == pytest.approx((low, high), abs=0.006)
+
+
+samples = st.integers(0, 2**31).map(np.random.default_rng)
+
+
+@given(samples)
+@settings(max_examples=50, deadline=None)
+def test_auc_keeps_under_monotone_maps_and_turns_under_reversal(rng):
+    labels = np.append([0, 1], rng.integers(0, 2, 30))
+    scores = rng.integers(0, 10, 32) / 10
+    auc = ev.delong(labels, scores)[0][0]
+    assert ev.delong(labels, np.exp(3 * scores))[0][0] == pytest.approx(auc, abs=1e-12)
+    assert ev.delong(labels, -scores)[0][0] == pytest.approx(1 - auc, abs=1e-12)
+    assert ev.delong(1 - labels, scores)[0][0] == pytest.approx(1 - auc, abs=1e-12)
+
+
+@given(samples)
+@settings(max_examples=30, deadline=None)
+def test_delong_is_symmetric_and_all_has_no_benefit_at_prevalence(rng):
+    labels = np.append([0, 0, 1, 1], rng.integers(0, 2, 40))
+    a, b = rng.random((2, 44))
+    z, p = ev.delong_test(labels, a, b)
+    assert ev.delong_test(labels, b, a) == pytest.approx((-z, p))
+    at = ev.decision_curve(labels, pd.DataFrame({"a": a}), np.array([labels.mean()]))
+    assert at[at.model == "all"].net_benefit.item() == pytest.approx(0, abs=1e-12)
+
+
+def test_null_studies_are_significant_in_five_percent():
+    rng = np.random.default_rng(5)
+    labels = np.repeat([0, 1], 66)
+    p = [ev.delong_test(labels, *rng.random((2, 132)))[1] for _ in range(400)]
+    assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.08

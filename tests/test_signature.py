@@ -1,0 +1,92 @@
+"""The four steps of selection against R (wilcox.test, glm, glmnet)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from radiogenomics import signature
+from radiogenomics.study import Radiomics
+
+REFERENCE = Path(__file__).parent / "reference"
+RS = json.loads((REFERENCE / "features.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def table():
+    return pd.read_csv(REFERENCE / "features_528x300.csv")
+
+
+@pytest.fixture(scope="module")
+def x(table):
+    return table[[c for c in table if c.startswith("f")]]
+
+
+@pytest.fixture(scope="module")
+def univariate():
+    return pd.read_csv(REFERENCE / "features_univariate.csv")
+
+
+def test_mann_whitney_is_rs(table, x, univariate):
+    column = next(
+        c for c in univariate if "mw" in c.lower() and "cc" in c.lower() and "no" not in c
+    )
+    found = signature.mann_whitney(x, table.y)
+    assert np.isnan(found[list(x).index("f296")])
+    assert np.allclose(found, univariate[column], rtol=1e-9, atol=0, equal_nan=True)
+
+
+def test_univariate_is_rs(table, x, univariate):
+    column = next(c for c in univariate if "lrt" in c.lower())
+    columns = [c for c in x if c != "f296"][::10]
+    found = signature.univariate(x[columns], table.y)
+    theirs = univariate.set_index(univariate.columns[0])[column][columns]
+    assert np.allclose(found.p, theirs, rtol=1e-5, atol=1e-300)
+
+
+@pytest.mark.parametrize("limit", [0.9, 0.8])
+def test_spearman_rule_is_the_stated_one(table, x, limit):
+    kept = x.columns[signature.MannWhitney(0.05).fit(x, table.y).get_support()]
+    found = signature.Spearman(limit).fit(x[kept], table.y)
+    theirs = RS["prune"][f"mw05_{limit}"]["greedy_by_p_kept"]
+    assert set(kept[found.get_support()]) == set(theirs)
+
+
+def test_lasso_is_glmnets_at_fixed_lambdas(table, x):
+    used = x.drop(columns=[c for c in x if c in ("f296", "f297", "f300")])
+    z = signature.standardised(used)
+    for one in RS["lasso_fixed_lambda_standardised"][:5]:
+        model = signature.lasso(z, table.y.to_numpy(), one["lambda"], 1e-6)
+        theirs = pd.Series(one["nonzero"]).reindex(["(Intercept)", *used], fill_value=0.0)
+        ours = np.append(model.intercept_, model.coef_[0])
+        assert np.abs(ours - theirs.to_numpy()).max() < 1e-4
+
+
+def test_pipeline_fits_on_given_rows_and_repeats(table, x):
+    rows = np.arange(len(x)) < 120
+    one, two = (
+        signature.signature_pipeline(Radiomics(lasso_folds=3), 1).fit(x[rows], table.y[rows])
+        for _ in range(2)
+    )
+    changed = x.copy()
+    changed.loc[~rows] = 0
+    three = signature.signature_pipeline(Radiomics(lasso_folds=3), 1)
+    three.fit(changed[rows], table.y[rows])
+    names = [list(p[-1].get_feature_names_out()) for p in (one, two, three)]
+    assert names[0] == names[1] == names[2] and len(names[0]) > 0
+    steps = signature.steps_table(one)
+    assert (steps.kept + steps.dropped).tolist() == [300, *steps.kept[:-1]]
+    assert list(one.transform(x).columns) == names[0]
+    described = signature.signature_table(one, x[rows], table.y[rows])
+    assert (described.univariate_p < 0.05).all() and (described.mann_whitney_p < 0.05).all()
+
+
+def test_nothing_found_keeps_one_and_says_so():
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame({f"original_a_{i}": np.append(np.zeros(10), np.zeros(10)) for i in range(3)})
+    x["original_a_v"] = np.tile([0.0, 1.0], 10) + rng.normal(0, 1e-9, 20)
+    pipeline = signature.signature_pipeline(Radiomics(lasso_folds=3), 1)
+    pipeline.fit(x, np.repeat([0, 1], 10))
+    assert list(pipeline[-1].get_feature_names_out()) == ["original_a_v"]
+    assert signature.steps_table(pipeline).fell_back.iloc[0]
