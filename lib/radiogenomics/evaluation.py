@@ -92,7 +92,8 @@ def auc_interval(
     if on_logit and 0 < auc < 1:
         low, high = expit(logit(auc) + np.array([-z, z]) * se / (auc * (1 - auc)))
         return auc, float(low), float(high)
-    return auc, max(0.0, auc - z * se), min(1.0, auc + z * se)
+    low, high = np.clip([auc - z * se, auc + z * se], 0, 1)
+    return auc, float(low), float(high)
 
 
 def delong_test(labels: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[float, float]:

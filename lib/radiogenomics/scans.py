@@ -69,7 +69,7 @@ def _check_slices(folder: Path, files: tuple[str, ...]) -> None:
 def read_pair(
     ct_path: Path | str, mask_path: Path | str, mask_label: int = 1
 ) -> tuple[sitk.Image, sitk.Image]:
-    """Read a CT (float32, HU) and its lesion mask (uint8, 0 or 1) on the CT's grid.
+    """Read a CT (HU, its own pixel type) and its lesion mask (uint8, 0 or 1) on the CT's grid.
 
     A mask on another grid is taken over by nearest neighbour only when the CT's grid holds
     every voxel of the lesion.
@@ -77,7 +77,7 @@ def read_pair(
     Raises:
         StudyError: unreadable, empty or misplaced files, voxels that are not finite.
     """
-    ct = sitk.Cast(read_image(ct_path), sitk.sitkFloat32)
+    ct = read_image(ct_path)
     mask = read_image(mask_path)
     _check_numbers(ct, Path(ct_path).name)
     found = np.unique(sitk.GetArrayViewFromImage(mask))

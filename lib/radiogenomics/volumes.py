@@ -30,7 +30,7 @@ def resample(ct: sitk.Image, mask: sitk.Image, spacing_mm: float) -> tuple[sitk.
     grid.SetSpacing([spacing_mm] * 3)
     grid.SetDirection(ct.GetDirection())
     grid.SetOrigin(ct.TransformContinuousIndexToPhysicalPoint((start / step).tolist()))
-    near = crop(ct, low - SPLINE_REACH, high + SPLINE_REACH)
+    near = sitk.Cast(crop(ct, low - SPLINE_REACH, high + SPLINE_REACH), sitk.sitkFloat32)
     edge = float(sitk.GetArrayViewFromImage(near).min())
     fine = sitk.Resample(near, grid, sitk.Transform(), sitk.sitkBSpline3, edge)
     return fine, sitk.Resample(mask, grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0)

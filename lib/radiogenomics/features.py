@@ -1,0 +1,210 @@
+"""PyRadiomics over the cohort (paper, Radiomics): cropped first, cached, one bad case kept apart."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pywt
+import radiomics
+import SimpleITK as sitk
+from joblib import Parallel, delayed
+from radiomics.featureextractor import RadiomicsFeatureExtractor
+
+from radiogenomics.scans import read_pair
+from radiogenomics.study import (
+    Radiomics,
+    Study,
+    StudyError,
+    digest,
+    read_json,
+    whole_file,
+    write_json,
+)
+from radiogenomics.volumes import SPLINE_REACH, bounds, crop
+
+IMAGE_TYPES = (
+    "Original", "Wavelet", "Square", "SquareRoot", "Logarithm", "Exponential", "Gradient", "LoG",
+)  # fmt: skip
+VERSIONS = {
+    "pyradiomics": radiomics.__version__,
+    "SimpleITK": sitk.__version__,
+    "numpy": np.__version__,
+    "PyWavelets": pywt.__version__,
+}
+MEASURED = ("radiomics_spacing_mm", "bin_width", "pad_mm", "log_sigma_mm")
+
+
+def measured_settings(settings: Radiomics) -> dict:
+    """Return the settings that a feature's value depends on (not those of the selection)."""
+    return {name: getattr(settings, name) for name in MEASURED}
+
+
+def extractor(settings: Radiomics, diagnostics: bool = False) -> RadiomicsFeatureExtractor:
+    """Return PyRadiomics with all 3D classes on eight image types: 1,688 features at the defaults."""
+    logging.getLogger("radiomics").setLevel(logging.ERROR)
+    made = RadiomicsFeatureExtractor(
+        binWidth=settings.bin_width, label=1, additionalInfo=diagnostics, correctMask=False
+    )
+    made.disableAllImageTypes()
+    made.enableAllFeatures()
+    for name in IMAGE_TYPES:
+        made.enableImageTypeByName(
+            name, customArgs={"sigma": list(settings.log_sigma_mm)} if name == "LoG" else {}
+        )
+    return made
+
+
+def resampled_on_full_grid(
+    ct: sitk.Image, mask: sitk.Image, spacing_mm: float, pad_mm: float
+) -> tuple[sitk.Image, sitk.Image]:
+    """Return CT and mask around the lesion as PyRadiomics would resample the whole images.
+
+    The grid is the one that `radiomics.imageoperations.resampleImage` computes from the full
+    images (isotropic, padDistance = pad_mm / spacing_mm); the voxels come from a crop that
+    reaches far enough for the B-spline, which spares the transform of the whole CT.
+    """
+    low, high = bounds(mask)
+    pad = pad_mm / spacing_mm
+    old = np.array(ct.GetSpacing())
+    new = np.where(high > low, spacing_mm, old)  # PyRadiomics leaves one-slice directions alone
+    if np.allclose(old, new):
+        reach = int(np.ceil(pad))
+        return crop(ct, low - reach, high + reach), crop(mask, low - reach, high + reach)
+    ratio = old / new
+    first = np.maximum(np.floor((low - 0.5) * ratio - pad), 0)
+    end = np.ceil(np.array(ct.GetSize()) * ratio) - 1
+    last = np.minimum(np.ceil((high + 0.5) * ratio + pad), end)
+    grid = sitk.ResampleImageFilter()
+    grid.SetSize((last - first + 1).astype(int).tolist())
+    grid.SetOutputSpacing(new.tolist())
+    grid.SetOutputDirection(ct.GetDirection())
+    origin = 0.5 * (new - old) / old + first / ratio
+    grid.SetOutputOrigin(ct.TransformContinuousIndexToPhysicalPoint(origin.tolist()))
+    near = [
+        crop(
+            image,
+            np.floor(first / ratio).astype(int) - SPLINE_REACH,
+            np.ceil((last + 1) / ratio).astype(int) + SPLINE_REACH,
+        )
+        for image in (ct, mask)
+    ]
+    grid.SetInterpolator(sitk.sitkBSpline)
+    fine = grid.Execute(near[0])
+    grid.SetInterpolator(sitk.sitkNearestNeighbor)
+    return fine, grid.Execute(near[1])
+
+
+def extract(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
+    """Return the features of one lesion, named as PyRadiomics names them.
+
+    Args:
+        ct: the whole CT, HU, in the pixel type of its file (PyRadiomics keeps it).
+        mask: 1 in the lesion, on the CT's grid.
+        settings: spacing, bin width, padding, LoG sigmas.
+
+    Raises:
+        StudyError: fewer than 8 voxels are left at the new spacing, or values are not finite.
+    """
+    pair = resampled_on_full_grid(ct, mask, settings.radiomics_spacing_mm, settings.pad_mm)
+    voxels = int(sitk.GetArrayViewFromImage(pair[1]).sum())
+    if voxels < 8:
+        raise StudyError(
+            f"the lesion has {voxels} voxels at {settings.radiomics_spacing_mm:g} mm. Expected: at "
+            "least 8. Check mask and mask_label."
+        )
+    values = {k: float(v) for k, v in extractor(settings).execute(*pair, label=1).items()}
+    bad = [name for name, value in values.items() if not np.isfinite(value)]
+    if bad:
+        raise StudyError(f"{len(bad)} features are not finite, the first is {bad[0]}.")
+    return pd.Series(values)
+
+
+def output_columns(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
+    """Count the columns of PyRadiomics' own CSV output: features, diagnostics, Image and Mask."""
+    pair = resampled_on_full_grid(ct, mask, settings.radiomics_spacing_mm, settings.pad_mm)
+    names = list(extractor(settings, diagnostics=True).execute(*pair, label=1))
+    diagnostics = sum(name.startswith("diagnostics") for name in names)
+    counts = {"features": len(names) - diagnostics, "diagnostics": diagnostics, "Image, Mask": 2}
+    return pd.Series(counts | {"columns": sum(counts.values())})
+
+
+def extract_cohort(
+    study: Study,
+    cohort: pd.DataFrame,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Extract every patient's features over processes, each kept as soon as it is there.
+
+    Returns:
+        Features (one row a patient, index `patient`) and failures (patient, step, reason).
+    """
+    jobs = (delayed(_extract_one)(study, row) for row in cohort.to_dict("records"))
+    results = Parallel(n_jobs=study.workers, return_as="generator")(jobs)
+    rows, failures = {}, []
+    for done, (patient, values, reason) in enumerate(results, start=1):
+        if reason:
+            failures.append((patient, "radiomics", reason))
+        else:
+            rows[patient] = values
+        progress(done, len(cohort))
+    features = pd.DataFrame.from_dict(rows, orient="index").rename_axis("patient")
+    return features, pd.DataFrame(failures, columns=["patient", "step", "reason"])
+
+
+def _cache_path(study: Study, row: dict) -> Path:
+    settings = measured_settings(study.settings.radiomics)
+    key = digest(row["ct_hash"], row["mask_hash"], int(row["mask_label"]), settings, VERSIONS)
+    return study.derived / "features" / f"{key}.json"
+
+
+def _extract_one(study: Study, row: dict) -> tuple[str, dict, str]:
+    path = _cache_path(study, row)
+    if path.exists():
+        return row["patient"], read_json(path), ""
+    try:
+        pair = read_pair(row["ct"], row["mask"], row["mask_label"])
+        values = extract(*pair, study.settings.radiomics).to_dict()
+    except (StudyError, RuntimeError, ValueError) as fault:
+        return row["patient"], {}, str(fault)
+    write_json(path, values)
+    return row["patient"], values, ""
+
+
+def save_features(study: Study, features: pd.DataFrame, cohort: pd.DataFrame) -> None:
+    """Write features.parquet and, beside it, what made the values: settings, versions, inputs."""
+    with whole_file(study.tables / "features.parquet") as part:
+        features.reset_index().to_parquet(part, index=False)
+    hashes = cohort.set_index("patient")[["ct_hash", "mask_hash"]].to_dict("index")
+    content = {
+        "synthetic": study.settings.synthetic,
+        "features": features.shape[1],
+        "image_types": IMAGE_TYPES,
+        "settings": measured_settings(study.settings.radiomics),
+        "versions": VERSIONS,
+        "inputs": hashes,
+    }
+    write_json(study.tables / "features_settings.json", content)
+
+
+def load_features(study: Study) -> pd.DataFrame:
+    """Read the features, index `patient`.
+
+    Raises:
+        StudyError: notebook 03 has not run.
+    """
+    path = study.tables / "features.parquet"
+    if not path.exists():
+        raise StudyError("tables/features.parquet is not there. Run: workbook run --only 03")
+    return pd.read_parquet(path).set_index("patient")
+
+
+def counts_by_class(names: list[str]) -> pd.DataFrame:
+    """Count features: one row an image type, one column a class, with sums."""
+    parts = [name.rsplit("_", 2)[:2] for name in names]
+    table = pd.DataFrame(parts, columns=["image_type", "feature_class"])
+    counts = pd.crosstab(table.image_type, table.feature_class, margins=True, margins_name="all")
+    return counts.reset_index()
