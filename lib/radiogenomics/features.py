@@ -1,4 +1,4 @@
-"""PyRadiomics over the cohort (paper, Radiomics): cropped first, cached, one bad case kept apart."""
+"""PyRadiomics over the cohort (paper, Radiomics): cropped first, every case cached."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def measured_settings(settings: Radiomics) -> dict:
 
 
 def extractor(settings: Radiomics, diagnostics: bool = False) -> RadiomicsFeatureExtractor:
-    """Return PyRadiomics with all 3D classes on eight image types: 1,688 features at the defaults."""
+    """Return PyRadiomics with all 3D classes on eight image types (by default 1,688 features)."""
     logging.getLogger("radiomics").setLevel(logging.ERROR)
     made = RadiomicsFeatureExtractor(
         binWidth=settings.bin_width, label=1, additionalInfo=diagnostics, correctMask=False

@@ -1,0 +1,82 @@
+"""PyRadiomics on the shipped real CT: the crop changes nothing; one bad case changes nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+
+from radiogenomics import features
+from radiogenomics.scans import read_pair
+from radiogenomics.study import Radiomics, Settings, Study, content_hash
+
+EXAMPLE = Path(__file__).parents[1] / "data" / "example_patient"
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return read_pair(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz", 1)
+
+
+def whole_image_call(pair, spacing_mm=1.0, pad_mm=16.0):
+    """PyRadiomics' own call on the uncropped images, resampling by itself."""
+    made = features.extractor(Radiomics())
+    made.settings |= {
+        "resampledPixelSpacing": [spacing_mm] * 3,
+        "interpolator": "sitkBSpline",
+        "padDistance": pad_mm / spacing_mm,
+    }
+    return pd.Series({k: float(v) for k, v in made.execute(*pair, label=1).items()})
+
+
+def test_every_value_is_the_uncropped_calls(pair):
+    whole = whole_image_call(pair)
+    ours = features.extract(*pair, Radiomics())
+    assert list(ours.index) == list(whole.index) and len(ours) == 1688
+    assert np.allclose(ours, whole, rtol=1e-6, atol=1e-12)
+
+
+def test_1727_is_the_width_of_pyradiomics_output(pair):
+    counts = features.output_columns(*pair, Radiomics())
+    assert counts.to_dict() == {
+        "features": 1688,
+        "diagnostics": 37,
+        "Image, Mask": 2,
+        "columns": 1727,
+    }
+
+
+def test_one_bad_case_is_recorded_and_the_rest_done_once(tmp_path, pair):
+    small = [sitk.RegionOfInterest(image, [90, 90, 12], [0, 0, 0]) for image in pair]
+    rng = np.random.default_rng(0)
+    mask = np.zeros((12, 90, 90), np.uint8)
+    mask[4:8, 30:50, 30:50] = 1
+    noise = sitk.GetImageFromArray(rng.normal(0, 100, mask.shape).astype(np.int16))
+    lesion = sitk.GetImageFromArray(mask)
+    for image in (noise, lesion):
+        image.CopyInformation(small[0])
+    sitk.WriteImage(noise, tmp_path / "ct.nii.gz")
+    sitk.WriteImage(lesion, tmp_path / "mask.nii.gz")
+    (tmp_path / "bad.nii.gz").write_bytes((tmp_path / "ct.nii.gz").read_bytes()[:400])
+    rows = [("good", "ct.nii.gz"), ("bad", "bad.nii.gz")]
+    cohort = pd.DataFrame(
+        {
+            "patient": [p for p, _ in rows],
+            "ct": [str(tmp_path / f) for _, f in rows],
+            "mask": str(tmp_path / "mask.nii.gz"),
+            "mask_label": 1,
+            "ct_hash": [content_hash(tmp_path / f) for _, f in rows],
+            "mask_hash": "m",
+        }
+    )
+    study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))
+    table, failures = features.extract_cohort(study, cohort)
+    assert list(table.index) == ["good"] and table.shape[1] == 1688
+    assert failures.patient.tolist() == ["bad"] and "cannot be read" in failures.reason[0]
+    kept = list((tmp_path / "derived" / "features").glob("*.json"))
+    before = kept[0].stat().st_mtime_ns
+    again, _ = features.extract_cohort(study, cohort)
+    assert len(kept) == 1 and kept[0].stat().st_mtime_ns == before and again.equals(table)
+    features.save_features(study, table, cohort)
+    assert features.load_features(study).equals(table)
