@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-
 from radiogenomics import features
 from radiogenomics.scans import read_pair
 from radiogenomics.study import Radiomics, Settings, Study, content_hash

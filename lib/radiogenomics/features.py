@@ -125,8 +125,11 @@ def extract(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
 
 def output_columns(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
     """Count the columns of PyRadiomics' own CSV output: features, diagnostics, Image and Mask."""
-    pair = resampled_on_full_grid(ct, mask, settings.radiomics_spacing_mm, settings.pad_mm)
-    names = list(extractor(settings, diagnostics=True).execute(*pair, label=1))
+    low, high = bounds(mask)
+    near = [crop(image, low - SPLINE_REACH, high + SPLINE_REACH) for image in (ct, mask)]
+    made = extractor(settings, diagnostics=True)
+    made.settings["resampledPixelSpacing"] = [settings.radiomics_spacing_mm] * 3
+    names = list(made.execute(*near, label=1))
     diagnostics = sum(name.startswith("diagnostics") for name in names)
     counts = {"features": len(names) - diagnostics, "diagnostics": diagnostics, "Image, Mask": 2}
     return pd.Series(counts | {"columns": sum(counts.values())})

@@ -13,6 +13,8 @@ from radiogenomics.features import extract
 from radiogenomics.study import Study, whole_file, write_json
 from radiogenomics.volumes import preprocess
 
+EXAMPLE = Path(__file__).parents[2] / "data" / "example_patient"
+
 
 def predict(
     study: Study, ct: sitk.Image, mask: sitk.Image, sex: str = "", smoking: str = ""

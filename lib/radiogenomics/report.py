@@ -28,6 +28,7 @@ from nbconvert import HTMLExporter
 
 from radiogenomics.progress import FILE, Follower, minutes
 from radiogenomics.study import (
+    Settings,
     Study,
     StudyError,
     content_hash,
@@ -41,22 +42,10 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 TEMPLATE = Path(__file__).parent / "template"
 PLOTLY = "application/vnd.plotly.v1+json"
-DRAWABLE = frozenset(
-    [
-        "bar",
-        "box",
-        "contour",
-        "heatmap",
-        "histogram",
-        "histogram2d",
-        "histogram2dcontour",
-        "image",
-        "pie",
-        "scatter",
-        "scatterternary",
-        "violin",
-    ]
-)  # traces of the plotly bundle that the reports carry
+DRAWABLE = {  # traces of the plotly bundle that the reports carry
+    "bar", "box", "contour", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "image",
+    "pie", "scatter", "scatterternary", "violin",
+}  # fmt: skip
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; connect-src 'none'"
@@ -162,16 +151,6 @@ def export_html(
     }
     exporter = HTMLExporter(
         template_name="workbook", extra_template_basedirs=[str(TEMPLATE)], embed_images=True
-    )
-    kinds = exporter.config.NbConvertBase.get("display_data_priority") or []
-    exporter.config.NbConvertBase.display_data_priority = [
-        PLOTLY, *(kinds or ["text/html", "image/svg+xml", "image/png", "text/markdown", "text/plain"])
-    ]  # fmt: skip
-    exporter = HTMLExporter(
-        config=exporter.config,
-        template_name="workbook",
-        extra_template_basedirs=[str(TEMPLATE)],
-        embed_images=True,
     )
     resources = {"metadata": {"name": title_of(executed)}, "page": page}
     body, _ = exporter.from_notebook_node(notebook, resources=resources)
@@ -283,7 +262,6 @@ def _check_overrides(study: Study, overrides: dict[str, Any]) -> None:
 
 
 def _leaves() -> set[str]:
-    from radiogenomics.study import Settings
 
     names = set()
     for section in dataclasses.fields(Settings):
@@ -395,7 +373,7 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         if failed
         else None,
         "headline": _headline(study),
-        "headline_note": "AUC with 95% CI (DeLong); the rest at threshold 0.5 with Wilson intervals",
+        "headline_note": "AUC with DeLong interval; the rest at threshold 0.5 with Wilson interval",
         "figures": _index_figures(study),
         "notebooks": rows,
         "files": _files(study),

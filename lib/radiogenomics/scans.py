@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +25,7 @@ def read_image(path: Path | str) -> sitk.Image:
     if not path.exists():
         raise StudyError(f"{path.name} is not there. Expected: an image file or a DICOM folder.")
     try:
+        _check_whole(path)
         image = _read_series(path) if path.is_dir() else sitk.ReadImage(str(path))
     except RuntimeError as fault:
         reason = str(fault).strip().splitlines()[-1]
@@ -35,6 +38,20 @@ def read_image(path: Path | str) -> sitk.Image:
         found = f"{image.GetDimension()}D, {image.GetNumberOfComponentsPerPixel()} values a voxel"
         raise StudyError(f"{path.name} is {found}. Expected: one 3D volume.")
     return image
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse a truncated .gz file, whose missing end the reader would fill with zeros."""
+    if path.suffix != ".gz":
+        return
+    try:
+        with gzip.open(path) as stream:
+            while stream.read(1 << 24):
+                pass
+    except (OSError, EOFError, zlib.error) as fault:
+        raise StudyError(
+            f"{path.name} cannot be read: it is damaged or cut off ({fault}). Copy it again."
+        ) from None
 
 
 def _read_series(folder: Path) -> sitk.Image:
