@@ -311,7 +311,7 @@ def table1(cohort: pd.DataFrame, by: str, columns: tuple[str, ...] = DESCRIBED) 
 
     Numbers as mean ± SD, categories as n (%); percentages are of the patients with a value.
     """
-    groups = dict(cohort.groupby(by))
+    groups = dict(list(cohort.groupby(by)))
     lines = []
     for column in [c for c in columns if c in cohort]:
         numeric = pd.api.types.is_numeric_dtype(cohort[column])

@@ -1,0 +1,141 @@
+"""The table of patients: faults by row, exclusions by rule, the split, Table 1 against R."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from radiogenomics import cohort, phantom
+from radiogenomics.study import Settings, Study, StudyError
+
+R = json.loads((Path(__file__).parent / "reference" / "table1.json").read_text())
+
+
+@pytest.fixture
+def study(tmp_path):
+    (tmp_path / "scans").mkdir()
+    return Study(tmp_path, tmp_path / "reports", Settings(workers=1))
+
+
+def write(study, n=12, files=True, **changes):
+    table = pd.DataFrame(
+        {
+            "patient": [f"P{i:02d}" for i in range(n)],
+            "hospital": ["A"] * (n - 4) + ["B"] * 4,
+            "label": [i % 2 for i in range(n)],
+            "age": 60,
+            "sex": ["female", "male"] * (n // 2),
+            "smoking": ["never", "former", "current"] * (n // 3),
+            "cea": "normal",
+            "interval_days": 5,
+            "ct": [f"scans/{i}.nii.gz" for i in range(n)],
+            "mask": [f"scans/{i}_mask.nii.gz" for i in range(n)],
+        }
+    ).astype(object)
+    for column, cells in changes.items():
+        for row, value in cells.items():
+            table.loc[row, column] = value
+    table.to_csv(study.cohort_csv, index=False)
+    for i in range(n if files else 0):
+        (study.folder / f"scans/{i}.nii.gz").write_bytes(bytes([i]))
+        (study.folder / f"scans/{i}_mask.nii.gz").write_bytes(bytes([i, i]))
+    return table
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"patient": {1: "P00"}}, "rows 2, 3: patient P00 stands more than once"),
+        ({"smoking": {3: "yes"}}, "row 5, patient P03: smoking is 'yes'. Expected: one of never"),
+        ({"label": {2: "Mutant"}}, "row 4, patient P02: label is 'Mutant'"),
+        ({"age": {0: "6o"}}, "row 2, patient P00: age is '6o'. Expected: a number"),
+        ({"hospital": {5: "C"}}, "row 7, patient P05: hospital is 'C'. Expected: one of A, B"),
+        ({"ct": {1: "../x.nii"}}, "row 3, patient P01: ct is '../x.nii'. Expected: a path inside"),
+        ({"cohort": {0: "test"}}, "row 2, patient P00: cohort is 'test'. Expected: train"),
+    ],
+)
+def test_faults_name_row_patient_and_remedy(study, changes, says):
+    write(study, **changes)
+    with pytest.raises(StudyError) as fault:
+        cohort.read_cohort(study)
+    assert says in str(fault.value)
+
+
+def test_missing_column_is_named(study):
+    write(study).drop(columns="smoking").to_csv(study.cohort_csv, index=False)
+    with pytest.raises(StudyError, match="no column smoking"):
+        cohort.read_cohort(study)
+
+
+def test_exclusions_have_one_reason_each_and_add_up(study):
+    write(study, age={0: 17}, interval_days={0: 20, 1: 15, 2: 14}, cea={3: ""}, label={4: ""})
+    (study.folder / "scans/5_mask.nii.gz").unlink()
+    failures = pd.DataFrame([("P06", "images", "broken")], columns=["patient", "step", "reason"])
+    left, out, flow = cohort.exclude(study, cohort.read_cohort(study), failures)
+    reasons = dict(zip(out.patient, out.reason, strict=True))
+    assert reasons == {
+        "P00": "age under 18",
+        "P01": "over 14 days from CT to biopsy",
+        "P04": "no EGFR mutant status",
+        "P03": "cea missing",
+        "P05": "mask file missing",
+        "P06": "broken",
+    }
+    count = flow.set_index(["step", "reason"]).n
+    assert count["found", "in cohort.csv"] == 12 == len(left) + len(out)
+    assert count["included", "train"] + count["included", "test"] == len(left)
+
+
+def test_one_scan_on_both_sides_stops(study):
+    write(study)
+    (study.folder / "scans/11.nii.gz").write_bytes((study.folder / "scans/0.nii.gz").read_bytes())
+    with pytest.raises(StudyError, match=r"in train and test: P00 \(train\), P11 \(test\)"):
+        cohort.exclude(study, cohort.read_cohort(study))
+
+
+def test_another_gene_is_a_setting(study):
+    write(study).assign(kras=["G12C", "wt"] * 6).to_csv(study.cohort_csv, index=False)
+    label = type(study.settings.label)(column="kras", positive="G12C", name="KRAS mutant")
+    gene = Study(study.folder, study.reports, Settings(label=label))
+    assert cohort.read_cohort(gene).label.tolist() == [1, 0] * 6
+
+
+@pytest.mark.parametrize("name", [k for k in R if "counts_wild_mutant" in R[k]])
+def test_categorical_p_is_rs(name):
+    counts = np.array(R[name]["counts_wild_mutant"])
+    test, p = cohort.categorical_test(counts)
+    assert test == "chi-square"
+    assert p == pytest.approx(R[name]["chisq_pearson_nocorr"]["p"], rel=1e-10)
+
+
+def test_small_expected_counts_take_fisher():
+    counts = np.array([[3, 1], [1, 3]])
+    test, p = cohort.categorical_test(counts)
+    assert test == "Fisher" and p == pytest.approx(0.4857142857, abs=1e-9)  # R: fisher.test
+
+
+def test_660_patients_give_the_papers_table_1():
+    drawn = phantom.draw_cohort(660, 2024)
+    ever = drawn.smoking.map({"never": "never"}).fillna("ever")
+    table = cohort.table1(drawn.assign(smoking_history=ever), "label")
+    cell = table.set_index(["characteristic", "level"])
+    expected = {
+        ("age", "mean ± SD"): ("57.91 ± 9.39", "57.36 ± 9.22"),
+        ("sex", "male"): ("227 (67.8)", "118 (36.3)"),
+        ("smoking_history", "ever"): ("176 (52.5)", "63 (19.4)"),
+        ("cea", "high"): ("208 (62.1)", "190 (58.5)"),
+        ("lobe", "RML"): ("15 (4.5)", "26 (8.0)"),
+        ("stage", "IV"): ("57 (17.0)", "76 (23.4)"),
+    }
+    for key, pair in expected.items():
+        assert (cell.loc[key, "0"], cell.loc[key, "1"]) == pair
+    p = table.dropna(subset="p").set_index("characteristic").p.to_dict()
+    assert p == {
+        "age": "0.448",
+        "sex": "<0.001",
+        "smoking_history": "<0.001",
+        "cea": "0.341",
+        "lobe": "0.330",
+        "stage": "0.234",
+    }

@@ -1,0 +1,117 @@
+"""The built-in cohort: its promises are kept."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from radiogenomics import cohort, phantom, scans
+from radiogenomics.study import StudyError, content_hash, load_study, read_json
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "tiny"
+    phantom.make_phantom(folder, 24, seed=3, faults=7, workers=2)
+    return folder
+
+
+def test_same_call_same_bytes(made, tmp_path):
+    phantom.make_phantom(tmp_path / "again", 24, seed=3, faults=7, workers=1)
+    for path in sorted(p for p in made.rglob("*") if p.is_file()):
+        assert content_hash(path) == content_hash(tmp_path / "again" / path.relative_to(made)), path
+
+
+def test_counts_and_faults(made):
+    study = load_study(made)
+    table = cohort.read_cohort(study)
+    left, out, _ = cohort.exclude(study, table)
+    failures = scans.audit_cohort(left, 1)[2]
+    left, out, _ = cohort.exclude(study, table, failures)
+    assert len(table) == 31 and len(left) == 24
+    assert set(out.patient) == {f"F{i:03d}" for i in range(1, 8)}
+    assert out.reason.nunique() == 7
+
+
+def test_files_are_small_and_lesions_lie_in_their_box(made):
+    table = pd.read_csv(made / "cohort.csv").head(24)
+    for row in table.itertuples():
+        assert (made / row.ct).stat().st_size < 4e6
+        ct, mask = scans.read_pair(made / row.ct, made / row.mask)
+        assert not scans.audit(ct, mask)["touches_border"]
+
+
+def test_patients_of_one_person_go_to_one_hospital():
+    drawn = phantom.draw_cohort(660, 1)
+    person = phantom.outlines()["lidc_patient"][drawn["_lesion"].to_numpy(int)]
+    sides = [set(person[drawn.hospital == h]) for h in ("A", "B")]
+    assert not sides[0] & sides[1] and drawn["_lesion"].nunique() == 660
+
+
+def test_clinical_joint_counts_are_the_references():
+    counts = pd.crosstab(
+        [phantom.draw_cohort(660, 1).cohort],
+        [phantom.draw_cohort(660, 1).label],
+    )
+    assert counts.loc["train"].tolist() == [268, 260] and counts.loc["test"].tolist() == [67, 65]
+
+
+def test_soft_part_moves_forward_with_the_latent_and_keeps_its_share():
+    mask = np.ones((10, 100, 10), bool)
+    front, back = (phantom.soft_part(mask, latent) for latent in (5.0, -5.0))
+    assert np.nonzero(front)[1].mean() < 30 < 70 < np.nonzero(back)[1].mean()
+    assert front.mean() == pytest.approx(phantom.SOFT_FRACTION, abs=0.02)
+
+
+def test_attainable_auc_is_what_a_large_draw_gives():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 20_000)
+    place, offset = phantom._latents(labels, rng)
+    where, weak = phantom._separations()
+    auc = phantom.delong(labels, np.stack([where * place + weak * offset, offset]))[0]
+    assert auc == pytest.approx([phantom.SIGNAL_AUC, phantom.WHOLE_LESION_AUC], abs=0.006)
+
+
+def test_outlines_are_read_by_lidcs_convention(monkeypatch):
+    """A 5 x 5 outline encloses 3 x 3 pixels; a hole takes its own outline away too."""
+    ring = [(x, y) for x in range(-2, 3) for y in range(-2, 3) if max(abs(x), abs(y)) == 2]
+    ring.sort(key=lambda p: np.arctan2(p[1], p[0]))
+    fake = {
+        "polygon": np.array([[0, 0, 0, 1, 0, len(ring)], [0, 0, 0, 0, len(ring), 1]]),
+        "vertices": np.array([*ring, (0, 0)]),
+        "pixel_spacing_mm": np.array([0.7]),
+        "slice_spacing_mm": np.array([1.0]),
+    }
+    monkeypatch.setattr(phantom, "outlines", lambda: fake)
+    mask, spacing = phantom.outline_mask(0, 0)
+    assert mask.sum() == 8 and spacing == (1.0, 0.7, 0.7)
+
+
+def test_none_permutes_labels_within_hospitals():
+    drawn = phantom.draw_cohort(120, 4)
+    moved = phantom.permute_labels(drawn, 4)
+    assert (moved.groupby("hospital").label.sum() == drawn.groupby("hospital").label.sum()).all()
+    assert (moved.label != drawn.label).mean() > 0.3
+
+
+def test_truth_says_what_is_attainable(made):
+    truth = read_json(made / "truth.json")
+    assert truth["attainable_auc"]["image"]["population"] == 0.947
+    assert len(truth["soft_part_y_mm"]) == 24
+
+
+@pytest.mark.parametrize("patients", [5, 661])
+def test_impossible_sizes_are_refused(tmp_path, patients):
+    with pytest.raises(StudyError, match="Expected: 24 to 660"):
+        phantom.make_phantom(tmp_path / "x", patients)
+
+
+def test_another_study_is_never_overwritten(tmp_path):
+    (tmp_path / "cohort.csv").write_text("mine")
+    with pytest.raises(StudyError, match="holds another study"):
+        phantom.make_phantom(tmp_path, 24)
+
+
+def test_written_image_is_centred(tmp_path):
+    phantom._write_image(tmp_path / "a.nii.gz", np.zeros((3, 5, 7), np.uint8), (1.25, 0.7, 0.7))
+    image = sitk.ReadImage(tmp_path / "a.nii.gz")
+    assert np.allclose(image.TransformIndexToPhysicalPoint((3, 2, 1)), 0, atol=1e-6)

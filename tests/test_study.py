@@ -1,0 +1,51 @@
+"""study.toml is checked; files are written whole or not at all."""
+
+import pytest
+from radiogenomics.study import StudyError, load_study, whole_file
+
+
+def toml(folder, text):
+    (folder / "study.toml").write_text(text)
+    return folder
+
+
+def test_defaults_are_the_papers(tmp_path):
+    settings = load_study(toml(tmp_path, "")).settings
+    assert settings.preprocessing.window_hu == (-1000, 400)
+    assert settings.preprocessing.shape == (32, 64, 64)
+    assert settings.radiomics.bin_width == 25 and settings.cnn.batch == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[cnn]\nepoch = 3", "unknown key 'epoch'. Did you mean epochs"),
+        ("[cnn]\nepochs = 'many'", "epochs = 'many'. Expected: something like"),
+        ("[preprocessing]\nbackground = 'lung'", "Expected: one of"),
+        ("[evaluation]\nfolds = 1", "Expected: from 2 to 20"),
+        ("[preprocessing]\nwindow_hu = [1]", "window_hu"),
+        ("seed = ", "not valid TOML"),
+    ],
+)
+def test_faults_are_named(tmp_path, text, says):
+    with pytest.raises(StudyError, match=says):
+        load_study(toml(tmp_path, text))
+
+
+def test_override_by_name(tmp_path):
+    study = load_study(toml(tmp_path, "[cnn]\nepochs = 3"), epochs=None, folds=5, seed=7)
+    assert (study.settings.cnn.epochs, study.settings.evaluation.folds) == (3, 5)
+    assert study.settings.seed == 7
+    with pytest.raises(StudyError, match="no setting"):
+        load_study(tmp_path, nonsense=1)
+
+
+def test_a_file_is_whole_or_not_there(tmp_path):
+    path = tmp_path / "table.csv"
+    with pytest.raises(ZeroDivisionError), whole_file(path) as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+    with whole_file(path) as part:
+        part.write_text("whole")
+    assert path.read_text() == "whole" and len(list(tmp_path.iterdir())) == 1
