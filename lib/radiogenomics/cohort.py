@@ -17,7 +17,7 @@ CODES = {
     "lobe": ("RUL", "RML", "RLL", "LUL", "LLL"),
     "stage": ("I", "II", "III", "IV"),
 }
-NUMBERS = ("age", "interval_days")
+NUMBERS = ("age", "interval_days", "mask_label")
 NEEDED = ("patient", "hospital", "ct", "mask")
 IMAGE_STEPS = ("images", "preprocessing", "radiomics")
 DESCRIBED = ("age", "sex", "smoking_history", "cea", "lobe", "stage")
@@ -124,10 +124,12 @@ def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     table["cohort"] = np.where(test, "test", "train")
     given = raw[settings.label.column]
     table["label"] = np.where(given == "", np.nan, given == settings.label.positive)
-    for column in NUMBERS:
+    for column in NUMBERS[:2]:
         if column in table:
             table[column] = pd.to_numeric(table[column])
-    table["mask_label"] = pd.to_numeric(table.get("mask_label", "1")).fillna(1).astype(int)
+    if "mask_label" not in table:
+        table["mask_label"] = "1"
+    table["mask_label"] = pd.to_numeric(table.mask_label).fillna(1).astype(int)
     if "smoking" in table:
         ever = table.smoking.map({"never": "never", "former": "ever", "current": "ever"})
         table["smoking_history"] = ever

@@ -24,6 +24,12 @@ from radiogenomics.study import Study, StudyError, read_json, whole_file, write_
 RADIOMICS = ("LR", "SVM", "Bayes")
 MODELS = ("Clinical", *RADIOMICS, "CNN", "Com", "Com_in_sample")
 COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]
+TRUSTED = {  # scikit-learn's own types that skops does not know yet; no code comes with them
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.compose._column_transformer.make_column_selector",
+    "sklearn.model_selection._split.StratifiedKFold",
+}
 CLIP = 1e-6  # scores nearer to 0 or 1 are taken as this before the logit of the stack
 
 
@@ -210,10 +216,10 @@ def load_model(path: Path) -> BaseEstimator:
     """
     if not path.exists():
         raise StudyError(f"{path.name} is not there. Fit the models: workbook run --from 03")
-    strange = skops.io.get_untrusted_types(file=path)
+    strange = set(skops.io.get_untrusted_types(file=path)) - TRUSTED
     if strange:
         raise StudyError(f"{path.name} holds {', '.join(strange)}, which no model here has.")
-    return skops.io.load(path)
+    return skops.io.load(path, trusted=sorted(TRUSTED))
 
 
 def save_signature(study: Study, features: list[str]) -> None:

@@ -1,0 +1,143 @@
+"""Every notebook runs by papermill on a small cohort and writes the numbers it should."""
+
+import dataclasses
+import re
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from radiogenomics import models, report
+from radiogenomics.study import StudyError, load_study, read_json
+from sklearn.metrics import roc_auc_score
+
+
+def test_all_notebooks_are_done_and_reports_are_there(finished):
+    states = read_json(finished.manifest_json)["notebooks"]
+    assert len(states) == 7 and {one["state"] for one in states.values()} == {"done"}
+    for name in states:
+        assert (finished.reports / f"{name}.html").stat().st_size < 5e6
+    assert (finished.reports / "index.html").stat().st_size < 5e6
+
+
+def test_flow_accounts_for_every_patient(finished):
+    flow = finished.table("flow.csv").set_index(["step", "reason"]).n
+    out = finished.table("exclusions.csv")
+    assert flow["found", "in cohort.csv"] == 26 and len(out) == 2
+    assert flow["included", "train"] + flow["included", "test"] == 24
+    assert flow["eligibility", "age under 18"] == 1
+
+
+def test_scores_are_complete_and_labels_right(finished):
+    scores = models.read_scores(finished)
+    truth = pd.read_csv(finished.cohort_csv).set_index("patient").label
+    assert set(scores.model) == set(models.MODELS)
+    assert (scores.label == scores.patient.map(truth)).all()
+    for kind, n in (("external", 5), ("in_sample", 19), ("out_of_fold", 19)):
+        rows = models.select(scores, kind)
+        assert (rows.groupby("model").size() == n).all(), kind
+    assert scores.score.between(0, 1).all()
+
+
+def test_metrics_are_functions_of_predictions(finished):
+    scores = models.select(models.read_scores(finished), "external")
+    metrics = finished.table("metrics.csv")
+    auc = metrics[(metrics.scores == "external") & (metrics.ci_method == "delong")]
+    auc = auc[auc.metric == "auc"].set_index("model").value
+    for model, rows in scores.groupby("model"):
+        expected = roc_auc_score(rows.label.astype(int), rows.score)
+        assert auc[model] == pytest.approx(expected, abs=1e-12)
+    half = metrics[(metrics.scores == "external") & (metrics.threshold_rule == "half")]
+    accuracy = half[half.metric == "accuracy"].drop_duplicates("model").set_index("model").value
+    for model, rows in scores.groupby("model"):
+        assert accuracy[model] == pytest.approx(((rows.score >= 0.5) == rows.label).mean())
+
+
+def test_tables_have_the_designs_columns(finished):
+    expected = {
+        "metrics.csv": "model cohort scores threshold_rule metric value ci_low ci_high ci_method "
+        "n events",
+        "delong.csv": "cohort scores model_a model_b auc_a auc_b z p p_holm",
+        "decision_curve.csv": "cohort scores model threshold net_benefit ci_low ci_high",
+        "thresholds.csv": "model scores rule threshold",
+        "cnn_layers.csv": "layer kind output_shape parameters trainable",
+        "flow.csv": "step reason n",
+        "exclusions.csv": "patient step reason",
+    }
+    for name, columns in expected.items():
+        assert set(columns.split()) <= set(finished.table(name)), name
+    layers = finished.table("cnn_layers.csv")
+    assert len(layers) == 17 and layers.parameters.sum() == 1_297_090
+    features = pd.read_parquet(finished.tables / "features.parquet")
+    assert features.shape == (24, 1689)
+    steps = finished.table("selection_steps.csv")
+    assert (np.diff(steps.kept) <= 0).all() and len(finished.table("signature.csv")) >= 1
+
+
+def test_paper_vs_run_has_every_row_and_the_mark(finished):
+    table = finished.table("paper_vs_run.csv")
+    assert len(table) == 12 * 4 and table.value.notna().all() and table.synthetic.all()
+    row = table[(table.model == "CNN") & (table.cohort == "test") & (table.metric == "auc")]
+    assert row.published.item() == 0.947
+
+
+def test_stack_sees_no_test_label(finished):
+    stored = models.load_model(finished.models / "Com.skops")
+    scores = models.read_scores(finished)
+    oof = models.wide(scores, "out_of_fold")
+    label = scores.drop_duplicates("patient").set_index("patient").label.loc[oof.index]
+    inputs = models.stack_inputs(oof.CNN.to_numpy(), oof.SVM.to_numpy())
+    again = models.stack().fit(inputs, label.to_numpy(int))
+    assert np.allclose(stored.coef_, again.coef_, atol=1e-4)
+
+
+def test_reports_ask_nothing_of_the_network_and_show_the_mark(finished):
+    for html in finished.reports.glob("*.html"):
+        text = html.read_text(encoding="utf-8")
+        outside = re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=.https?://", text)
+        assert not outside and "connect-src 'none'" in text
+        assert report.SYNTHETIC in text, html.name
+    for name in ("05_comparison", "04_cnn", "06_gradcam"):
+        text = (finished.reports / f"{name}.html").read_text(encoding="utf-8")
+        assert 'class="figure-data"' in text and '<details class="code">' in text
+
+
+def test_prediction_of_the_real_ct(finished):
+    found = read_json(finished.reports / "new_patient" / "prediction.json")
+    assert set(found["probability"]) == {"LR", "SVM", "Bayes", "CNN", "Com"}
+    assert all(0 <= p <= 1 for p in found["probability"].values())
+    assert found["models_from_synthetic_data"] is True
+
+
+def test_unknown_parameter_is_refused(finished):
+    with pytest.raises(StudyError, match="-p epoch: no notebook declares"):
+        report.run_study(finished, overrides={"epoch": 3})
+    with pytest.raises(StudyError, match="there is no notebook 42"):
+        report.run_study(finished, only=["42"])
+
+
+def test_failing_notebook_names_cell_and_reason_and_keeps_the_rest(finished, tmp_path):
+    empty = dataclasses.replace(finished, reports=tmp_path / "reports")
+    with pytest.raises(
+        report.NotebookFailed, match=r"05_comparison, cell \[\d+\]: predictions.csv"
+    ):
+        report.run_study(empty, only=["05"])
+    assert (tmp_path / "reports" / "05_comparison.html").exists()
+    assert "failed" in (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
+
+
+def test_second_run_gives_the_same_scores(finished):
+    before = finished.predictions_csv.read_bytes()
+    again = load_study(finished.folder, epochs=1, folds=2, bootstrap=100, shown=1)
+    overrides = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1}
+    report.run_study(again, only=["03", "04", "05"], overrides=overrides)
+    assert finished.predictions_csv.read_bytes() == before
+
+
+def test_notebooks_are_short_and_hold_no_functions():
+    for path in report.notebooks():
+        cells = nbformat.read(path, 4).cells
+        assert len(cells) <= 32
+        for cell in (c for c in cells if c.cell_type == "code"):
+            assert not cell.get("outputs") and not re.search(r"^(def|class) ", cell.source, re.M)
+            assert len(cell.source.splitlines()) <= 25, (path.name, cell.source)

@@ -1,0 +1,32 @@
+"""environment.yml pins what the lock pins, and names what the study asks for."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+ASKED = (
+    "jupyterlab", "tensorflow", "simpleitk", "pyradiomics-bhklab", "scikit-learn", "statsmodels",
+    "plotly", "ipywidgets", "papermill", "itkwidgets",
+)  # fmt: skip
+
+
+def test_environment_yml_holds_the_locks_pins():
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())
+    locked = {p["name"]: p["version"] for p in lock["package"]}
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    conda = [d for d in environment["dependencies"] if isinstance(d, str)]
+    pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
+    pins = dict(re.split("==?", d, maxsplit=1) for d in [*conda, *pip] if "=" in d)
+    pins = {name.lower(): version for name, version in pins.items()}
+    assert set(ASKED) <= set(pins)
+    for name, version in pins.items():
+        if name != "python":
+            assert locked[name] == version, name
+
+
+def test_readme_names_the_commands():
+    text = (ROOT / "README.md").read_text()
+    assert "pip install uv && uv run workbook run" in text and "uv run pytest" in text
