@@ -69,7 +69,7 @@ def test_missing_column_is_named(study):
 
 
 def test_exclusions_have_one_reason_each_and_add_up(study):
-    write(study, age={0: 17}, interval_days={0: 20, 1: 15, 2: 14}, cea={3: ""}, label={4: ""})
+    write(study, 18, age={0: 17}, interval_days={0: 20, 1: 15, 2: 14}, cea={3: ""}, label={4: ""})
     (study.folder / "scans/5_mask.nii.gz").unlink()
     failures = pd.DataFrame([("P06", "images", "broken")], columns=["patient", "step", "reason"])
     left, out, flow = cohort.exclude(study, cohort.read_cohort(study), failures)
@@ -83,7 +83,7 @@ def test_exclusions_have_one_reason_each_and_add_up(study):
         "P06": "broken",
     }
     count = flow.set_index(["step", "reason"]).n
-    assert count["found", "in cohort.csv"] == 12 == len(left) + len(out)
+    assert count["found", "in cohort.csv"] == 18 == len(left) + len(out)
     assert count["included", "train"] + count["included", "test"] == len(left)
 
 
