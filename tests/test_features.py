@@ -1,5 +1,6 @@
 """PyRadiomics on the shipped real CT: the crop changes nothing; one bad case changes nothing."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,10 @@ import SimpleITK as sitk
 from radiogenomics import features
 from radiogenomics.scans import read_pair
 from radiogenomics.study import Radiomics, Settings, Study, content_hash
+from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "example_patient"
+BASELINE = Path(__file__).parent / "reference" / "pyradiomics_lung1.csv"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,16 @@ def test_every_value_is_the_uncropped_calls(pair):
     ours = features.extract(*pair, Radiomics())
     assert list(ours.index) == list(whole.index) and len(ours) == 1688
     assert np.allclose(ours, whole, rtol=1e-6, atol=1e-12)
+
+
+def test_original_features_are_pyradiomics_published_baseline(pair):
+    """Without resampling the shipped crop gives the values published for the full image."""
+    published = pd.read_csv(BASELINE).set_index("feature").value
+    made = RadiomicsFeatureExtractor(binWidth=25, voxelArrayShift=2000, additionalInfo=False)
+    logging.getLogger("radiomics").setLevel(logging.ERROR)
+    found = pd.Series({k: float(v) for k, v in made.execute(*pair, label=1).items()})
+    assert len(published) == 107 and set(published.index) == set(found.index)
+    assert np.allclose(found[published.index], published, rtol=1e-9, atol=1e-12)
 
 
 def test_1727_is_the_width_of_pyradiomics_output(pair):

@@ -97,7 +97,8 @@ def device(wanted: str = "auto") -> str:
     Raises:
         StudyError: `device = "gpu"` and TensorFlow sees none.
     """
-    gpus = tf.config.list_physical_devices("GPU")
+    with _quiet():
+        gpus = tf.config.list_physical_devices("GPU")
     if wanted == "gpu" and not gpus:
         raise StudyError(
             "device = 'gpu', but TensorFlow sees no GPU. Expected: an NVIDIA GPU and the GPU build "

@@ -25,6 +25,7 @@ import nbformat
 import pandas as pd
 import papermill
 from nbconvert import HTMLExporter
+from traitlets.config import Config
 
 from radiogenomics.progress import FILE, Follower, minutes
 from radiogenomics.study import (
@@ -55,6 +56,7 @@ PACKAGES = (
     "statsmodels", "numpy", "scipy", "pandas", "plotly", "papermill", "nbconvert",
 )  # fmt: skip
 PREDICTION = "07_new_patient"
+KERNEL = Config(KernelManager={"transport": "ipc"} if os.name == "posix" else {})  # no open port
 SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
 PRIVACY = (
     "These reports hold images of patients' lesions and one row a patient; they carry no name, "
@@ -99,8 +101,9 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
     try:
         with _followed_progress():
             papermill.execute_notebook(
-                str(path), str(output), given, kernel_name="python3", progress_bar=False
-            )
+                str(path), str(output), given, kernel_name="python3", progress_bar=False,
+                config=KERNEL,
+            )  # fmt: skip
     except papermill.PapermillExecutionError as fault:
         reason = fault.evalue if fault.ename == "StudyError" else f"{fault.ename}: {fault.evalue}"
         raise NotebookFailed(f"{path.stem}, cell [{fault.exec_count}]: {reason}") from None
@@ -262,7 +265,6 @@ def _check_overrides(study: Study, overrides: dict[str, Any]) -> None:
 
 
 def _leaves() -> set[str]:
-
     names = set()
     for section in dataclasses.fields(Settings):
         part = getattr(Settings(), section.name)

@@ -1,0 +1,104 @@
+"""CT and mask are read as they are, or refused with what was found and what to do."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from radiogenomics import scans
+from radiogenomics.study import StudyError
+
+
+def image(array, spacing=(0.7, 0.7, 1.25), origin=(0.0, 0.0, 0.0)):
+    made = sitk.GetImageFromArray(array)
+    made.SetSpacing(spacing)
+    made.SetOrigin(origin)
+    return made
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A CT of noise with a lesion of 4 x 6 x 8 voxels (z, y, x), written as NIfTI."""
+    ct = np.random.default_rng(0).normal(-700, 50, (12, 20, 24)).astype(np.int16)
+    mask = np.zeros(ct.shape, np.uint8)
+    mask[3:7, 5:11, 8:16] = 1
+    for name, array in (("ct", ct), ("mask", mask)):
+        sitk.WriteImage(image(array), tmp_path / f"{name}.nii.gz")
+    return tmp_path, ct, mask
+
+
+def write_series(folder: Path, volume: np.ndarray, skip: int | None = None) -> Path:
+    """Write a CT (z, y, x) as one DICOM series, slices 1.25 mm apart, without slice `skip`."""
+    folder.mkdir()
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for z in range(len(volume)):
+        if z == skip:
+            continue
+        one = image(volume[z : z + 1], origin=(0, 0, 1.25 * z))
+        tags = {
+            "0008|0060": "CT", "0020|000e": "1.2.3.4", "0008|0018": f"1.2.3.4.{z + 1}",
+            "0020|0032": f"0\\0\\{1.25 * z}", "0020|0037": "1\\0\\0\\0\\1\\0",
+            "0020|0013": str(z + 1), "0028|1052": "0", "0028|1053": "1",
+        }  # fmt: skip
+        for tag, value in tags.items():
+            one.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{(7 * z) % len(volume):03d}.dcm"))
+        writer.Execute(one)
+    return folder
+
+
+def test_pair_is_read_as_written(pair):
+    folder, ct, mask = pair
+    found = scans.read_pair(folder / "ct.nii.gz", folder / "mask.nii.gz", 1)
+    assert (sitk.GetArrayFromImage(found[0]) == ct).all()
+    assert (sitk.GetArrayFromImage(found[1]) == mask).all()
+    assert found[0].GetPixelID() == sitk.sitkInt16
+
+
+def test_dicom_series_has_the_same_voxels_in_order_of_position(pair):
+    folder, ct, mask = pair
+    series = write_series(folder / "series", ct)
+    found = scans.read_pair(series, folder / "mask.nii.gz", 1)
+    assert (sitk.GetArrayFromImage(found[0]) == ct).all()
+    assert np.allclose(found[0].GetSpacing(), (0.7, 0.7, 1.25))
+    assert (sitk.GetArrayFromImage(found[1]) == mask).all()
+
+
+def test_missing_slice_is_never_invented(pair):
+    folder, ct, _ = pair
+    series = write_series(folder / "gap", ct, skip=5)
+    with pytest.raises(StudyError, match="slices 5 and 6 lie 2.50 mm apart"):
+        scans.read_image(series)
+
+
+def test_mask_on_another_grid_lands_on_the_ct(pair):
+    folder, _, mask = pair
+    cropped = image(mask[2:9, 4:14, 6:20], origin=(6 * 0.7, 4 * 0.7, 2 * 1.25))
+    sitk.WriteImage(cropped, folder / "small.nii.gz")
+    found = scans.read_pair(folder / "ct.nii.gz", folder / "small.nii.gz", 1)[1]
+    assert (sitk.GetArrayFromImage(found) == mask).all()
+
+
+def test_mask_outside_the_ct_is_refused_with_both_grids(pair):
+    folder, _, mask = pair
+    sitk.WriteImage(image(mask, origin=(100.0, 0, 0)), folder / "away.nii.gz")
+    with pytest.raises(StudyError, match="does not lie inside the CT: mask .*; CT .*"):
+        scans.read_pair(folder / "ct.nii.gz", folder / "away.nii.gz", 1)
+
+
+def test_other_label_and_broken_files_are_named(pair):
+    folder, ct, mask = pair
+    with pytest.raises(StudyError, match="holds the labels 0, 1. Expected: 2"):
+        scans.read_pair(folder / "ct.nii.gz", folder / "mask.nii.gz", 2)
+    whole = (folder / "ct.nii.gz").read_bytes()
+    (folder / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StudyError, match="cut.nii.gz cannot be read: it is damaged or cut off"):
+        scans.read_image(folder / "cut.nii.gz")
+    bad = ct.astype(np.float32)
+    bad[0, 0, 0] = np.nan
+    sitk.WriteImage(image(bad), folder / "nan.nii.gz")
+    with pytest.raises(StudyError, match="nan.nii.gz: 1 voxels are not finite"):
+        scans.read_pair(folder / "nan.nii.gz", folder / "mask.nii.gz", 1)
+    with pytest.raises(StudyError, match="gone.nii.gz is not there"):
+        scans.read_image(folder / "gone.nii.gz")
