@@ -97,8 +97,8 @@ def test_other_label_and_broken_files_are_named(pair):
         scans.read_image(folder / "cut.nii.gz")
     bad = ct.astype(np.float32)
     bad[0, 0, 0] = np.nan
-    sitk.WriteImage(image(bad), folder / "nan.nii.gz")
-    with pytest.raises(StudyError, match="nan.nii.gz: 1 voxels are not finite"):
-        scans.read_pair(folder / "nan.nii.gz", folder / "mask.nii.gz", 1)
+    sitk.WriteImage(image(bad), folder / "nan.nrrd")
+    with pytest.raises(StudyError, match="nan.nrrd: 1 voxels are not finite"):
+        scans.read_pair(folder / "nan.nrrd", folder / "mask.nii.gz", 1)
     with pytest.raises(StudyError, match="gone.nii.gz is not there"):
         scans.read_image(folder / "gone.nii.gz")
