@@ -7,7 +7,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import models, report
+from radiogenomics import cohort, features, models, report, scans, volumes
 from radiogenomics.study import StudyError, load_study, read_json
 from sklearn.metrics import roc_auc_score
 
@@ -26,6 +26,20 @@ def test_flow_accounts_for_every_patient(finished):
     assert flow["found", "in cohort.csv"] == 26 and len(out) == 2
     assert flow["included", "train"] + flow["included", "test"] == 24
     assert flow["eligibility", "age under 18"] == 1
+
+
+def test_real_ct_goes_through_preprocessing_and_radiomics(finished):
+    patients = cohort.included(finished)
+    row = patients[patients.ct.str.contains("real_ct")].iloc[0]
+    pair = scans.read_pair(row.ct, row["mask"], 1)
+    volume = volumes.load_volumes(finished, patients[patients.patient == row.patient])[0, ..., 0]
+    expected = volumes.preprocess(*pair, finished.settings.preprocessing)
+    assert volume.shape == (32, 64, 64) and np.array_equal(volume, expected)
+    assert 0.02 < (volume > 0.5).mean() < 0.9
+    table = pd.read_parquet(finished.tables / "features.parquet").set_index("patient")
+    found = table.loc[row.patient]
+    values = features.extract(*pair, finished.settings.radiomics)
+    assert np.allclose(found[values.index].astype(float), values, rtol=1e-9)
 
 
 def test_scores_are_complete_and_labels_right(finished):

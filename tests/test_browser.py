@@ -1,0 +1,61 @@
+"""The mailed reports in headless Chromium without a network (slow)."""
+
+import shutil
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+STEP = """figure => Plotly.animate(
+    figure, figure.layout.sliders[0].steps[0].args[0], {mode: "immediate", frame: {duration: 0}})"""
+LOCAL = ("file:", "data:", "blob:")
+WIDTHS = {"desktop": 1100, "phone": 390}
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="needs Chromium or Chrome on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+def opened(browser, html, width):
+    """Open a file with the network denied; return page, requests beyond the file, console text."""
+    page = browser.new_context(viewport={"width": width, "height": 900}, offline=True).new_page()
+    requests, told = [], []
+    page.on("request", lambda r: requests.append(r.url) if not r.url.startswith(LOCAL) else None)
+    page.on("console", lambda m: told.append(m.text))
+    page.on("pageerror", lambda fault: told.append(str(fault)))
+    page.goto(html.as_uri())
+    page.wait_for_load_state("load")
+    page.wait_for_timeout(500)
+    return page, requests, told
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=list(WIDTHS))
+def test_every_report_draws_its_figures_and_asks_nothing(finished, browser, width):
+    reports = sorted(finished.reports.glob("*.html"))
+    assert len(reports) == 8
+    for html in reports:
+        page, requests, told = opened(browser, html, width)
+        assert not requests and not told, html.name
+        wanted = page.locator("script.figure-data").count()
+        assert page.locator(".figure .main-svg").count() >= wanted, html.name
+        assert page.evaluate("document.documentElement.scrollWidth") <= width + 2, html.name
+        assert page.locator(".banner").inner_text().startswith("Synthetic data")
+        page.context.close()
+
+
+def test_slices_move_with_the_slider(finished, browser):
+    page, _, told = opened(browser, finished.reports / "06_gradcam.html", 1100)
+    place = page.locator(".figure:has(.slider-container)").first
+    before = place.screenshot()
+    frames = place.evaluate("figure => figure._transitionData._frames.length")
+    place.evaluate(STEP)
+    page.wait_for_timeout(500)
+    assert frames > 3 and place.screenshot() != before and not told
