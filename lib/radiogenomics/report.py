@@ -55,6 +55,8 @@ PACKAGES = (
     "radiogenomics", "tensorflow", "keras", "pyradiomics-bhklab", "simpleitk", "scikit-learn",
     "statsmodels", "numpy", "scipy", "pandas", "plotly", "papermill", "nbconvert",
 )  # fmt: skip
+KEPT = ("state", "seconds", "overrides")  # of each notebook in the manifest
+MAKERS = ("02_preprocessing", "03_radiomics", "04_cnn")  # whose settings a prediction must share
 PREDICTION = "07_new_patient"
 KERNEL = Config(KernelManager={"transport": "ipc"} if os.name == "posix" else {})  # no open port
 SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
@@ -87,6 +89,11 @@ def declared(path: Path) -> set[str]:
     return set(papermill.inspect_notebook(str(path)))
 
 
+def _declared_here(path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
+    names = declared(path)
+    return {name: value for name, value in parameters.items() if name in names}
+
+
 def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
     """Execute a notebook into `output` and return the seconds it took.
 
@@ -96,7 +103,7 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
         NotebookFailed: a cell raised; the executed part stays in `output`.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    given = {k: v for k, v in parameters.items() if k in declared(path)}
+    given = _declared_here(path, parameters)
     start = time.monotonic()
     try:
         with _followed_progress():
@@ -222,7 +229,8 @@ def run_study(
     study = dataclasses.replace(study, settings=settings)
     states = _earlier_states(study)
     for path in chosen:
-        states[path.stem] |= {"state": "running", "seconds": 0.0}
+        used = _declared_here(path, overrides)
+        states[path.stem] |= {"state": "running", "seconds": 0.0, "overrides": used}
         print(f"{path.stem} …", flush=True)
         output = study.reports / "notebooks" / path.name
         try:
@@ -281,7 +289,7 @@ def _earlier_states(study: Study) -> dict[str, dict[str, Any]]:
     if study.manifest_json.exists():
         for name, old in read_json(study.manifest_json).get("notebooks", {}).items():
             if name in states:
-                states[name] |= {k: old[k] for k in ("state", "seconds") if k in old}
+                states[name] |= {k: old[k] for k in KEPT if k in old}
     return states
 
 
@@ -315,10 +323,7 @@ def write_manifest(study: Study, states: dict[str, dict], overrides: dict[str, A
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
         "commit": _commit(),
         "inputs": {"cohort.csv": content_hash(study.cohort_csv), "scans": hashes},
-        "notebooks": {
-            name: {k: v for k, v in one.items() if k in ("state", "seconds")}
-            for name, one in states.items()
-        },
+        "notebooks": {name: {k: one[k] for k in KEPT if k in one} for name, one in states.items()},
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "peak_memory_mb": round(
             resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
@@ -437,11 +442,16 @@ def _files(study: Study) -> list[str]:
 def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
     """Run notebook 07 for a new patient and export its HTML to `out`.
 
+    Parameters that the saved models were made with (`-p`) are taken from the manifest.
+
     Raises:
         NotebookFailed: the images or the models cannot be used.
     """
     path = NOTEBOOKS / f"{PREDICTION}.ipynb"
-    parameters = {"study": str(study.folder), "reports": str(study.reports), **patient}
+    states = _earlier_states(study)
+    made_with = {k: v for name in MAKERS for k, v in states[name].get("overrides", {}).items()}
+    where = {"study": str(study.folder), "reports": str(study.reports)}
+    parameters = {**made_with, **where, **patient}
     executed = out / f"{PREDICTION}.ipynb"
     run_notebook(path, executed, parameters)
     return export_html(executed, out / f"{PREDICTION}.html", _banner(study))
