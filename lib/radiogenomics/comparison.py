@@ -112,9 +112,11 @@ def _without_auc_interval(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([one, table[~auc]])
 
 
-def roc_curves(scores: pd.DataFrame, kind: str) -> dict[str, pd.DataFrame]:
-    """Return the ROC points of each model."""
-    return {model: ev.roc_points(*pair) for model, pair in labelled(scores, kind).items()}
+def roc_curves(study: Study, scores: pd.DataFrame, kind: str) -> dict[str, pd.DataFrame]:
+    """Return each model's ROC points with their bootstrap band."""
+    settings = study.settings.evaluation
+    given = settings.confidence, settings.bootstrap, study.settings.seed
+    return {model: ev.roc_band(*pair, *given) for model, pair in labelled(scores, kind).items()}
 
 
 def decision_curves(study: Study, scores: pd.DataFrame, resamples: int = 500) -> pd.DataFrame:

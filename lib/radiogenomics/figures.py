@@ -83,11 +83,11 @@ def roc(
     study: Study, curves: dict[str, pd.DataFrame], aucs: pd.DataFrame, title: str,
     attainable: float | None = None,
 ) -> tuple[go.Figure, pd.DataFrame]:  # fmt: skip
-    """Draw ROC curves with their bands.
+    """Draw ROC curves; the best model's band is shown, the others' by a click in the legend.
 
     Args:
         study: for the mark.
-        curves: a model's `fpr, tpr` and, if wanted, `tpr_low, tpr_high`.
+        curves: a model's `fpr, tpr, tpr_low, tpr_high`.
         aucs: model, value, ci_low, ci_high: for the legend.
         title: which cohort and scores.
         attainable: the best attainable AUC of a simulated cohort, told in the subtitle.
@@ -99,6 +99,13 @@ def roc(
         name = f"{model} {row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"
         line = {"color": COLOURS.get(model), "width": 2}
         figure.add_scatter(x=curve.fpr, y=curve.tpr, name=name, line=line, mode="lines")
+    for model, curve in curves.items():
+        figure.add_scatter(
+            x=[*curve.fpr, *curve.fpr[::-1]], y=[*curve.tpr_low, *curve.tpr_high[::-1]],
+            name=f"band of {model}", fill="toself", fillcolor=COLOURS.get(model), opacity=0.2,
+            mode="lines", line={"width": 0}, hoverinfo="skip",
+            visible=True if model == by.value.idxmax() else "legendonly",
+        )  # fmt: skip
     chance = {"color": "#BBBBBB", "dash": "dot"}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=chance, name="chance 0.500")
     if attainable is not None:
