@@ -1,0 +1,96 @@
+"""How well the built-in cohort works as a control: run by hand, an hour on 2 cores.
+
+    uv run python tests/benchmarks/control.py cnn --patients 120 --seeds 31 32 33 34 35
+    uv run python tests/benchmarks/control.py null --patients 60 --seeds 101 102 ... 120
+
+`cnn`: external AUC of the CNN (final training, no folds) beside the attainable one and the
+clinical model's. `null`: external AUCs of the models without the CNN where labels act on nothing.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from radiogenomics import cnn, cohort, features, models, phantom, signature, volumes
+from radiogenomics.evaluation import auc_interval, delong_test
+from radiogenomics.study import Study, load_study, read_json
+
+
+def made(folder: Path, patients: int, seed: int, signal: str) -> tuple[Study, pd.DataFrame]:
+    """Make a cohort and return its study and its included patients."""
+    phantom.make_phantom(folder, patients, seed, signal, workers=2)
+    study = load_study(folder, folder / "reports", seed=seed)
+    cohort.keep_included(study, *cohort.exclude(study, cohort.read_cohort(study)))
+    return study, cohort.included(study)
+
+
+def sides(patients: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return training and test patients."""
+    return [patients[patients.cohort == c].reset_index(drop=True) for c in ("train", "test")]
+
+
+def clinical_scores(study: Study, train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
+    """Return the clinical model's external scores."""
+    inside, outside = (
+        models.clinical_columns(t, study.settings.clinical.predictors) for t in (train, test)
+    )
+    return models.probability(models.clinical_model().fit(inside, train.label), outside)
+
+
+def positive(folder: Path, patients: int, seed: int) -> dict:
+    """Return the CNN's external AUC and its DeLong test against the clinical model."""
+    study, table = made(folder, patients, seed, "paper")
+    volumes.prepare(study, table)
+    train, test = sides(table)
+    x_train, x_test = (volumes.load_volumes(study, t) for t in (train, test))
+    settings = study.settings.cnn
+    fitted = cnn.train(x_train, train.label.to_numpy(), settings, seed, study.derived / "cnn")
+    score, clinical = cnn.score(fitted.model, x_test), clinical_scores(study, train, test)
+    auc, low, high = auc_interval(test.label, score)
+    truth = read_json(folder / "truth.json")["attainable_auc"]["image"]["test_patients"]
+    return {
+        "seed": seed, "n": len(test), "cnn": auc, "ci_low": low, "ci_high": high,
+        "attainable": truth, "clinical": auc_interval(test.label, clinical)[0],
+        "p_cnn_clinical": delong_test(test.label, score, clinical)[1],
+        "best_epoch": fitted.best_epoch, "epochs": len(fitted.history),
+    }  # fmt: skip
+
+
+def null(folder: Path, patients: int, seed: int) -> dict:
+    """Return external AUCs of Clinical, LR, SVM and Bayes."""
+    study, table = made(folder, patients, seed, "none")
+    values, _ = features.extract_cohort(study, table)
+    train, test = sides(table)
+    selector = signature.signature_pipeline(study.settings.radiomics, seed)
+    inside = selector.fit_transform(values.loc[train.patient], train.label.to_numpy())
+    outside = selector.transform(values.loc[test.patient])
+    scores = {
+        name: models.probability(model.fit(inside, train.label), outside)
+        for name, model in models.radiomics_models(seed).items()
+    } | {"Clinical": clinical_scores(study, train, test)}
+    return {"seed": seed, "n": len(test)} | {
+        name: auc_interval(test.label, score)[0] for name, score in scores.items()
+    }
+
+
+def main() -> None:
+    """Print one row a seed and their mean with its standard error."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("control", choices=("cnn", "null"))
+    parser.add_argument("--patients", type=int, default=120)
+    parser.add_argument("--seeds", type=int, nargs="+", required=True)
+    given = parser.parse_args()
+    one = {"cnn": positive, "null": null}[given.control]
+    rows = []
+    for seed in given.seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            rows.append(one(Path(folder) / "study", given.patients, seed))
+        print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False), flush=True)
+    table = pd.DataFrame(rows).drop(columns=["seed", "n"])
+    print(pd.DataFrame({"mean": table.mean(), "standard_error": table.sem()}).round(4))
+
+
+if __name__ == "__main__":
+    main()
