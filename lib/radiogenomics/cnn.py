@@ -34,6 +34,8 @@ with _quiet():
     import keras
     import tensorflow as tf
 
+    tf.config.list_physical_devices("GPU")  # says on the terminal when there is none
+
 FILTERS = (32, 64, 128, 256)
 PARAMETERS = 1_297_090  # paper, CNN
 LAYERS = 17
@@ -97,8 +99,7 @@ def device(wanted: str = "auto") -> str:
     Raises:
         StudyError: `device = "gpu"` and TensorFlow sees none.
     """
-    with _quiet():
-        gpus = tf.config.list_physical_devices("GPU")
+    gpus = tf.config.list_physical_devices("GPU")
     if wanted == "gpu" and not gpus:
         raise StudyError(
             "device = 'gpu', but TensorFlow sees no GPU. Expected: an NVIDIA GPU and the GPU build "

@@ -79,9 +79,15 @@ def _pairs(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nda
 
     Ties count a half, so the counts are exact and equal rankings differ by exactly 0.
     """
-    ranks = stats.rankdata(scores, axis=1)
-    own = [stats.rankdata(scores[:, side], axis=1) for side in (positive, ~positive)]
-    return ranks[:, positive] - own[0], positive.sum() - (ranks[:, ~positive] - own[1])
+    sides = [(row[positive], row[~positive]) for row in scores]
+    won = [_below(np.sort(negatives), positives) for positives, negatives in sides]
+    lost = [len(p) - _below(np.sort(p), n) for p, n in sides]
+    return np.array(won), np.array(lost)
+
+
+def _below(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return how many of `ordered` lie below each value, ties a half."""
+    return sum(np.searchsorted(ordered, values, side) for side in ("left", "right")) / 2
 
 
 def _covariance(values: np.ndarray) -> np.ndarray:
