@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from radiogenomics.study import CNN, StudyError, digest, whole_file
@@ -219,11 +220,14 @@ def _epoch(
         model.reset_metrics()
         step = model.train_on_batch(batch, labels[rows], return_dict=True)
         seen = {name: seen[name] + step[name] * len(rows) / len(order) for name in seen}
-    checked = model.evaluate(
-        volumes[check_rows], labels[check_rows], settings.batch, verbose=0, return_dict=True
-    )
-    row = {"epoch": epoch, **seen, **{f"val_{name}": value for name, value in checked.items()}}
-    return {name: float(value) for name, value in row.items()} | {"epoch": epoch}
+    checked = _validated(labels[check_rows], score(model, volumes[check_rows], settings.batch))
+    return {"epoch": epoch, **{k: float(v) for k, v in seen.items()}, **checked}
+
+
+def _validated(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Return cross-entropy and accuracy of scores (patient,)."""
+    accuracy = float(np.mean((scores >= 0.5) == labels))
+    return {"val_loss": float(log_loss(labels, scores, labels=[0, 1])), "val_accuracy": accuracy}
 
 
 def augmented(batch: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
@@ -291,4 +295,6 @@ def load(path: Path) -> keras.Model:
 
 def score(model: keras.Model, volumes: np.ndarray, batch: int = 8) -> np.ndarray:
     """Return the probability of mutant (patient,) for volumes (patient, z, y, x, 1)."""
-    return model.predict(volumes, batch_size=batch, verbose=0)[:, 1].astype(float)
+    starts = range(0, len(volumes), batch)
+    parts = [model(volumes[i : i + batch], training=False)[:, 1].numpy() for i in starts]
+    return np.concatenate(parts).astype(float)

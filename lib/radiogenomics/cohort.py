@@ -322,6 +322,12 @@ def table1(cohort: pd.DataFrame, by: str, columns: tuple[str, ...] = DESCRIBED) 
     return pd.DataFrame(lines)
 
 
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return Table 1 as it is printed: one line a level, nothing where nothing applies."""
+    lines = table.drop(columns="p_value").set_index(["characteristic", "level"])
+    return lines.astype(object).fillna("")
+
+
 def _shared(column: str, groups: dict, test: str, p: float) -> dict:
     first, last = list(groups.values())[0], list(groups.values())[-1]
     return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -25,7 +27,12 @@ PAGE = go.layout.Template(
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
         "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": "#222222"},
-        "xaxis": {"gridcolor": "#E6E6E6", "linecolor": "#888888", "zeroline": False},
+        "xaxis": {
+            "gridcolor": "#E6E6E6",
+            "linecolor": "#888888",
+            "zeroline": False,
+            "title": {"standoff": 10},
+        },
         "yaxis": {"gridcolor": "#E6E6E6", "linecolor": "#888888", "zeroline": False},
         "margin": {"l": 70, "r": 20, "t": 60, "b": 60},
         "legend": {"bgcolor": "rgba(255,255,255,0.7)"},
@@ -58,25 +65,36 @@ def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     out = table[~table.step.isin(["found", "included"]) & ~table.step.str.endswith("label")]
     count = table.set_index(["step", "reason"]).n
     label = study.settings.label
-    boxes = [(0.3, 0.88, f"{found} patients in cohort.csv")]
-    reasons = [f"{r.n} {r.step}: {r.reason[:60]}" for r in out.itertuples()] or ["none"]
-    boxes.append((0.78, 0.6, f"excluded: {out.n.sum()}<br>" + "<br>".join(reasons)))
-    for x, cohort, name in ((0.14, "train", "training"), (0.5, "test", "external test")):
+    boxes = [(0.3, 0.9, f"{found} patients<br>in cohort.csv")]
+    reasons = [f"{r.n} {_short(r.reason)}" for r in out.itertuples()] or ["none"]
+    boxes.append((0.74, 0.55, f"{out.n.sum()} excluded<br>" + "<br>".join(reasons)))
+    for x, cohort, name in ((0.12, "train", "training"), (0.48, "test", "external test")):
         by = [count.get((f"{cohort} label", v), 0) for v in ("1", "0")]
         text = f"{count['included', cohort]} {name}<br>{by[0]} {label.name}"
         text += f"<br>{by[1]} {label.negative_name}"
-        boxes.append((x, 0.16, text))
-    figure = _figure("Flow of patients", "", "", study, height=420)
+        boxes.append((x, 0.1, text))
+    figure = _figure("Flow of patients", "", "", study, height=460)
+    for points in (
+        [(0.3, 0.8), (0.3, 0.24)], [(0.3, 0.55), (0.5, 0.55)],
+        [(0.12, 0.18), (0.12, 0.24), (0.48, 0.24), (0.48, 0.18)],
+    ):  # fmt: skip
+        x, y = zip(*points, strict=True)
+        line = {"color": BACK, "width": 1.5}
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
     for x, y, text in boxes:
         figure.add_annotation(
-            x=x, y=y, text=text, showarrow=False, bordercolor=BACK, borderpad=8, bgcolor="white"
-        )
-    for x0, y0, x1, y1 in ((0.3, 0.8, 0.14, 0.3), (0.3, 0.8, 0.5, 0.3), (0.3, 0.6, 0.6, 0.6)):
-        figure.add_annotation(
-            x=x1, y=y1, ax=x0, ay=y0, axref="x", ayref="y", arrowhead=2, arrowcolor=BACK, text=""
-        )
+            x=x, y=y, text=text, showarrow=False, bordercolor=BACK, borderpad=6, bgcolor="white",
+            font={"size": 11}, align="left",
+        )  # fmt: skip
+    figure.update_layout(margin={"l": 10, "r": 10, "b": 20})
     figure.update_xaxes(visible=False, range=[0, 1]).update_yaxes(visible=False, range=[0, 1])
     return figure, table
+
+
+def _short(reason: str, width: int = 26) -> str:
+    """Return what was found (a reason's first sentence), broken into lines for a box."""
+    found = reason.split(". Expected")[0].split(" (")[0].split(": ")[0]
+    return "<br>   ".join(textwrap.wrap(found, width))
 
 
 def roc(
@@ -245,8 +263,7 @@ def bars(
     height = 160 + 26 * len(table)
     figure = _figure(title, x, "", study, height=height)
     figure.add_bar(x=table[value], y=table[name], orientation="h", marker={"color": LABELS[0]})
-    figure.update_layout(margin={"l": 320 if table[name].str.len().max() > 30 else 160})
-    return figure.update_yaxes(autorange="reversed"), table
+    return figure.update_yaxes(autorange="reversed", automargin=True), table
 
 
 def paper_vs_run(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
@@ -312,8 +329,8 @@ def slices(
         frames.append(go.Frame(data=traces, name=str(z), traces=list(range(len(traces)))))
     figure.frames = frames
     steps = [_step(str(z), f"{(z - found[0]) * spacing_mm:.0f} mm") for z in found]
-    slider = {"steps": steps, "active": int(np.searchsorted(found, start)), "pad": {"t": 30}}
-    figure.update_layout(sliders=[slider], height=520, showlegend=False)
+    slider = {"steps": steps, "active": int(np.searchsorted(found, start)), "pad": {"t": 55}}
+    figure.update_layout(sliders=[slider], height=560, showlegend=False)
     figure.update_xaxes(title="left (mm)", constrain="domain")
     figure.update_yaxes(title="back (mm)", autorange="reversed", col=1)
     figure.update_yaxes(autorange="reversed", scaleanchor="x", scaleratio=1, col=1)

@@ -1,7 +1,18 @@
+const NARROW = 600;
 document.querySelectorAll("script.figure-data").forEach(function (source) {
   const place = source.previousElementSibling;
   const figure = JSON.parse(source.textContent);
   const options = { responsive: true, displaylogo: false, toImageButtonOptions: { format: "svg" } };
+  if (window.innerWidth < NARROW) {
+    const entries = figure.data.filter(function (trace) { return trace.name && trace.showlegend !== false; });
+    const below = 20 * entries.length + 60;
+    figure.layout.legend = Object.assign({}, figure.layout.legend, { orientation: "h", x: 0, y: -0.2, yanchor: "top" });
+    if (entries.length > 1) {
+      figure.layout.height = (figure.layout.height || 450) + below;
+      figure.layout.margin = Object.assign({}, figure.layout.margin, { b: 60 + below });
+    }
+    figure.layout.title.font = Object.assign({}, figure.layout.title.font, { size: 12 });
+  }
   Plotly.newPlot(place, figure.data, figure.layout, options).then(function () {
     if (figure.frames.length) { Plotly.addFrames(place, figure.frames); }
   });
