@@ -115,6 +115,15 @@ def test_small_expected_counts_take_fisher():
     assert test == "Fisher" and p == pytest.approx(0.4857142857, abs=1e-9)  # R: fisher.test
 
 
+def test_table_by_cohort_counts_both_cohorts():
+    drawn = phantom.draw_cohort(120, 3)
+    table = cohort.table1(drawn, "cohort", ("sex",)).set_index("level")
+    for side, rows in drawn.groupby("cohort"):
+        female = (rows.sex == "female").sum()
+        assert table.loc["female", side] == f"{female} ({100 * female / len(rows):.1f})"
+    assert table.loc["female", "method"] == "chi-square"
+
+
 def test_660_patients_give_the_papers_table_1():
     drawn = phantom.draw_cohort(660, 2024)
     ever = drawn.smoking.map({"never": "never"}).fillna("ever")

@@ -331,7 +331,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 def _shared(column: str, groups: dict, test: str, p: float) -> dict:
     first, last = list(groups.values())[0], list(groups.values())[-1]
     return {
-        "test": test,
+        "method": test,
         "p": print_p(p),
         "p_value": p,
         "smd": round(abs(standardised_difference(first, last)), 3),

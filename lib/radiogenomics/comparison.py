@@ -63,7 +63,8 @@ def attainable(study: Study) -> dict | None:
 
 def headline(auc: pd.DataFrame, truth: dict | None) -> str:
     """Return the sentence under the ROC curves."""
-    best = auc.loc[auc.value.idxmax()]
+    honest = auc[auc.model != "Com_in_sample"]
+    best = honest.loc[honest.value.idxmax()]
     text = (
         f"The highest external AUC is **{best.model}**'s, {best.value:.3f} ({best.ci_low:.3f} to "
         f"{best.ci_high:.3f}, n = {best.n}, {best.events} mutants)."
@@ -153,7 +154,8 @@ def table2(metrics: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows.metric.isin(["auc", "sensitivity", "specificity", "accuracy"])]
     text = [f"{r.value:.3f} ({r.ci_low:.3f}-{r.ci_high:.3f})" for r in rows.itertuples()]
     wide = rows.assign(text=text).pivot(index=["cohort", "model"], columns="metric", values="text")
-    return wide[["auc", "sensitivity", "specificity", "accuracy"]].sort_index(ascending=False)
+    order = pd.MultiIndex.from_product([("train", "test"), models.MODELS], names=wide.index.names)
+    return wide.loc[order, ["auc", "sensitivity", "specificity", "accuracy"]]
 
 
 def optimism(scores: pd.DataFrame) -> pd.DataFrame:

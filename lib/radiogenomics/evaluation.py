@@ -359,15 +359,17 @@ def _logistic(positive: np.ndarray, x: np.ndarray) -> list[tuple[float, float]]:
 
 
 def calibration_curve(
-    labels: np.ndarray, scores: np.ndarray, groups: int = 8, confidence: float = 0.95
+    labels: np.ndarray, scores: np.ndarray, groups: int | None = None, confidence: float = 0.95
 ) -> pd.DataFrame:
     """Return predicted and observed share by quantile groups, with Wilson intervals.
 
+    Without `groups` there are 2 to 8, of about 16 patients at least.
     Equal scores stay together (groups are right-closed between quantiles), so few distinct
     scores make fewer groups.
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "calibration")
+    groups = groups or int(np.clip(len(p) // 16, 2, 8))
     edges = np.unique(np.quantile(p, np.linspace(0, 1, groups + 1)))
     group = np.searchsorted(edges[1:-1], p, side="left")
     rows = []

@@ -20,6 +20,7 @@ COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model every
     "Com": "#0072B2",
     "Com_in_sample": "#CC79A7",
 }
+IN_SAMPLE = "Com_in_sample"  # shown to explain the paper's combined model, never the best
 LABELS = {0: "#0072B2", 1: "#D55E00"}
 BACK = "#555555"
 PAGE = go.layout.Template(
@@ -67,7 +68,7 @@ def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     label = study.settings.label
     boxes = [(0.3, 0.9, f"{found} patients<br>in cohort.csv")]
     reasons = [f"{r.n} {_short(r.reason)}" for r in out.itertuples()] or ["none"]
-    boxes.append((0.74, 0.55, f"{out.n.sum()} excluded<br>" + "<br>".join(reasons)))
+    boxes.append((0.5, 0.55, f"{out.n.sum()} excluded<br>" + "<br>".join(reasons)))
     for x, cohort, name in ((0.12, "train", "training"), (0.48, "test", "external test")):
         by = [count.get((f"{cohort} label", v), 0) for v in ("1", "0")]
         text = f"{count['included', cohort]} {name}<br>{by[0]} {label.name}"
@@ -75,8 +76,8 @@ def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
         boxes.append((x, 0.1, text))
     figure = _figure("Flow of patients", "", "", study, height=460)
     for points in (
-        [(0.3, 0.8), (0.3, 0.24)], [(0.3, 0.55), (0.5, 0.55)],
-        [(0.12, 0.18), (0.12, 0.24), (0.48, 0.24), (0.48, 0.18)],
+        [(0.3, 0.9), (0.3, 0.28)], [(0.3, 0.55), (0.5, 0.55)],
+        [(0.12, 0.1), (0.12, 0.28), (0.48, 0.28), (0.48, 0.1)],
     ):  # fmt: skip
         x, y = zip(*points, strict=True)
         line = {"color": BACK, "width": 1.5}
@@ -84,7 +85,7 @@ def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     for x, y, text in boxes:
         figure.add_annotation(
             x=x, y=y, text=text, showarrow=False, bordercolor=BACK, borderpad=6, bgcolor="white",
-            font={"size": 11}, align="left",
+            font={"size": 11}, align="left", xanchor="left" if y == 0.55 else "center",
         )  # fmt: skip
     figure.update_layout(margin={"l": 10, "r": 10, "b": 20})
     figure.update_xaxes(visible=False, range=[0, 1]).update_yaxes(visible=False, range=[0, 1])
@@ -117,17 +118,18 @@ def roc(
         name = f"{model} {row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"
         line = {"color": COLOURS.get(model), "width": 2}
         figure.add_scatter(x=curve.fpr, y=curve.tpr, name=name, line=line, mode="lines")
+    best = by.value.drop(IN_SAMPLE, errors="ignore").idxmax()
     for model, curve in curves.items():
         figure.add_scatter(
             x=[*curve.fpr, *curve.fpr[::-1]], y=[*curve.tpr_low, *curve.tpr_high[::-1]],
             name=f"band of {model}", fill="toself", fillcolor=COLOURS.get(model), opacity=0.2,
             mode="lines", line={"width": 0}, hoverinfo="skip",
-            visible=True if model == by.value.idxmax() else "legendonly",
+            visible=True if model == best else "legendonly",
         )  # fmt: skip
     chance = {"color": "#BBBBBB", "dash": "dot"}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=chance, name="chance 0.500")
     if attainable is not None:
-        text = f"best attainable from image and clinical data: {attainable:.3f}"
+        text = f"attainable: {attainable:.3f}"
         figure.add_annotation(x=0.98, y=0.03, xanchor="right", text=text, showarrow=False)
     figure.update_xaxes(range=[-0.01, 1.01]).update_yaxes(range=[-0.01, 1.01])
     long = [curve.assign(model=model) for model, curve in curves.items()]
@@ -195,6 +197,7 @@ def score_distribution(
     figure = _figure(title, "", "score (probability of mutant)", study)
     names = {0: study.settings.label.negative_name, 1: study.settings.label.name}
     for label, rows in scores.groupby("label"):
+        rows = rows.sort_values("model", key=lambda m: m.map(list(COLOURS).index))
         figure.add_box(
             x=rows.model, y=rows.score, name=names[int(label)], boxpoints="all", jitter=0.4,
             marker={"color": LABELS[int(label)], "size": 3}, line={"width": 1},

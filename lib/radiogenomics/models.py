@@ -24,7 +24,8 @@ from radiogenomics.study import Study, StudyError, read_json, whole_file, write_
 RADIOMICS = ("LR", "SVM", "Bayes")
 MODELS = ("Clinical", *RADIOMICS, "CNN", "Com", "Com_in_sample")
 COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]
-TRUSTED = {  # scikit-learn's own types that skops does not know yet; no code comes with them
+TRUSTED = {  # types of scikit-learn and numpy that skops does not list; no code comes with them
+    "numpy.number",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.compose._column_transformer.make_column_selector",

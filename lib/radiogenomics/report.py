@@ -58,7 +58,6 @@ PACKAGES = (
 KEPT = ("state", "seconds", "overrides")  # of each notebook in the manifest
 MAKERS = ("02_preprocessing", "03_radiomics", "04_cnn")  # whose settings a prediction must share
 PREDICTION = "07_new_patient"
-KERNEL = Config(KernelManager={"transport": "ipc"} if os.name == "posix" else {})  # no open port
 SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
 PRIVACY = (
     "These reports hold images of patients' lesions and one row a patient; they carry no name, "
@@ -106,10 +105,10 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
     given = _declared_here(path, parameters)
     start = time.monotonic()
     try:
-        with _followed_progress():
+        with _followed_progress() as folder:
             papermill.execute_notebook(
                 str(path), str(output), given, kernel_name="python3", progress_bar=False,
-                config=KERNEL,
+                config=_kernel(folder),
             )  # fmt: skip
     except papermill.PapermillExecutionError as fault:
         reason = fault.evalue if fault.ename == "StudyError" else f"{fault.ename}: {fault.evalue}"
@@ -117,9 +116,18 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
     return time.monotonic() - start
 
 
+def _kernel(folder: Path) -> Config:
+    """Return how to reach the kernel: sockets in a folder of its own, where there are any."""
+    sockets = {"transport": "ipc", "ip": str(folder / "kernel")}
+    return Config(KernelManager=sockets if os.name == "posix" else {})
+
+
 @contextmanager
-def _followed_progress() -> Iterator[None]:
-    """Let the notebook tell its progress through a file, drawn in the terminal meanwhile."""
+def _followed_progress() -> Iterator[Path]:
+    """Let the notebook tell its progress through a file, drawn in the terminal meanwhile.
+
+    Gives a temporary folder of this run alone.
+    """
     folder = Path(tempfile.mkdtemp())
     os.environ |= {FILE: str(folder / "progress"), "TF_CPP_MIN_LOG_LEVEL": "2"}
     follower, done = Follower(folder / "progress"), threading.Event()
@@ -131,7 +139,7 @@ def _followed_progress() -> Iterator[None]:
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     try:
-        yield
+        yield folder
     finally:
         done.set()
         thread.join()
