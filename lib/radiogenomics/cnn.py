@@ -38,8 +38,6 @@ with _quiet():
     tf.config.list_physical_devices("GPU")  # says on the terminal when there is none
 
 FILTERS = (32, 64, 128, 256)
-PARAMETERS = 1_297_090  # paper, CNN
-LAYERS = 17
 
 
 @dataclass(frozen=True)

@@ -88,13 +88,10 @@ def _fault(raw: pd.DataFrame, i: int, column: str, expected: str) -> str:
 
 def _label_faults(raw: pd.DataFrame, study: Study) -> list[str]:
     label = study.settings.label
-    if label.column != "label":
+    if (label.column, label.positive) != ("label", "1"):
         return []
     bad = ~raw.label.isin(["0", "1", ""])
     expected = "0 (wild-type) or 1 (mutant), or name the positive value in study.toml [label]"
-    bad &= raw.label != label.positive
-    if label.positive != "1":
-        return []
     return [_fault(raw, i, "label", expected) for i in np.flatnonzero(bad)]
 
 
@@ -208,15 +205,14 @@ def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.Data
 
 
 def _refuse_leak(left: pd.DataFrame) -> None:
-    """Stop when one scan or mask is used for two patients, above all on both sides of the split."""
-    for column in ("ct_hash",):
-        twice = left[left[column].duplicated(keep=False)]
-        for _, group in twice.groupby(column):
-            names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
-            where = "in train and test" if group.cohort.nunique() > 1 else "for several patients"
-            raise StudyError(
-                f"The same CT stands {where}: {names}. Expected: one scan a patient. Keep one row."
-            )
+    """Stop when one scan is used for two patients, above all on both sides of the split."""
+    twice = left[left.ct_hash.duplicated(keep=False)]
+    for _, group in twice.groupby("ct_hash"):
+        names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
+        where = "in train and test" if group.cohort.nunique() > 1 else "for several patients"
+        raise StudyError(
+            f"The same CT stands {where}: {names}. Expected: one scan a patient. Keep one row."
+        )
 
 
 def _refuse_empty(left: pd.DataFrame) -> None:
