@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from radiogenomics import models
+from radiogenomics import models, seal
 from radiogenomics.study import Settings, Study, StudyError
 from scipy.special import logit
 from sklearn.base import BaseEstimator
@@ -67,10 +67,18 @@ def test_scores_replace_earlier_ones_and_labels_join_once(tmp_path, patients):
     scores = models.read_scores(study)
     assert len(scores) == 160 and scores.label.isna().all() and scores.synthetic.all()
     assert scores[scores.model == "LR"].score.iloc[0] == 1
-    joined = models.join_labels(study, patients, scores)
+    keep(study, patients)
+    joined, before = seal.join(study, scores, "05_comparison")
     assert (joined[joined.model == "SVM"].label.to_numpy() == patients.label).all()
+    assert "0 times" in before
+    keep(study, patients.iloc[1:])
     with pytest.raises(StudyError, match="LR does not have one score for each of the 79"):
-        models.join_labels(study, patients.iloc[1:], scores)
+        seal.join(study, scores, "05_comparison")
+
+
+def keep(study, patients):
+    study.derived.mkdir(exist_ok=True)
+    patients.assign(ct="", mask="").to_csv(study.derived / "included.csv", index=False)
 
 
 def test_saved_models_score_the_same_and_code_is_refused(tmp_path, patients):

@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--smoking", default="", choices=("", *cohort.CODES["smoking"]))
     new.set_defaults(run=_predict)
 
+    compare = commands.add_parser("compare", help="evaluate a table of scores of any software")
+    compare.add_argument("predictions", type=Path, help="CSV: patient, label, model, score")
+    compare.add_argument("out", type=Path, help="folder of the report")
+    compare.add_argument("--cohort", type=Path, help="CSV: the patients' columns, for subgroups")
+    compare.set_defaults(run=_compare)
+
     lab = commands.add_parser("lab", help="open the notebooks in JupyterLab")
     lab.set_defaults(run=_lab)
     return parser
@@ -140,6 +146,11 @@ def _predict(given: argparse.Namespace) -> int:
     html = report.run_prediction(study, patient, given.out)
     print((given.out / "prediction.json").read_text(encoding="utf-8"))
     print(f"Open {html}")
+    return DONE
+
+
+def _compare(given: argparse.Namespace) -> int:
+    print(f"Open {report.run_comparison(given.predictions, given.out, given.cohort)}")
     return DONE
 
 

@@ -19,6 +19,7 @@ CODES = {
 }
 NUMBERS = ("age", "interval_days", "mask_label")
 NEEDED = ("patient", "hospital", "ct", "mask")
+IMAGES = ("ct", "mask", "mask_2")
 IMAGE_STEPS = ("images", "preprocessing", "radiomics")
 DESCRIBED = ("age", "sex", "smoking_history", "cea", "lobe", "stage")
 
@@ -69,7 +70,7 @@ def _row_faults(raw: pd.DataFrame) -> list[str]:
         if column in raw:
             bad = pd.to_numeric(raw[column], errors="coerce").isna() & (raw[column] != "")
             faults += [_fault(raw, i, column, "a number such as 61") for i in np.flatnonzero(bad)]
-    for column in ("ct", "mask", "mask_2"):
+    for column in IMAGES:
         if column in raw:
             bad = raw[column].map(lambda p: Path(p).is_absolute() or ".." in Path(p).parts)
             faults += [
@@ -130,7 +131,7 @@ def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     if "smoking" in table:
         ever = table.smoking.map({"never": "never", "former": "ever", "current": "ever"})
         table["smoking_history"] = ever
-    for column in ("ct", "mask"):
+    for column in [c for c in IMAGES if c in table]:
         table[column] = [str(study.folder / p) if isinstance(p, str) else "" for p in table[column]]
     return table
 
@@ -234,11 +235,15 @@ def keep_included(study: Study, left: pd.DataFrame, out: pd.DataFrame, flow: pd.
 
 
 def _relative(study: Study, left: pd.DataFrame) -> dict[str, list[str]]:
-    return {c: [str(Path(p).relative_to(study.folder)) for p in left[c]] for c in ("ct", "mask")}
+    return {
+        c: [str(Path(p).relative_to(study.folder)) if p else "" for p in left[c]]
+        for c in IMAGES
+        if c in left
+    }
 
 
-def included(study: Study) -> pd.DataFrame:
-    """Return the patients who take part, as the notebooks before this one left them.
+def read_included(study: Study) -> pd.DataFrame:
+    """Return the patients who take part with every label; notebooks ask `seal` for the test's.
 
     Raises:
         StudyError: notebook 01 has not run.
@@ -247,18 +252,39 @@ def included(study: Study) -> pd.DataFrame:
     if not path.exists():
         raise StudyError("derived/included.csv is not there. Run: workbook run --only 01")
     table = pd.read_csv(path, dtype={"patient": str})
-    return table.assign(**{c: str(study.folder) + "/" + table[c] for c in ("ct", "mask")})
+    here = {
+        c: table[c].map(lambda p: f"{study.folder}/{p}", na_action="ignore")
+        for c in IMAGES
+        if c in table
+    }
+    return table.assign(**here)
+
+
+def included(study: Study) -> pd.DataFrame:
+    """Return the patients who take part, as the notebooks before this one left them.
+
+    Labels of test patients are missing: they stay sealed until notebook 05 (`seal`).
+
+    Raises:
+        StudyError: notebook 01 has not run.
+    """
+    table = read_included(study)
+    return table.assign(label=table.label.astype("Int64").mask(table.cohort == "test"))
+
+
+def split(patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return training patients, with labels 0 or 1, and test patients."""
+    train, test = (patients[patients.cohort == c].reset_index(drop=True) for c in ("train", "test"))
+    return train.astype({"label": int}), test
 
 
 def drop_failures(study: Study, failures: pd.DataFrame) -> pd.DataFrame:
     """Exclude patients whose images failed later on, with the reason; return who is left."""
-    if failures.empty:
-        return included(study)
-    known = study.table("exclusions.csv")[["patient", "step", "reason"]]
-    images = known[known.step.isin(IMAGE_STEPS)]
-    left, out, flow = exclude(study, read_cohort(study), pd.concat([images, failures]))
-    keep_included(study, left, out, flow)
-    return left
+    if len(failures):
+        known = study.table("exclusions.csv")[["patient", "step", "reason"]]
+        images = known[known.step.isin(IMAGE_STEPS)]
+        keep_included(study, *exclude(study, read_cohort(study), pd.concat([images, failures])))
+    return included(study)
 
 
 def standardised_difference(a: pd.Series, b: pd.Series) -> float:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from radiogenomics import calibration, confounders, decision, models, samplesize, scoretable, seal
 from radiogenomics import evaluation as ev
-from radiogenomics import models
+from radiogenomics.cohort import read_included, split
+from radiogenomics.performance import metrics_table
+from radiogenomics.resampling import DRAWN, LARGE, Drawn, draw
 from radiogenomics.study import Study, read_json
+from radiogenomics.subgroups import groups, subgroup_table
 
+IN_SAMPLE = "Com_in_sample"
+NOTEBOOK = "05_comparison"
 KINDS = ("external", "in_sample", "out_of_fold")
+COHORTS = {"external": "test", "in_sample": "train", "out_of_fold": "train"}
 HALF = 0.5
+RANKED_ONLY = "scores outside [0, 1] can only be ranked: they are no probabilities"
 
 
 def fit_combined(study: Study, patients: pd.DataFrame) -> None:
@@ -20,7 +31,7 @@ def fit_combined(study: Study, patients: pd.DataFrame) -> None:
     stack without the patient's fold. `Com_in_sample` is fitted on in-sample scores.
     """
     scores = models.read_scores(study)
-    train, test = (patients[patients.cohort == c].reset_index(drop=True) for c in ("train", "test"))
+    train, test = split(patients)
     labels = train.label.to_numpy()
     inputs = {
         kind: _inputs(scores, kind, p) for kind, p in zip(KINDS, (test, train, train), strict=True)
@@ -47,12 +58,50 @@ def _folds(scores: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
     return rows.set_index("patient").fold.loc[train.patient].to_numpy(int)
 
 
+def evidence(
+    study: Study, predictions: str | None = None, columns: str | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Open the test labels: return labelled scores, the patients' columns and how often before.
+
+    Args:
+        study: whose predictions.csv is taken and gets its labels.
+        predictions: instead, a table of scores made elsewhere (`scoretable.read_scores`).
+        columns: its patients' columns, if there are any.
+
+    Raises:
+        StudyError: scores or columns that are incomplete or disagree.
+    """
+    if predictions is None:
+        scores, before = seal.join(study, models.read_scores(study), NOTEBOOK)
+        patients = patient_columns(study, read_included(study))
+    else:
+        scores = scoretable.read_scores(Path(predictions))
+        before = seal.told(study, scores)
+        patients = scoretable.read_patients(Path(columns) if columns else None, scores)
+        seal.record(study, NOTEBOOK, "evaluate", scores)
+    models.write_scores(study, scores)
+    return scores, patients, before
+
+
 def labelled(scores: pd.DataFrame, kind: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return labels and scores of each model, patients in one order."""
     table = models.wide(scores, kind)
     label = scores.drop_duplicates("patient").set_index("patient").label
     labels = label.loc[table.index].to_numpy(int)
-    return {model: (labels, table[model].to_numpy()) for model in table}
+    return {model: (labels, table[model].to_numpy(float)) for model in table}
+
+
+def probabilities(scores: pd.DataFrame) -> list[str]:
+    """Return the models whose scores all lie in [0, 1]."""
+    spans = scores.groupby("model", sort=False).score.agg(["min", "max"])
+    return spans.index[(spans["min"] >= 0) & (spans["max"] <= 1)].tolist()
+
+
+def ranked_only(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the models refused for calibration and decision curves: model, span, reason."""
+    spans = scores.groupby("model", sort=False).score.agg(["min", "max"]).reset_index()
+    refused = spans[~spans.model.isin(probabilities(scores))]
+    return refused.assign(reason=RANKED_ONLY)
 
 
 def attainable(study: Study) -> dict | None:
@@ -63,11 +112,10 @@ def attainable(study: Study) -> dict | None:
 
 def headline(auc: pd.DataFrame, truth: dict | None) -> str:
     """Return the sentence under the ROC curves."""
-    honest = auc[auc.model != "Com_in_sample"]
-    best = honest.loc[honest.value.idxmax()]
+    top = auc.set_index("model").loc[best(auc)]
     text = (
-        f"The highest external AUC is **{best.model}**'s, {best.value:.3f} ({best.ci_low:.3f} to "
-        f"{best.ci_high:.3f}, n = {best.n}, {best.events} mutants)."
+        f"The highest external AUC is **{top.name}**'s, {top.value:.3f} ({top.ci_low:.3f} to "
+        f"{top.ci_high:.3f}, n = {top.n}, {top.events} events)."
     )
     cnn = auc[auc.model == "CNN"]
     if truth and len(cnn):
@@ -79,32 +127,78 @@ def headline(auc: pd.DataFrame, truth: dict | None) -> str:
     return text
 
 
-def metrics(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return metrics.csv and thresholds.csv: every model, both cohorts.
+def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return thresholds.csv: model, scores they were chosen on, rule, threshold.
 
-    The threshold `half` is the paper's 0.5, `youden` is chosen on out-of-fold training scores
-    (in-sample ones where a model has no others). Pooled out-of-fold AUCs get no interval:
-    the folds' scores are of different models.
+    `half` is the paper's 0.5, `youden` and `sensitivity_NN` are chosen on out-of-fold training
+    scores (in-sample ones where a model has no others; none without training patients).
     """
-    settings = study.settings.evaluation
-    by_kind = {kind: labelled(scores, kind) for kind in KINDS}
-    chosen, rows = [], []
-    for model in by_kind["external"]:
-        kind = "out_of_fold" if model in by_kind["out_of_fold"] else "in_sample"
-        rules = {"half": HALF, "youden": ev.youden_threshold(*by_kind[kind][model])}
-        chosen += [(model, kind, rule, value) for rule, value in rules.items()]
-        for kind, cohort in zip(KINDS, ("test", "train", "train"), strict=True):
-            table = ev.metrics_table(
-                *by_kind[kind][model], rules, settings.confidence, settings.bootstrap,
-                study.settings.seed,
-            )  # fmt: skip
+    rows = []
+    inside = {kind: labelled(scores, kind) for kind in ("out_of_fold", "in_sample")}
+    wanted = study.settings.evaluation.fixed_sensitivity
+    for model in models.wide(scores, "external"):
+        kind = next((k for k, by in inside.items() if model in by), "none")
+        if model in probabilities(scores):
+            rows.append((model, kind, "half", HALF))
+        if kind == "none":
+            continue
+        rows.append((model, kind, "youden", ev.youden_threshold(*inside[kind][model])))
+        if wanted:
+            found = ev.sensitivity_threshold(*inside[kind][model], wanted)
+            rows.append((model, kind, f"sensitivity_{100 * wanted:.3g}", found))
+    return pd.DataFrame(rows, columns=["model", "scores", "rule", "threshold"])
+
+
+def rules_of(chosen: pd.DataFrame, model: str) -> dict[str, float]:
+    """Return a model's thresholds by rule."""
+    rows = chosen[chosen.model == model]
+    return dict(zip(rows.rule, rows.threshold, strict=True))
+
+
+def drawn(study: Study, scores: pd.DataFrame, kind: str) -> Drawn | None:
+    """Draw the bootstrap's patients of one kind of scores, the same for every model.
+
+    Large cohorts (over 4,000 patients) are drawn at most 500 times.
+    """
+    pairs = labelled(scores, kind)
+    if not pairs:
+        return None
+    labels = next(iter(pairs.values()))[0].astype(bool)
+    wanted = study.settings.evaluation.bootstrap
+    resamples = min(wanted, DRAWN) if len(labels) > LARGE else wanted
+    return draw(labels, resamples, study.settings.seed)
+
+
+def long(curves: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
+    """Return roc.csv: the points of every kind of scores and model."""
+    rows = [c.assign(model=m, scores=kind) for kind, by in curves.items() for m, c in by.items()]
+    return pd.concat(rows, ignore_index=True)
+
+
+def best(auc: pd.DataFrame) -> str:
+    """Return the model with the highest AUC, the in-sample stack left out."""
+    return auc[auc.model != IN_SAMPLE].set_index("model").value.idxmax()
+
+
+def metrics(
+    study: Study, scores: pd.DataFrame, chosen: pd.DataFrame, drawings: dict[str, Drawn | None]
+) -> pd.DataFrame:
+    """Return metrics.csv: every model and kind of scores, every measure with its intervals.
+
+    Pooled out-of-fold AUCs get no interval: the folds' scores are of different models.
+    """
+    tables = []
+    for kind in KINDS:
+        for model, pair in labelled(scores, kind).items():
+            rules = rules_of(chosen, model)
+            confidence = study.settings.evaluation.confidence
+            table = metrics_table(*pair, rules, confidence, drawings[kind])
             if kind == "out_of_fold":
                 table = _without_auc_interval(table)
-            rows.append(table.assign(model=model, cohort=cohort, scores=kind))
-    table = pd.concat(rows, ignore_index=True)
+            tables.append(table.assign(model=model, cohort=COHORTS[kind], scores=kind))
+    table = pd.concat(tables, ignore_index=True)
     first = ["model", "cohort", "scores"]
-    names = ["model", "scores", "rule", "threshold"]
-    return table[[*first, *table.columns.drop(first)]], pd.DataFrame(chosen, columns=names)
+    return table[[*first, *table.columns.drop(first)]]
 
 
 def _without_auc_interval(table: pd.DataFrame) -> pd.DataFrame:
@@ -113,27 +207,108 @@ def _without_auc_interval(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([one, table[~auc]])
 
 
-def roc_curves(study: Study, scores: pd.DataFrame, kind: str) -> dict[str, pd.DataFrame]:
+def confusion_matrices(scores: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Return confusion.csv: model, cohort, scores, rule, threshold, tp, fp, fn, tn."""
+    rows = []
+    for kind in KINDS:
+        for model, pair in labelled(scores, kind).items():
+            for rule, threshold in rules_of(chosen, model).items():
+                where = {"model": model, "cohort": COHORTS[kind], "scores": kind}
+                at = {"threshold_rule": rule, "threshold": threshold}
+                rows.append(where | at | ev.confusion(*pair, threshold))
+    return pd.DataFrame(rows)
+
+
+def roc_curves(
+    study: Study, scores: pd.DataFrame, kind: str, drawing: Drawn
+) -> dict[str, pd.DataFrame]:
     """Return each model's ROC points with their bootstrap band."""
-    settings = study.settings.evaluation
-    given = settings.confidence, settings.bootstrap, study.settings.seed
-    return {model: ev.roc_band(*pair, *given) for model, pair in labelled(scores, kind).items()}
+    confidence = study.settings.evaluation.confidence
+    pairs = labelled(scores, kind)
+    with ThreadPoolExecutor() as pool:
+        bands = pool.map(lambda pair: ev.roc_band(*pair, drawing, confidence), pairs.values())
+        return dict(zip(pairs, bands, strict=True))
 
 
-def decision_curves(study: Study, scores: pd.DataFrame, resamples: int = 500) -> pd.DataFrame:
+def calibration_curves(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return calibration.csv: external curves, smooth and by groups, before recalibration."""
+    confidence = study.settings.evaluation.confidence
+    tables = []
+    for model, pair in labelled(
+        scores[scores.model.isin(probabilities(scores))], "external"
+    ).items():
+        smooth = calibration.smooth_curve(*pair, confidence)
+        grouped = calibration.grouped_curve(*pair, confidence=confidence)
+        tables += [
+            smooth.assign(model=model, curve="smooth"),
+            grouped.assign(model=model, curve="groups"),
+        ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def at_thresholds(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the external measures at the thresholds chosen on training scores, for reading."""
+    used = table[(table.scores == "external") & table.ci_method.isin(["wilson", "wald"])]
+    used = used[~used.threshold_rule.isin(["", "half"])]
+    text = [f"{r.value:.3f} ({r.ci_low:.3f}-{r.ci_high:.3f})" for r in used.itertuples()]
+    names = list(dict.fromkeys(used.metric))
+    wide = used.assign(text=text).pivot(
+        index=["model", "threshold_rule"], columns="metric", values="text"
+    )
+    return wide[names]
+
+
+def recalibrations(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return recalibration.csv: the logistic recalibration of each model and what it changes.
+
+    Fitted on out-of-fold training scores; the external calibration is given before and after.
+    """
+    used = scores[scores.model.isin(probabilities(scores))]
+    inside, outside = labelled(used, "out_of_fold"), labelled(used, "external")
+    rows = []
+    for model in [m for m in outside if m in inside]:
+        try:
+            intercept, slope = calibration.recalibration(*inside[model])
+        except ev.EvaluationError as fault:
+            rows.append({"model": model, "reason": str(fault)})
+            continue
+        labels, before = outside[model]
+        after = calibration.recalibrated(before, intercept, slope)
+        row = {"model": model, "intercept": intercept, "slope": slope}
+        for name, values in (("before", before), ("after", after)):
+            found = calibration.calibration(labels, values, study.settings.evaluation.confidence)
+            row |= {f"{r.metric}_{name}": r.value for r in found.itertuples()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def decision_curves(
+    study: Study, scores: pd.DataFrame, drawings: dict[str, Drawn | None]
+) -> pd.DataFrame:
     """Return decision_curve.csv: external and in-sample."""
     tables = []
-    for kind, cohort in (("external", "test"), ("in_sample", "train")):
-        pairs = labelled(scores, kind)
-        labels = next(iter(pairs.values()))[0]
-        wide = pd.DataFrame({model: values for model, (_, values) in pairs.items()})
-        table = ev.decision_curve(
-            labels, wide, confidence=study.settings.evaluation.confidence, resamples=resamples,
-            seed=study.settings.seed,
-        )  # fmt: skip
-        tables.append(table.assign(cohort=cohort, scores=kind))
+    for kind in ("external", "in_sample"):
+        pairs = labelled(scores[scores.model.isin(probabilities(scores))], kind)
+        if pairs:
+            labels = next(iter(pairs.values()))[0]
+            values = {model: score for model, (_, score) in pairs.items()}
+            confidence = study.settings.evaluation.confidence
+            table = decision.decision_curve(
+                labels, values, confidence=confidence, drawn=drawings[kind]
+            )
+            tables.append(table.assign(cohort=COHORTS[kind], scores=kind))
+    if not tables:
+        return pd.DataFrame()
     table = pd.concat(tables, ignore_index=True)
     return table[["cohort", "scores", *table.columns.drop(["cohort", "scores"])]]
+
+
+def best_ranges(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
+    """Return decision_best.csv: which model has the highest net benefit where (declared range)."""
+    if not len(curves):
+        return pd.DataFrame(columns=["model", "from", "to", "thresholds"])
+    rows = curves[(curves.scores == "external") & (curves.model != IN_SAMPLE)]
+    return decision.best_ranges(rows, *study.settings.evaluation.decision_range)
 
 
 def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:
@@ -154,29 +329,153 @@ def table2(metrics: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows.metric.isin(["auc", "sensitivity", "specificity", "accuracy"])]
     text = [f"{r.value:.3f} ({r.ci_low:.3f}-{r.ci_high:.3f})" for r in rows.itertuples()]
     wide = rows.assign(text=text).pivot(index=["cohort", "model"], columns="metric", values="text")
-    order = pd.MultiIndex.from_product([("train", "test"), models.MODELS], names=wide.index.names)
-    return wide.loc[order, ["auc", "sensitivity", "specificity", "accuracy"]]
+    order = dict.fromkeys(zip(rows.cohort, rows.model, strict=True))
+    columns = [c for c in ("auc", "sensitivity", "specificity", "accuracy") if c in wide]
+    return wide.loc[sorted(order, key=lambda pair: pair[0], reverse=True), columns]
 
 
-def optimism(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return training AUCs: in-sample, pooled out-of-fold, fold-wise mean and range; external."""
+def fold_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return folds.csv: the out-of-fold AUC of each model by fold, and pooled over the folds."""
     rows = []
+    for (model, fold), part in models.select(scores, "out_of_fold").groupby(
+        ["model", "fold"], sort=False
+    ):
+        rows.append((model, str(fold), _auc(part), len(part), int(part.label.sum())))
+    for model, part in models.select(scores, "out_of_fold").groupby("model", sort=False):
+        rows.append((model, "pooled", _auc(part), len(part), int(part.label.sum())))
+    return pd.DataFrame(rows, columns=["model", "fold", "auc", "n", "events"])
+
+
+def _auc(rows: pd.DataFrame) -> float:
+    if rows.label.nunique() < 2:
+        return float("nan")
+    return float(ev.delong(rows.label.to_numpy(int), rows.score.to_numpy(float))[0][0])
+
+
+def optimism(scores: pd.DataFrame, by_fold: pd.DataFrame) -> pd.DataFrame:
+    """Return training AUCs: in-sample, out-of-fold pooled and by fold; external."""
     external, inside = labelled(scores, "external"), labelled(scores, "in_sample")
-    for model, rows_oof in models.select(scores, "out_of_fold").groupby("model", sort=False):
-        by_fold = [
-            ev.delong(part.label.to_numpy(int), part.score.to_numpy())[0][0]
-            for _, part in rows_oof.groupby("fold")
-            if part.label.nunique() == 2
-        ]
-        pooled = ev.delong(rows_oof.label.to_numpy(int), rows_oof.score.to_numpy())[0][0]
+    rows = []
+    for model, part in by_fold.groupby("model", sort=False):
+        folds, pooled = part[part.fold != "pooled"].auc, part[part.fold == "pooled"].auc
+        row = {
+            "model": model,
+            "out-of-fold, pooled": pooled.item(),
+            "out-of-fold, mean of folds": folds.mean(),
+            "range of folds": f"{folds.min():.3f}-{folds.max():.3f}",
+        }
+        for name, pairs in (("in-sample", inside), ("external", external)):
+            row[name] = ev.delong(*pairs[model])[0][0] if model in pairs else np.nan
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("model").round(3) if rows else pd.DataFrame()
+
+
+def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
+    """Return the patients' columns with the lesion's volume and, where unknown, slice thickness."""
+    for name, column in (("masks.csv", "volume_mm3"), ("acquisition.csv", "slice_mm")):
+        if (study.tables / name).exists():
+            patients = patients.merge(
+                study.table(name)[["patient", column]], on="patient", how="left"
+            )
+    if "slice_mm" in patients and "thickness_mm" not in patients:
+        patients = patients.rename(columns={"slice_mm": "thickness_mm"})
+    return patients.set_index("patient", drop=False).rename_axis(None)
+
+
+def subgroups(study: Study, scores: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
+    """Return subgroups.csv: every model in every group of the test cohort's patients."""
+    wide = models.wide(scores, "external")
+    labels = next(iter(labelled(scores, "external").values()))[0]
+    settings = study.settings.evaluation
+    by = groups(patients.reindex(wide.index), settings.subgroups)
+    return subgroup_table(labels, wide, by, settings.confidence)
+
+
+def baselines(
+    study: Study, scores: pd.DataFrame, patients: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Return baselines.csv, acquisition_association.csv and the red sentence, or "".
+
+    Each baseline's external AUC, and DeLong's test of every model against it (Holm over all).
+    """
+    train, test = (patients[patients.cohort == c] for c in ("train", "test"))
+    wide = models.wide(scores, "external")
+    test = test.loc[wide.index]
+    labels = test.label.to_numpy(int)
+    simple = confounders.baseline_scores(train, test, study.settings.seed)
+    rows = []
+    for name, baseline in simple.items():
+        auc, low, high = ev.auc_interval(
+            labels, baseline.to_numpy(), study.settings.evaluation.confidence
+        )
+        for model in wide:
+            z, p = ev.delong_test(labels, wide[model].to_numpy(), baseline.to_numpy())
+            rows.append((name, auc, low, high, model, ev.delong(labels, wide[model])[0][0], z, p))
+    names = ["baseline", "auc", "ci_low", "ci_high", "model", "auc_model", "z", "p"]
+    table = pd.DataFrame(rows, columns=names)
+    linked = confounders.association(patients)
+    told = confounders.warning(labels, simple, linked, study.settings.evaluation.confidence)
+    fitted = "train" if len(train) else "test, cross-validated"
+    counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
+    return table.assign(p_holm=ev.holm(table.p.to_numpy()), **counts), linked, told
+
+
+def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Return one row a variable of one model: the tests between its groups."""
+    if not len(table):
+        return table
+    names = ["variable", "p_heterogeneity", "p_interaction", "p_holm"]
+    rows = table[table.model == model].drop_duplicates("variable")[names]
+    return rows.set_index("variable").round(3)
+
+
+def parameter_counts(study: Study) -> dict[str, tuple[float, float]]:
+    """Return fitted and candidate parameters of the study's own models."""
+    if not (study.tables / "cnn_layers.csv").exists():
+        return {}
+    trained = int(study.table("cnn_layers.csv").trainable.sum())
+    clinical = models.load_model(study.models / "Clinical.skops")[-1].coef_.size
+    steps = study.table("selection_steps.csv")
+    found, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
+    radiomics = {name: (found if name == "LR" else np.nan, offered) for name in models.RADIOMICS}
+    own = {"Clinical": (clinical, clinical), "CNN": (trained, trained), "Com": (2, 2)}
+    return own | radiomics
+
+
+def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Return sample_size.csv: events per parameter, Riley's minimum, the interval obtained.
+
+    The AUC that Riley's criteria expect is the pooled out-of-fold one, else the external one.
+    """
+    counts, rows = parameter_counts(study), []
+    auc = table[(table.metric == "auc") & table.ci_method.isin(["delong", "none"])]
+    for one in auc[auc.scores == "external"].itertuples():
+        inside = auc[(auc.model == one.model) & (auc.scores == "out_of_fold")]
+        train = models.select(scores[scores.model == one.model], "in_sample")
+        fitted, candidates = counts.get(one.model, (np.nan, np.nan))
+        expected = inside.value.item() if len(inside) else one.value
+        events = train.label.sum() if len(train) else np.nan
+        share = train.label.mean() if len(train) else one.events / one.n
+        r2 = samplesize.cox_snell(expected, share)
+        minimum = samplesize.riley_minimum(candidates, share, r2)["n"]
         rows.append(
             {
-                "model": model,
-                "in-sample": ev.delong(*inside[model])[0][0],
-                "out-of-fold, pooled": pooled,
-                "out-of-fold, mean of folds": np.mean(by_fold),
-                "range of folds": f"{min(by_fold):.3f}-{max(by_fold):.3f}",
-                "external": ev.delong(*external[model])[0][0],
+                "model": one.model,
+                "parameters": fitted,
+                "candidate parameters": candidates,
+                "training events": events,
+                "training events per candidate": events / candidates,
+                "AUC expected": round(expected, 3),
+                "minimum training n (Riley)": minimum,
+                "candidates that this n supports": samplesize.parameters_supported(
+                    len(train), share, r2
+                ),
+                "external AUC": round(one.value, 3),
+                "width of its interval": round(one.ci_high - one.ci_low, 3),
+                "test n": one.n,
+                "test n for a width of 0.1": samplesize.patients_for_width(
+                    one.value, one.events / one.n
+                ),
             }
         )
-    return pd.DataFrame(rows).set_index("model").round(3)
+    return pd.DataFrame(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model every
     "Com": "#0072B2",
     "Com_in_sample": "#CC79A7",
 }
+SPARE = ("#882255", "#44AA99", "#DDCC77", "#332288", "#117733", "#AA4499")  # Tol's, other models
+MANY = 500  # points of a curve, and patients of a box, above which fewer are drawn
 IN_SAMPLE = "Com_in_sample"  # shown to explain the paper's combined model, never the best
 LABELS = {0: "#0072B2", 1: "#D55E00"}
 BACK = "#555555"
@@ -51,6 +54,12 @@ def _figure(title: str, x: str, y: str, study: Study, height: int = 460) -> go.F
 def _titled(figure: go.Figure, title: str, study: Study) -> go.Figure:
     mark = " <i>(synthetic data)</i>" if study.settings.synthetic else ""
     return figure.update_layout(template=PAGE, title={"text": title + mark, "font": {"size": 16}})
+
+
+def palette(names: Iterable[str]) -> dict[str, str]:
+    """Return one colour a model: the study's own, then spare ones in the order given."""
+    others = [name for name in dict.fromkeys(names) if name not in COLOURS]
+    return COLOURS | {name: SPARE[i % len(SPARE)] for i, name in enumerate(others)}
 
 
 def keep(study: Study, name: str, figure: go.Figure) -> go.Figure:
@@ -112,20 +121,15 @@ def roc(
         attainable: the best attainable AUC of a simulated cohort, told in the subtitle.
     """
     figure = _figure(title, "1 - specificity", "sensitivity", study, height=560)
-    by = aucs.set_index("model")
-    for model, curve in curves.items():
-        row = by.loc[model]
-        name = f"{model} {row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"
-        line = {"color": COLOURS.get(model), "width": 2}
-        figure.add_scatter(x=curve.fpr, y=curve.tpr, name=name, line=line, mode="lines")
+    by, colours = aucs.set_index("model"), palette(curves)
     best = by.value.drop(IN_SAMPLE, errors="ignore").idxmax()
     for model, curve in curves.items():
-        figure.add_scatter(
-            x=[*curve.fpr, *curve.fpr[::-1]], y=[*curve.tpr_low, *curve.tpr_high[::-1]],
-            name=f"band of {model}", fill="toself", fillcolor=COLOURS.get(model), opacity=0.2,
-            mode="lines", line={"width": 0}, hoverinfo="skip",
-            visible=True if model == best else "legendonly",
-        )  # fmt: skip
+        row, drawn = by.loc[model], _thinned(curve)
+        name = f"{model} {row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"
+        line = {"color": colours[model], "width": 2}
+        figure.add_scatter(x=drawn.fpr, y=drawn.tpr, name=name, line=line, mode="lines")
+        edges = drawn.fpr, drawn.tpr_low, drawn.tpr_high
+        _band(figure, *edges, f"band of {model}", colours[model], model == best)
     chance = {"color": "#BBBBBB", "dash": "dot"}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=chance, name="chance 0.500")
     if attainable is not None:
@@ -134,6 +138,24 @@ def roc(
     figure.update_xaxes(range=[-0.01, 1.01]).update_yaxes(range=[-0.01, 1.01])
     long = [curve.assign(model=model) for model, curve in curves.items()]
     return figure, pd.concat(long, ignore_index=True)
+
+
+def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return at most `MANY` of a curve's points, both ends among them."""
+    if len(curve) <= MANY:
+        return curve
+    return curve.iloc[np.linspace(0, len(curve) - 1, MANY).astype(int)]
+
+
+def _band(
+    figure: go.Figure, x: pd.Series, low: pd.Series, high: pd.Series, name: str, colour: str,
+    shown: bool,
+) -> None:  # fmt: skip
+    figure.add_scatter(
+        x=[*x, *x[::-1]], y=[*low, *high[::-1]], name=name, fill="toself", fillcolor=colour,
+        opacity=0.2, mode="lines", line={"width": 0}, hoverinfo="skip",
+        visible=True if shown else "legendonly",
+    )  # fmt: skip
 
 
 def delong_matrix(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
@@ -152,57 +174,121 @@ def delong_matrix(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.Data
 
 
 def decision(study: Study, table: pd.DataFrame, title: str) -> tuple[go.Figure, pd.DataFrame]:
-    """Draw net benefit over the threshold probability; the table is `decision_curve.csv`."""
+    """Draw net benefit over the threshold probability; the table is `decision_curve.csv`.
+
+    The declared range is white, the rest grey; bands come by a click in the legend.
+    """
     figure = _figure(title, "threshold probability", "net benefit per patient", study)
+    colours = palette(table.model.unique())
+    low, high = study.settings.evaluation.decision_range
+    for edges in ((0, low), (high, 1)):
+        figure.add_vrect(*edges, fillcolor="#EEEEEE", line_width=0, layer="below")
     for model, rows in table.groupby("model", sort=False):
         dash = {"all": "dash", "none": "dot"}.get(model, "solid")
-        line = {"color": COLOURS.get(model, BACK), "dash": dash, "width": 2}
-        figure.add_scatter(x=rows.threshold, y=rows.net_benefit, name=model, line=line)
+        line = {"color": BACK if model in ("all", "none") else colours[model], "dash": dash}
+        figure.add_scatter(
+            x=rows.threshold, y=rows.net_benefit, name=model, line=line | {"width": 2}, mode="lines"
+        )
+        if rows.ci_low.notna().all():
+            edges = rows.threshold, rows.ci_low, rows.ci_high
+            _band(figure, *edges, f"band of {model}", colours[model], False)
     top = max(0.1, table.net_benefit.max() * 1.15)
-    return figure.update_yaxes(range=[-0.3 * top, top]).update_traces(mode="lines"), table
+    return figure.update_yaxes(range=[-0.3 * top, top]), table
 
 
 def calibration(
-    study: Study, curves: dict[str, pd.DataFrame], title: str
+    study: Study, table: pd.DataFrame, title: str, shown: str | None = None
 ) -> tuple[go.Figure, pd.DataFrame]:
-    """Draw observed against predicted share of mutants by groups of score, with intervals.
+    """Draw observed against predicted share: smooth curves with band, groups as dots.
 
     Args:
         study: for the mark.
-        curves: a model's `predicted, observed, ci_low, ci_high`.
+        table: `calibration.csv`: predicted, observed, ci_low, ci_high, model, curve.
         title: which cohort and scores.
+        shown: the model whose band and groups are seen at first (others by the legend).
     """
-    figure = _figure(title, "predicted probability", "observed share", study, height=520)
-    for model, rows in curves.items():
-        error = {
-            "type": "data",
-            "array": rows.ci_high - rows.observed,
-            "arrayminus": rows.observed - rows.ci_low,
-            "thickness": 1,
-        }
+    figure = _figure(title, "predicted probability", "observed share", study, height=540)
+    colours = palette(table.model.unique())
+    for model, rows in table.groupby("model", sort=False):
+        smooth, dots = (rows[rows.curve == kind] for kind in ("smooth", "groups"))
+        line = {"color": colours[model], "width": 2}
         figure.add_scatter(
-            x=rows.predicted, y=rows.observed, error_y=error, name=model, mode="lines+markers",
-            line={"color": COLOURS.get(model)},
+            x=smooth.predicted, y=smooth.observed, name=model, mode="lines", line=line
+        )
+        edges = smooth.predicted, smooth.ci_low, smooth.ci_high
+        _band(figure, *edges, f"band of {model}", colours[model], model == shown)
+        error = {"array": dots.ci_high - dots.observed, "arrayminus": dots.observed - dots.ci_low}
+        figure.add_scatter(
+            x=dots.predicted, y=dots.observed, error_y=error | {"thickness": 1}, mode="markers",
+            name=f"groups of {model}", marker={"color": colours[model], "size": 8},
+            visible=True if model == shown else "legendonly",
         )  # fmt: skip
     ideal = {"color": "#BBBBBB", "dash": "dot"}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=ideal, name="ideal")
-    long = [rows.assign(model=model) for model, rows in curves.items()]
-    return figure, pd.concat(long, ignore_index=True)
+    return figure.update_yaxes(range=[-0.02, 1.02]).update_xaxes(range=[-0.02, 1.02]), table
+
+
+def forest(study: Study, table: pd.DataFrame, model: str) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw a model's AUC and observed-to-expected ratio in every group (`subgroups.csv`).
+
+    Hollow dots are groups with few events or non-events.
+    """
+    rows = table[(table.model == model) & table.auc.notna()]
+    names = [f"{r.variable}: {r.group} ({r.events}/{r.n})" for r in rows.itertuples()]
+    figure = make_subplots(cols=2, subplot_titles=["AUC", "observed / expected"], shared_yaxes=True)
+    measures = [("auc", "ci_low", "ci_high")]
+    if "o_over_e" in rows:
+        measures.append(("o_over_e", "o_over_e_low", "o_over_e_high"))
+    symbols = ["circle-open" if flag else "circle" for flag in rows.flag]
+    for column, (value, low, high) in enumerate(measures, start=1):
+        error = {"array": rows[high] - rows[value], "arrayminus": rows[value] - rows[low]}
+        figure.add_scatter(
+            x=rows[value], y=names, error_x=error | {"thickness": 1}, mode="markers",
+            marker={"symbol": symbols, "size": 8, "color": palette([model])[model]}, row=1,
+            col=column, showlegend=False,
+        )  # fmt: skip
+    figure.add_vline(x=0.5, line={"dash": "dot", "color": BACK}, row=1, col=1)
+    figure.add_vline(x=1, line={"dash": "dot", "color": BACK}, row=1, col=2)
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    figure.update_xaxes(range=[0, 1.02], col=1).update_xaxes(range=[0, 3], col=2)
+    figure.update_layout(height=180 + 24 * len(rows))
+    return _titled(figure, f"{model} by group (events/patients), external test cohort", study), rows
+
+
+def folds(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw the out-of-fold AUC of every fold and the pooled one (`folds.csv`)."""
+    figure = _figure("Out-of-fold AUC in training patients", "", "AUC", study, height=420)
+    single, pooled = table[table.fold != "pooled"], table[table.fold == "pooled"]
+    for name, rows, symbol in (("a fold", single, "circle"), ("pooled", pooled, "line-ew-open")):
+        marker = {"symbol": symbol, "size": 8 if name == "a fold" else 24, "color": LABELS[0]}
+        figure.add_scatter(x=rows.model, y=rows.auc, mode="markers", name=name, marker=marker)
+    figure.add_hline(y=0.5, line={"dash": "dot", "color": BACK})
+    return figure, table
 
 
 def score_distribution(
     study: Study, scores: pd.DataFrame, title: str
 ) -> tuple[go.Figure, pd.DataFrame]:
-    """Draw each model's scores by label: patient, label, model, score."""
+    """Draw each model's scores by label: patient, label, model, score; large cohorts as boxes."""
     figure = _figure(title, "", "score (probability of mutant)", study)
     names = {0: study.settings.label.negative_name, 1: study.settings.label.name}
+    order = list(palette(scores.model.unique()))
     for label, rows in scores.groupby("label"):
-        rows = rows.sort_values("model", key=lambda m: m.map(list(COLOURS).index))
+        rows = rows.sort_values("model", key=lambda m: m.map(order.index))
+        look = {"color": LABELS[int(label)], "size": 3}
         figure.add_box(
-            x=rows.model, y=rows.score, name=names[int(label)], boxpoints="all", jitter=0.4,
-            marker={"color": LABELS[int(label)], "size": 3}, line={"width": 1},
-        )  # fmt: skip
+            **_box(rows), name=names[int(label)], marker=look, line={"width": 1}, jitter=0.4
+        )
     return figure.update_layout(boxmode="group"), scores
+
+
+def _box(rows: pd.DataFrame) -> dict:
+    """Return every point of a small cohort, the five numbers of a large one."""
+    by = rows.groupby("model", sort=False).score
+    if by.size().max() <= MANY:
+        return {"x": rows.model, "y": rows.score, "boxpoints": "all"}
+    at = {"lowerfence": 0.05, "q1": 0.25, "median": 0.5, "q3": 0.75, "upperfence": 0.95}
+    return {"x": by.size().index, **{name: by.quantile(q).to_numpy() for name, q in at.items()}}
 
 
 def learning_curves(

@@ -139,14 +139,18 @@ def score_rows(
 
 def save_scores(study: Study, rows: pd.DataFrame) -> None:
     """Put these models' scores into predictions.csv in place of their earlier ones."""
-    path = study.predictions_csv
-    if path.exists():
+    if study.predictions_csv.exists():
         kept = read_scores(study)
         rows = pd.concat([kept[~kept.model.isin(rows.model.unique())], rows])
+    write_scores(study, rows)
+
+
+def write_scores(study: Study, rows: pd.DataFrame) -> None:
+    """Write predictions.csv whole."""
     rows = rows.astype({"label": "Int64", "fold": "Int64"})
     if study.settings.synthetic:
         rows["synthetic"] = True
-    with whole_file(path) as part:
+    with whole_file(study.predictions_csv) as part:
         rows.to_csv(part, index=False)
 
 
@@ -172,26 +176,10 @@ def select(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def wide(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Return one column a model, one row a patient."""
-    order = [m for m in MODELS if m in set(scores.model)]
+    found = list(dict.fromkeys(scores.model))
+    order = [m for m in MODELS if m in found] + [m for m in found if m not in MODELS]
     table = select(scores, kind).pivot(index="patient", columns="model", values="score")
     return table[[m for m in order if m in table]]
-
-
-def join_labels(study: Study, cohort: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Give every score its patient's label: the one place where test scores meet test labels.
-
-    Raises:
-        StudyError: a model lacks patients of the cohort, or has others.
-    """
-    for name, rows in scores[scores.fold.isna()].groupby("model"):
-        gone = sorted(set(cohort.patient) ^ set(rows.patient))
-        if gone or rows.patient.duplicated().any():
-            raise StudyError(
-                f"predictions.csv: {name} does not have one score for each of the "
-                f"{len(cohort)} patients; first difference: {gone[:1]}. Run: workbook run --from 03"
-            )
-    label = cohort.set_index("patient").label
-    return scores.assign(label=scores.patient.map(label).astype("Int64"))
 
 
 def training_scores(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import re
@@ -27,12 +28,14 @@ import papermill
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
+from radiogenomics import scoretable, seal
 from radiogenomics.progress import FILE, Follower, minutes
 from radiogenomics.study import (
     Settings,
     Study,
     StudyError,
     content_hash,
+    load_study,
     overridden,
     read_json,
     whole_file,
@@ -57,6 +60,7 @@ PACKAGES = (
 )  # fmt: skip
 KEPT = ("state", "seconds", "overrides")  # of each notebook in the manifest
 MAKERS = ("02_preprocessing", "03_radiomics", "04_cnn")  # whose settings a prediction must share
+COMPARISON = "05_comparison"
 PREDICTION = "07_new_patient"
 SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
 PRIVACY = (
@@ -117,9 +121,13 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
 
 
 def _kernel(folder: Path) -> Config:
-    """Return how to reach the kernel: sockets in a folder of its own, where there are any."""
+    """Return how to reach the kernel: sockets in a folder of its own, where there are any.
+
+    Its log is muted: being stopped is no error that a user should read.
+    """
     sockets = {"transport": "ipc", "ip": str(folder / "kernel")}
-    return Config(KernelManager=sockets if os.name == "posix" else {})
+    muted = {"extra_arguments": ["--IPKernelApp.log_level=50"]}
+    return Config(KernelManager=sockets if os.name == "posix" else {}, NotebookClient=muted)
 
 
 @contextmanager
@@ -251,9 +259,64 @@ def run_study(
         finally:
             if output.exists():
                 export_html(output, study.reports / f"{path.stem}.html", _banner(study), _nav())
-            write_manifest(study, states, overrides)
+            write_manifest(study, states, overrides, [study.cohort_csv])
             build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
+
+
+def run_comparison(predictions: Path, out: Path, columns: Path | None = None) -> Path:
+    """Run notebook 05 on a table of scores made by any software; `out` becomes a report folder.
+
+    Args:
+        predictions: patient, label, model, score; cohort, fold where there are training scores.
+        out: new, or the folder of an earlier comparison.
+        columns: the patients' columns in cohort.csv's form.
+
+    Raises:
+        StudyError: the tables are faulty (`scoretable`), or `out` holds a study's reports.
+        NotebookFailed: after the HTML was written.
+    """
+    scores = scoretable.read_scores(predictions)
+    if columns is not None:
+        scoretable.read_patients(columns, scores)
+    study = _comparison_study(predictions, out)
+    start = time.monotonic()
+    path = NOTEBOOKS / f"{COMPARISON}.ipynb"
+    given = {"study": str(study.folder), "reports": str(study.reports)}
+    given["predictions"] = str(predictions.resolve())
+    given["columns"] = str(columns.resolve()) if columns else None
+    executed = study.reports / "notebooks" / path.name
+    try:
+        run_notebook(path, executed, given)
+    finally:
+        if executed.exists():
+            export_html(executed, out / f"{COMPARISON}.html", _banner(study))
+    state = {"name": COMPARISON, "state": "done", "seconds": time.monotonic() - start}
+    write_manifest(study, {COMPARISON: state}, {}, [p for p in (predictions, columns) if p])
+    return out / f"{COMPARISON}.html"
+
+
+def _comparison_study(predictions: Path, out: Path) -> Study:
+    """Write the settings of a comparison to `out`, which must not hold a study's reports."""
+    manifest = out / "manifest.json"
+    if manifest.exists() and not (out / "study.toml").exists():
+        raise StudyError(
+            f"{out} holds the reports of a study. Expected: a new folder, or one of an earlier "
+            "comparison. Name another folder."
+        )
+    lines = [f"title = {json.dumps('Comparison of scores: ' + predictions.name)}"]
+    if _synthetic(predictions):
+        lines.append("synthetic = true")
+    lines += ["", "[label]", 'name = "label 1"', 'negative_name = "label 0"']
+    with whole_file(out / "study.toml") as part:
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return load_study(out, out)
+
+
+def _synthetic(predictions: Path) -> bool:
+    """Return whether the table carries the mark of simulated patients."""
+    head = pd.read_csv(predictions, nrows=1)
+    return bool("synthetic" in head and head.synthetic.iloc[0])
 
 
 def _chosen(only: list[str] | None, start: str | None) -> list[Path]:
@@ -310,7 +373,9 @@ def _nav() -> list[tuple[str, str]]:
     return [("index.html", "index"), *pages]
 
 
-def write_manifest(study: Study, states: dict[str, dict], overrides: dict[str, Any]) -> None:
+def write_manifest(
+    study: Study, states: dict[str, dict], overrides: dict[str, Any], inputs: list[Path]
+) -> None:
     """Write manifest.json: versions, lock, commit, settings, input hashes, times, seed."""
     old = read_json(study.manifest_json) if study.manifest_json.exists() else {}
     lock = ROOT / "uv.lock"
@@ -330,7 +395,7 @@ def write_manifest(study: Study, states: dict[str, dict], overrides: dict[str, A
         "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
         "commit": _commit(),
-        "inputs": {"cohort.csv": content_hash(study.cohort_csv), "scans": hashes},
+        "inputs": {path.name: content_hash(path) for path in inputs} | {"scans": hashes},
         "notebooks": {name: {k: one[k] for k in KEPT if k in one} for name, one in states.items()},
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "peak_memory_mb": round(
@@ -387,6 +452,8 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         "failure": {"name": failed["title"], "message": failed.get("message", "")}
         if failed
         else None,
+        "warnings": _warnings(study),
+        "evaluations": len(seal.evaluations(study)),
         "headline": _headline(study),
         "headline_note": "AUC with DeLong interval; the rest at threshold 0.5 with Wilson interval",
         "figures": _index_figures(study),
@@ -400,6 +467,11 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
     with whole_file(study.reports / "index.html") as part:
         part.write_text(template.render(**(page | safe)), encoding="utf-8")
     return study.reports / "index.html"
+
+
+def _warnings(study: Study) -> list[str]:
+    path = study.tables / "warnings.csv"
+    return pd.read_csv(path).warning.tolist() if path.exists() else []
 
 
 def _headline(study: Study) -> list[list[str]]:
@@ -422,7 +494,7 @@ def _headline(study: Study) -> list[list[str]]:
 
 def _index_figures(study: Study) -> list[dict[str, Any]]:
     found = []
-    for name in ("flow", "roc_test"):
+    for name in ("flow", "roc_test", "calibration_test", "decision_test", "scores_test"):
         path = study.figures / f"{name}.json"
         if path.exists():
             figure = read_json(path)

@@ -69,7 +69,11 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Radiomics:
-    """PyRadiomics' settings and the limits of the signature's four steps."""
+    """PyRadiomics' settings and the limits of the signature's four steps.
+
+    `reader_icc` (0.75 is usual) drops features on which two readers disagree before the first
+    step; 0, the paper's protocol, drops none. `stability` is the number of resamples.
+    """
 
     radiomics_spacing_mm: float = 1.0
     bin_width: float = 25.0
@@ -79,6 +83,8 @@ class Radiomics:
     spearman_rho: float = 0.9
     lasso_folds: int = 10
     univariate_p: float = 0.05
+    reader_icc: float = 0.0
+    stability: int = 20
 
 
 @dataclass(frozen=True)
@@ -98,12 +104,21 @@ class CNN:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Cross-validation, intervals and the extra trainings of `checks = "full"`."""
+    """Cross-validation, intervals, thresholds, subgroups; `checks = "full"` trains more.
+
+    `fixed_sensitivity` 0 leaves that threshold out; `decision_range` is of the threshold
+    probabilities at which acting on a score is thinkable.
+    """
 
     folds: int = 3
     confidence: float = 0.95
     bootstrap: int = 2000
     checks: str = "quick"
+    fixed_sensitivity: float = 0.9
+    decision_range: tuple[float, float] = (0.05, 0.95)
+    subgroups: tuple[str, ...] = (
+        "sex", "age", "smoking_history", "stage", "lobe", "hospital", "scanner", "thickness_mm",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -160,6 +175,9 @@ LIMITS = {
     "validation": (0.05, 0.5),
     "confidence": (0.5, 0.999),
     "bootstrap": (100, 100_000),
+    "fixed_sensitivity": (0.0, 1.0),
+    "reader_icc": (0.0, 1.0),
+    "stability": (0, 1000),
     "spacing_mm": (0.2, 5.0),
     "radiomics_spacing_mm": (0.2, 5.0),
     "bin_width": (1.0, 500.0),

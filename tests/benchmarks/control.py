@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from radiogenomics import cnn, cohort, features, models, phantom, signature, volumes
+from radiogenomics import cnn, cohort, features, models, phantom, seal, signature, volumes
 from radiogenomics.evaluation import auc_interval, delong_test
 from radiogenomics.study import Study, load_study, read_json
 
@@ -23,7 +23,7 @@ def made(folder: Path, patients: int, seed: int, signal: str) -> tuple[Study, pd
     phantom.make_phantom(folder, patients, seed, signal, workers=2)
     study = load_study(folder, folder / "reports", seed=seed)
     cohort.keep_included(study, *cohort.exclude(study, cohort.read_cohort(study)))
-    return study, cohort.included(study)
+    return study, seal.opened(study, "control", "describe")
 
 
 def sides(patients: pd.DataFrame) -> list[pd.DataFrame]:

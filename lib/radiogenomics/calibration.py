@@ -1,0 +1,166 @@
+"""Calibration: do predicted probabilities come true? (Van Calster et al. 2019)."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from scipy import optimize, stats
+from scipy.special import expit, logit
+from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
+
+from radiogenomics.evaluation import EvaluationError, checked, probabilities, wilson
+from radiogenomics.resampling import CLIP
+
+KNOTS = {3: (0.1, 0.5, 0.9), 5: (0.05, 0.275, 0.5, 0.725, 0.95)}  # Harrell 2015, quantiles
+MANY_EVENTS = 100  # of the rarer label, from which the smooth curve has five knots
+
+
+def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> pd.DataFrame:
+    """Return slope, intercept, calibration-in-the-large, O/E and Brier scores: metric, value, ci.
+
+    Slope and intercept are of one logistic model on the score's logit (scores nearer to 0 or 1
+    than `CLIP` taken as that), calibration-in-the-large that of a model with slope 1 (Van Calster
+    2019), with Wald intervals; O/E's is on the log scale (Debray 2017). Slope and intercept are
+    NaN where the scores separate the labels or are constant: no maximum exists.
+    """
+    positive, scores = checked(labels, scores)
+    p = probabilities(scores, "calibration")
+    x = logit(np.clip(p, CLIP, 1 - CLIP))
+    z = stats.norm.ppf(0.5 + confidence / 2)
+    intercept, slope = _logistic(positive, x)
+    brier = float(np.mean((p - positive) ** 2))
+    rows = [
+        ("calibration_slope", *_wald(slope, z)),
+        ("calibration_intercept", *_wald(intercept, z)),
+        ("calibration_in_the_large", *_wald(_in_the_large(positive, x), z)),
+        ("o_over_e", *_observed_over_expected(positive, p, z)),
+        ("brier", brier, np.nan, np.nan),
+        ("brier_scaled", 1 - brier / (positive.mean() * (1 - positive.mean())), np.nan, np.nan),
+    ]
+    return pd.DataFrame(rows, columns=["metric", "value", "ci_low", "ci_high"])
+
+
+def _wald(estimate: tuple[float, float], z: float) -> tuple[float, float, float]:
+    value, se = estimate
+    return value, value - z * se, value + z * se
+
+
+def _observed_over_expected(
+    positive: np.ndarray, p: np.ndarray, z: float
+) -> tuple[float, float, float]:
+    if p.sum() < CLIP:
+        return float("nan"), float("nan"), float("nan")
+    ratio = positive.sum() / p.sum()
+    spread = np.exp(z * np.sqrt((1 - positive.mean()) / positive.sum()))
+    return float(ratio), float(ratio / spread), float(ratio * spread)
+
+
+def _in_the_large(positive: np.ndarray, x: np.ndarray) -> tuple[float, float]:
+    """Return (estimate, standard error) of the intercept of a logistic model with offset x."""
+    far = [-x.max() - 50, -x.min() + 50]
+    found = float(optimize.brentq(lambda a: expit(x + a).sum() - positive.sum(), *far, xtol=1e-13))
+    p = expit(x + found)
+    return found, float(1 / np.sqrt((p * (1 - p)).sum()))
+
+
+def _logistic(positive: np.ndarray, x: np.ndarray) -> list[tuple[float, float]]:
+    """Return (coefficient, standard error) of intercept and slope, NaN where no maximum exists.
+
+    With one predictor there is none exactly if the labels' ranges of x do not overlap, or only
+    touch (Albert & Anderson 1984).
+    """
+    nothing = [(float("nan"), float("nan"))] * 2
+    ones, zeros = x[positive], x[~positive]
+    if zeros.max() <= ones.min() or ones.max() <= zeros.min():
+        return nothing
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        design = np.column_stack([np.ones(len(x)), x])
+        model = sm.GLM(positive.astype(float), design, family=sm.families.Binomial())
+        fit = model.fit(tol=1e-12, maxiter=100)
+    pairs = zip(fit.params, fit.bse, strict=True)
+    return [(float(c), float(s)) for c, s in pairs] if fit.converged else nothing
+
+
+def grouped_curve(
+    labels: np.ndarray, scores: np.ndarray, groups: int | None = None, confidence: float = 0.95
+) -> pd.DataFrame:
+    """Return predicted and observed share by quantile groups, with Wilson intervals.
+
+    Without `groups` there are 2 to 8, of about 16 patients at least.
+    Equal scores stay together (groups are right-closed between quantiles), so few distinct
+    scores make fewer groups.
+    """
+    positive, scores = checked(labels, scores)
+    p = probabilities(scores, "calibration")
+    groups = groups or int(np.clip(len(p) // 16, 2, 8))
+    edges = np.unique(np.quantile(p, np.linspace(0, 1, groups + 1)))
+    group = np.searchsorted(edges[1:-1], p, side="left")
+    rows = []
+    for part in (group == g for g in np.unique(group)):
+        n = int(part.sum())
+        observed, low, high = wilson(int(positive[part].sum()), n, confidence)
+        rows.append((float(p[part].mean()), observed, low, high, n))
+    return pd.DataFrame(rows, columns=["predicted", "observed", "ci_low", "ci_high", "n"])
+
+
+def smooth_curve(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> pd.DataFrame:
+    """Return the smooth calibration curve and its pointwise band: predicted, observed, ci.
+
+    A logistic model on a restricted cubic spline of the score's logit (Harrell 2015; three
+    knots, five from 100 events of the rarer label), drawn between the lowest and the highest
+    score. Empty where the scores separate the labels or have too few values.
+    """
+    positive, scores = checked(labels, scores)
+    p = probabilities(scores, "calibration")
+    x = logit(np.clip(p, CLIP, 1 - CLIP))
+    rarer = min(positive.sum(), (~positive).sum())
+    knots = np.quantile(x, KNOTS[5 if rarer >= MANY_EVENTS else 3])
+    names = ["predicted", "observed", "ci_low", "ci_high"]
+    if len(np.unique(knots)) < len(knots):
+        return pd.DataFrame(columns=names, dtype=float)
+    at = np.linspace(p.min(), p.max(), 101)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", PerfectSeparationWarning)
+        try:
+            model = sm.GLM(positive.astype(float), _spline(x, knots), sm.families.Binomial())
+            found = model.fit(maxiter=100).get_prediction(
+                _spline(logit(np.clip(at, CLIP, 1 - CLIP)), knots)
+            )
+        except PerfectSeparationWarning:
+            return pd.DataFrame(columns=names, dtype=float)
+    frame = found.summary_frame(alpha=1 - confidence)
+    curve = [at, frame["mean"], frame.mean_ci_lower, frame.mean_ci_upper]
+    return pd.DataFrame(dict(zip(names, map(np.asarray, curve), strict=True)))
+
+
+def _spline(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
+    """Return intercept, x and the restricted cubic terms (patient, len(knots))."""
+    cubes = np.maximum(x[:, np.newaxis] - knots, 0) ** 3
+    last, before = knots[-1], knots[-2]
+    share = (last - knots[:-2]) / (last - before)
+    terms = cubes[:, :-2] - cubes[:, [-2]] * share + cubes[:, [-1]] * (share - 1)
+    return np.column_stack([np.ones(len(x)), x, terms / (last - knots[0]) ** 2])
+
+
+def recalibration(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+    """Return intercept and slope of the logistic recalibration (Cox 1958), from training scores.
+
+    Raises:
+        EvaluationError: no such model exists (scores constant, or separating the labels).
+    """
+    positive, scores = checked(labels, scores)
+    p = probabilities(scores, "recalibration")
+    (intercept, _), (slope, _) = _logistic(positive, logit(np.clip(p, CLIP, 1 - CLIP)))
+    if not np.isfinite(slope):
+        raise EvaluationError("the training scores are constant or separate the labels.")
+    return intercept, slope
+
+
+def recalibrated(scores: np.ndarray, intercept: float, slope: float) -> np.ndarray:
+    """Return the scores after logistic recalibration."""
+    return expit(intercept + slope * logit(np.clip(scores, CLIP, 1 - CLIP)))

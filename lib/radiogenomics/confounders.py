@@ -1,0 +1,104 @@
+"""Baselines and confounders: could something simpler than the images' content read the label?
+
+Prevalence, the lesion's volume alone and the acquisition alone (scanner, kernel, thickness),
+fitted on training patients; CLEAR 36, METRICS 19, 23 and 25.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from radiogenomics.cohort import categorical_test
+from radiogenomics.evaluation import auc_interval, holm
+from radiogenomics.subgroups import groups
+
+ACQUISITION = ("scanner", "kernel", "thickness_mm")
+VOLUME = "volume_mm3"
+CERTAIN = 0.01  # p (Holm) of an association between label and acquisition that is told in red
+
+
+def volume_model() -> Pipeline:
+    """Return the unpenalised logistic regression on the lesion's log volume, unfitted."""
+    logged = FunctionTransformer(np.log, feature_names_out="one-to-one")
+    return make_pipeline(logged, StandardScaler(), LogisticRegression(C=np.inf, max_iter=5000))
+
+
+def acquisition_model() -> Pipeline:
+    """Return the logistic regression (ridge, C = 1) on acquisition; unseen scanners count 0."""
+    return make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression(C=1.0))
+
+
+def baseline_scores(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return test scores of Prevalence, Volume and Acquisition (patient, baseline).
+
+    Fitted on training patients (with `label`); what the columns do not tell is left out. Where
+    there are no training patients the scores are cross-validated in the test cohort.
+    """
+    scores = pd.DataFrame(index=test.index)
+    everybody = pd.concat([train, test])
+    if len(train):
+        scores["Prevalence"] = train.label.mean()
+    if VOLUME in everybody and (everybody[VOLUME] > 0).all():
+        scores["Volume"] = _fitted(
+            volume_model(), train[[VOLUME]], test[[VOLUME]], train, test, seed
+        )
+    known = groups(everybody, ACQUISITION)
+    if known.shape[1]:
+        parts = known.iloc[: len(train)], known.iloc[len(train) :]
+        scores["Acquisition"] = _fitted(acquisition_model(), *parts, train, test, seed)
+    return scores
+
+
+def _fitted(
+    model: Pipeline, inside: pd.DataFrame, outside: pd.DataFrame, train: pd.DataFrame,
+    test: pd.DataFrame, seed: int,
+) -> np.ndarray:  # fmt: skip
+    if len(train):
+        return model.fit(inside, train.label).predict_proba(outside)[:, 1]
+    folds = StratifiedKFold(
+        min(5, test.label.value_counts().min()), shuffle=True, random_state=seed
+    )
+    return cross_val_predict(model, outside, test.label, cv=folds, method="predict_proba")[:, 1]
+
+
+def association(patients: pd.DataFrame) -> pd.DataFrame:
+    """Return how label and acquisition go together: cohort, variable, method, p, p_holm."""
+    rows = []
+    for cohort, part in patients.groupby("cohort"):
+        for name, values in groups(part, ACQUISITION).items():
+            counts = pd.crosstab(values, part.label).to_numpy()
+            rows.append((cohort, name, *categorical_test(counts)))
+    table = pd.DataFrame(rows, columns=["cohort", "variable", "method", "p"])
+    return table.assign(p_holm=holm(table.p.to_numpy()))
+
+
+def warning(
+    labels: np.ndarray, scores: pd.DataFrame, linked: pd.DataFrame, confidence: float = 0.95
+) -> str:
+    """Return the red sentence of a study whose label can be read off the scanner, else "".
+
+    Args:
+        labels: of the test patients.
+        scores: `baseline_scores`.
+        linked: `association`.
+        confidence: of the AUC's interval, which must lie above 0.5.
+    """
+    text = []
+    if "Acquisition" in scores:
+        auc, low, high = auc_interval(labels, scores.Acquisition.to_numpy(), confidence)
+        if low > 0.5:
+            text.append(
+                "The label can be read off the scanner: acquisition alone reaches an AUC of "
+                f"{auc:.3f} ({low:.3f} to {high:.3f}) in the test cohort, without any lesion."
+            )
+    for row in linked[linked.p_holm < CERTAIN].itertuples():
+        text.append(
+            f"In the {row.cohort} cohort the label goes with {row.variable} (p = {row.p:.2g}): a "
+            "model may have learnt the scanner."
+        )
+    return " ".join(text)

@@ -1,0 +1,127 @@
+"""The second reader: do two people's outlines agree, and the features measured in them?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import SimpleITK as sitk
+from scipy import stats
+
+from radiogenomics.features import extract_cohort
+from radiogenomics.scans import read_pair
+from radiogenomics.study import Study, StudyError, content_hash
+
+
+def with_second(patients: pd.DataFrame) -> pd.DataFrame:
+    """Return the patients whom a second reader outlined, his mask in the place of `mask`."""
+    if "mask_2" not in patients:
+        return patients.iloc[:0]
+    both = patients[patients.mask_2.map(_there)]
+    hashes = [content_hash(Path(p)) for p in both.mask_2]
+    return both.assign(mask_1=both["mask"], mask=both.mask_2, mask_hash=hashes)
+
+
+def _there(path: str | float) -> bool:
+    return isinstance(path, str) and path != "" and Path(path).exists()
+
+
+def second_features(
+    study: Study, patients: pd.DataFrame,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """Return the features of the second reader's masks and the failures, as `extract_cohort`."""
+    return extract_cohort(study, with_second(patients), progress)
+
+
+def icc(ratings: np.ndarray, confidence: float = 0.95) -> np.ndarray:
+    """Return ICC(2,1) and its interval (feature, 3) of ratings (patient, reader, feature).
+
+    Two-way random effects, absolute agreement, one reader (Shrout & Fleiss 1979); interval of
+    McGraw & Wong 1996. NaN where nothing varies.
+    """
+    n, k, _ = ratings.shape
+    mean = ratings.mean(axis=(0, 1))
+    rows = k * ((ratings.mean(axis=1) - mean) ** 2).sum(axis=0) / (n - 1)
+    readers = n * ((ratings.mean(axis=0) - mean) ** 2).sum(axis=0) / (k - 1)
+    total = ((ratings - mean) ** 2).sum(axis=(0, 1))
+    rest = (total - rows * (n - 1) - readers * (k - 1)) / ((n - 1) * (k - 1))
+    rest = np.maximum(rest, 0)
+    with np.errstate(all="ignore"):
+        value = (rows - rest) / (rows + (k - 1) * rest + k * (readers - rest) / n)
+        a = k * value / (n * (1 - value))
+        b = 1 + k * value * (n - 1) / (n * (1 - value))
+        freedom = (a * readers + b * rest) ** 2 / (
+            (a * readers) ** 2 / (k - 1) + (b * rest) ** 2 / ((n - 1) * (k - 1))
+        )
+        tail = 0.5 + confidence / 2
+        upper, lower = (
+            stats.f.ppf(tail, n - 1, freedom),
+            stats.f.ppf(tail, freedom, n - 1),
+        )
+        spread = k * readers + (k * n - k - n) * rest
+        low = n * (rows - upper * rest) / (upper * spread + n * rows)
+        high = n * (lower * rows - rest) / (spread + n * lower * rows)
+    exact = (rest == 0) & (readers == 0) & (rows > 0)
+    return np.stack([np.where(exact, 1.0, part) for part in (value, low, high)], axis=1)
+
+
+def icc_table(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Return icc.csv: feature, icc, ci_low, ci_high, n of the patients whom both outlined.
+
+    Args:
+        first: the first reader's features (patient, feature).
+        second: the second's.
+    """
+    both = first.index.intersection(second.index)
+    names = ["feature", "icc", "ci_low", "ci_high", "n"]
+    if len(both) < 3:
+        return pd.DataFrame(columns=names)
+    ratings = np.stack([first.loc[both], second.loc[both, first.columns]], axis=1).astype(float)
+    found = pd.DataFrame(icc(ratings), columns=names[1:4])
+    return found.assign(feature=first.columns, n=len(both))[names]
+
+
+def repeatable(features: pd.DataFrame, table: pd.DataFrame, limit: float) -> list[str]:
+    """Return the features whose ICC is at least the limit; all of them where it is 0.
+
+    Raises:
+        StudyError: no feature is left, or no patient has a second mask.
+    """
+    if limit == 0:
+        return list(features.columns)
+    kept = table.feature[table.icc >= limit].tolist()
+    if not kept:
+        raise StudyError(
+            f"reader_icc = {limit:g} leaves none of {features.shape[1]} features ({len(table)} "
+            "have an ICC). Expected: training patients with mask_2, and a limit that some "
+            "features reach. Set reader_icc = 0, or add second masks."
+        )
+    return kept
+
+
+def agreement(patients: pd.DataFrame) -> pd.DataFrame:
+    """Return readers.csv: patient, dice, volume_1_mm3, volume_2_mm3, reason (where unreadable)."""
+    rows = []
+    for row in with_second(patients).to_dict("records"):
+        try:
+            first, second = (
+                read_pair(row["ct"], row[m], row["mask_label"])[1] for m in ("mask_1", "mask")
+            )
+            rows.append({"patient": row["patient"], **_overlap(first, second), "reason": ""})
+        except (StudyError, RuntimeError) as fault:
+            rows.append({"patient": row["patient"], "reason": str(fault)})
+    columns = ["patient", "dice", "volume_1_mm3", "volume_2_mm3", "reason"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _overlap(first: sitk.Image, second: sitk.Image) -> dict[str, float]:
+    one, two = (sitk.GetArrayViewFromImage(mask) > 0 for mask in (first, second))
+    voxel = float(np.prod(first.GetSpacing()))
+    return {
+        "dice": 2 * float((one & two).sum()) / float(one.sum() + two.sum()),
+        "volume_1_mm3": one.sum() * voxel,
+        "volume_2_mm3": two.sum() * voxel,
+    }

@@ -1,0 +1,249 @@
+"""Bootstrap of every measure (Efron), by how often each patient was drawn.
+
+Ranks and shares are resampled within each label (stratified). Calibration depends on how many
+events there are, which a stratified drawing would hold still; it is resampled over all patients.
+Counts are (resample, patient): one drawing serves every model, so that models stay paired.
+Labels are bool, (patient,); scores float, (patient,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit, logit
+
+BLOCK = 2_000_000  # counts worked on at once: bounds the memory
+CLIP = 1e-12  # scores nearer to 0 or 1 are taken as this where a logit is needed
+LARGE = 4000  # patients from which one Newton step from the whole sample's estimate is enough
+DRAWN = 500  # resamples behind a band that is only drawn
+UNDEFINED = 0.05  # share of resamples without a value above which there is no interval
+Values = dict[tuple[str, str], np.ndarray]
+Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # estimates, weights: the next change
+
+
+class Drawn(NamedTuple):
+    """How often each patient was drawn, (resample, patient)."""
+
+    stratified: np.ndarray
+    free: np.ndarray
+
+
+def draw(positive: np.ndarray, resamples: int, seed: int) -> Drawn:
+    """Draw patients with replacement: within each label, and over all patients."""
+    rng = np.random.default_rng(seed)
+    sides = [np.flatnonzero(positive), np.flatnonzero(~positive)]
+    everybody = [np.arange(len(positive))]
+    return Drawn(*(_counts(len(positive), groups, resamples, rng) for groups in (sides, everybody)))
+
+
+def _counts(
+    patients: int, groups: list[np.ndarray], resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    counts = np.zeros((resamples, patients), np.uint8)
+    for group in groups:
+        for rows in _blocks(resamples, len(group)):
+            k = rows.stop - rows.start
+            drawn = rng.integers(0, len(group), (k, len(group)))
+            drawn += len(group) * np.arange(k)[:, np.newaxis]
+            many = np.bincount(drawn.ravel(), minlength=k * len(group))
+            counts[rows, group] = many.reshape(k, len(group))
+    return counts
+
+
+def _blocks(resamples: int, patients: int) -> Iterator[slice]:
+    size = max(1, BLOCK // patients)
+    for start in range(0, resamples, size):
+        yield slice(start, min(start + size, resamples))
+
+
+def _weights(counts: np.ndarray) -> Iterator[np.ndarray]:
+    for rows in _blocks(*counts.shape):
+        yield counts[rows].astype(float)
+
+
+def tails(confidence: float) -> list[float]:
+    """Return the percentiles that bound a central interval."""
+    return [50 * (1 - confidence), 50 * (1 + confidence)]
+
+
+def percentile_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Return the percentile interval of (resample,); NaN where over 5% have no value."""
+    known = values[np.isfinite(values)]
+    if len(known) < (1 - UNDEFINED) * len(values):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, tails(confidence))
+    return float(low), float(high)
+
+
+def intervals(
+    positive: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float], drawn: Drawn,
+    confidence: float,
+) -> dict[tuple[str, str], tuple[float, float]]:  # fmt: skip
+    """Return the percentile interval of every measure by (threshold rule, metric)."""
+    blocks = [_ranked(positive, scores, thresholds, w) for w in _weights(drawn.stratified)]
+    values = _joined(blocks)
+    if scores.min() >= 0 and scores.max() <= 1:
+        values |= _joined([_calibration(positive, scores, w) for w in _weights(drawn.free)])
+    return {key: percentile_interval(value, confidence) for key, value in values.items()}
+
+
+def _joined(blocks: list[Values]) -> Values:
+    return {key: np.concatenate([block[key] for block in blocks]) for key in blocks[0]}
+
+
+def _ranked(
+    positive: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float], weights: np.ndarray
+) -> Values:
+    values = {("", "auc"): auc(positive, scores, weights)}
+    for rule, threshold in thresholds.items():
+        called = scores >= threshold
+        parts = (called & positive, called & ~positive, ~called & positive, ~called & ~positive)
+        counts = (weights @ np.stack(parts, axis=1).astype(float)).T
+        values |= {(rule, m): v for m, v in _at_threshold(*counts).items()}
+    return values
+
+
+def _at_threshold(
+    tp: np.ndarray, fp: np.ndarray, fn: np.ndarray, tn: np.ndarray
+) -> dict[str, np.ndarray]:
+    sensitivity, specificity = _share(tp, tp + fn), _share(tn, tn + fp)
+    return {
+        "sensitivity": sensitivity,
+        "specificity": specificity,
+        "accuracy": _share(tp + tn, tp + fp + fn + tn),
+        "ppv": _share(tp, tp + fp),
+        "npv": _share(tn, tn + fn),
+        "lr_plus": _share(sensitivity, 1 - specificity),
+        "lr_minus": _share(1 - sensitivity, specificity),
+    }
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return part / whole, NaN where whole is 0."""
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the AUC (resample,) of weighted patients: pairs in the right order, ties a half."""
+    ones, zeros = np.flatnonzero(positive), np.flatnonzero(~positive)
+    zeros = zeros[np.argsort(scores[zeros])]
+    left, right = (np.searchsorted(scores[zeros], scores[ones], s) for s in ("left", "right"))
+    lower = np.zeros((len(weights), len(zeros) + 1))
+    np.cumsum(weights[:, zeros], axis=1, out=lower[:, 1:])
+    beaten = lower[:, left] if (left == right).all() else (lower[:, left] + lower[:, right]) / 2
+    pairs = weights[:, ones].sum(axis=1) * lower[:, -1]
+    return np.einsum("ij,ij->i", weights[:, ones], beaten) / pairs
+
+
+def _order(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the patients from the lowest score up and where each distinct score begins."""
+    order = np.argsort(scores, kind="stable")
+    return order, np.flatnonzero(np.append(True, np.diff(scores[order]) != 0))
+
+
+def _by_value(weights: np.ndarray, order: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return the weight at each distinct score (resample, score)."""
+    ordered = weights[:, order]
+    return ordered if len(first) == len(order) else np.add.reduceat(ordered, first, axis=1)
+
+
+def _calibration(positive: np.ndarray, p: np.ndarray, weights: np.ndarray) -> Values:
+    n, events = weights.sum(axis=1), weights @ positive.astype(float)
+    brier = weights @ (p - positive) ** 2 / n
+    x = logit(np.clip(p, CLIP, 1 - CLIP))
+    intercept, slope = _logistic(positive, x, weights)
+    values = {
+        "brier": brier,
+        "brier_scaled": 1 - brier / (events / n * (1 - events / n)),
+        "calibration_slope": slope,
+        "calibration_intercept": intercept,
+        "calibration_in_the_large": _in_the_large(positive, x, weights),
+        "o_over_e": _share(events, weights @ p),
+    }
+    return {("", metric): value for metric, value in values.items()}
+
+
+def _in_the_large(positive: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the intercept (resample,) of a logistic model with offset x."""
+
+    def step(found: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        p = expit(x + found[0][:, np.newaxis])
+        one = np.ones((len(x), 1))
+        return (_sums(weights, positive - p, one) / _sums(weights, p * (1 - p), one)).T
+
+    return _newton(step, np.zeros((1, 1)), weights)[0]
+
+
+def _logistic(positive: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return intercept and slope (2, resample) on x, NaN where there is no maximum."""
+    if np.ptp(x) == 0:
+        return np.full((2, len(weights)), np.nan)
+    powers = np.stack([np.ones(len(x)), x, x**2], axis=1)
+
+    def step(found: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        p = expit(found[0][:, np.newaxis] + found[1][:, np.newaxis] * x)
+        a, b, c = _sums(weights, p * (1 - p), powers).T
+        g, h = _sums(weights, positive - p, powers[:, :2]).T
+        return np.stack([c * g - b * h, a * h - b * g]) / (a * c - b**2)
+
+    return _newton(step, np.array([[0.0], [1.0]]), weights)
+
+
+def _sums(weights: np.ndarray, values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return weighted sums (resample, column) of values (resample or 1, patient) × columns."""
+    return weights @ (values.T * columns) if len(values) == 1 else (weights * values) @ columns
+
+
+def _newton(step: Step, start: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the estimates (parameter, resample), by Newton's method from the whole sample's.
+
+    Of a large sample one step is taken: what is left is of the order of 1 / n.
+    """
+    patients = weights.shape[1]
+    with np.errstate(all="ignore"):
+        whole = _settled(step, start, np.ones((1, patients)))
+        if patients > LARGE:
+            return whole + step(whole, weights)
+        return _settled(step, np.repeat(whole, len(weights), axis=1), weights)
+
+
+def _settled(step: Step, found: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    for _ in range(30):
+        change = step(found, weights)
+        found = found + np.clip(change, -5, 5)
+        if np.nanmax(np.abs(change), initial=0) < 1e-7:
+            break
+    return np.where(np.abs(change) < 1e-5, found, np.nan)
+
+
+def tpr_band(
+    positive: np.ndarray, scores: np.ndarray, counts: np.ndarray, fpr: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pointwise interval of the true positive rate at each false positive rate."""
+    order, first = _order(-scores)
+    tpr = []
+    for weights in _weights(counts[:DRAWN]):
+        rates = [
+            np.cumsum(_by_value(weights * side, order, first), axis=1) / side.sum()
+            for side in (~positive, positive)
+        ]
+        tpr += [
+            np.interp(fpr, np.append(0, x), np.append(0, y)) for x, y in zip(*rates, strict=True)
+        ]
+    low, high = np.percentile(tpr, tails(confidence), axis=0)
+    return low, high
+
+
+def benefit_interval(
+    positive: np.ndarray, scores: np.ndarray, counts: np.ndarray, thresholds: np.ndarray,
+    confidence: float,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Return the interval of the net benefit at each threshold (threshold,)."""
+    odds = thresholds / (1 - thresholds)
+    called = scores[:, np.newaxis] >= thresholds
+    gain = called * np.where(positive[:, np.newaxis], 1.0, -odds) / len(scores)
+    benefit = np.concatenate([weights @ gain for weights in _weights(counts[:DRAWN])])
+    low, high = np.percentile(benefit, tails(confidence), axis=0)
+    return low, high

@@ -1,0 +1,191 @@
+"""A table of scores made by any software, read for `workbook compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from radiogenomics.models import COLUMNS
+from radiogenomics.study import StudyError
+
+NEEDED = ("patient", "label", "model", "score")
+COHORTS = ("train", "test")
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Read scores: patient, cohort, label, model, score, fold; one row a patient and model.
+
+    Without a `cohort` column all patients are the test cohort; without `fold` training scores
+    are in-sample. Scores outside [0, 1] are taken as they are.
+
+    Raises:
+        StudyError: what cannot be read, is missing, stands twice or disagrees, with its rows.
+    """
+    table = _typed(_read(path, NEEDED), path)
+    _refuse_crossing(table, path)
+    _refuse_disagreement(table, path)
+    for kind, rows in _kinds(table):
+        _refuse_unpaired(rows, kind, path)
+    test = table[table.cohort == "test"]
+    if test.label.nunique() < 2:
+        found = sorted(test.label.unique().tolist())
+        raise StudyError(
+            f"{path.name}: the test patients' labels are {found}. Expected: both 0 and 1. Scores "
+            "of one label, or of training patients alone, cannot be evaluated."
+        )
+    return table
+
+
+def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    try:
+        raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise StudyError(f"{path} is not there. Expected: a CSV table.") from None
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as fault:
+        raise StudyError(f"{path.name} cannot be read ({fault}). Save it as CSV UTF-8.") from None
+    raw = raw.rename(columns=str.strip).apply(lambda column: column.str.strip())
+    absent = [name for name in needed if name not in raw]
+    if absent:
+        raise StudyError(
+            f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
+            f"Expected: {', '.join(needed)}, separated by commas."
+        )
+    if not len(raw):
+        raise StudyError(f"{path.name} has no rows. Expected: one row a patient and model.")
+    return raw
+
+
+def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
+    table = raw.assign(cohort=raw.get("cohort", "test"), fold=raw.get("fold", ""))
+    score, fold = (pd.to_numeric(table[c], errors="coerce") for c in ("score", "fold"))
+    label = pd.to_numeric(table.label, errors="coerce")
+    expected = {
+        "patient": (table.patient != "", "a pseudonym"),
+        "model": (table.model != "", "the model's name"),
+        "cohort": (table.cohort.isin(COHORTS), "train or test"),
+        "label": (label.isin([0, 1]), "0 or 1"),
+        "score": (score.notna() & (score.abs() < float("inf")), "a finite number such as 0.73"),
+        "fold": ((table.fold == "") | fold.notna(), "a number, or empty"),
+    }
+    for column, (good, what) in expected.items():
+        _refuse_values(table, column, good, what, path)
+    typed = table.assign(score=score, fold=fold.astype("Int64"), label=label.astype("Int64"))
+    return typed[COLUMNS]
+
+
+def _refuse_values(
+    table: pd.DataFrame, column: str, good: pd.Series, expected: str, path: Path
+) -> None:
+    bad = table[~good]
+    if len(bad):
+        row = bad.iloc[0]
+        raise StudyError(
+            f"{path.name}: {len(bad)} rows with an unusable {column}; the first, row "
+            f"{bad.index[0] + 2}, patient {row.patient}, model {row.model}: {column} is "
+            f"{row[column]!r}. Expected: {expected}."
+        )
+
+
+def _refuse_crossing(table: pd.DataFrame, path: Path) -> None:
+    sides = table.groupby("patient").cohort.nunique()
+    both = sides.index[sides > 1].tolist()
+    if both:
+        raise StudyError(
+            f"{path.name}: {len(both)} patients stand in train and in test: {_some(both)}. "
+            "Expected: each patient on one side. Mend the column cohort."
+        )
+
+
+def _refuse_disagreement(table: pd.DataFrame, path: Path) -> None:
+    labels = table.groupby("patient").label.nunique()
+    both = labels.index[labels > 1].tolist()
+    if both:
+        rows = table[table.patient == both[0]].drop_duplicates("label")
+        found = ", ".join(f"{r.model} says {r.label}" for r in rows.itertuples())
+        raise StudyError(
+            f"{path.name}: the labels of {len(both)} patients disagree between models: "
+            f"{_some(both)} ({found}). Expected: one label a patient."
+        )
+
+
+def _kinds(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    train = table[table.cohort == "train"]
+    return [
+        ("test", table[table.cohort == "test"]),
+        ("training, in-sample", train[train.fold.isna()]),
+        ("training, out-of-fold", train[train.fold.notna()]),
+    ]
+
+
+def _refuse_unpaired(rows: pd.DataFrame, kind: str, path: Path) -> None:
+    """Stop where a model has a patient twice, or lacks patients that another model has."""
+    everybody = set(rows.patient)
+    for model, part in rows.groupby("model", sort=False):
+        twice = part.patient[part.patient.duplicated()].unique().tolist()
+        if twice:
+            raise StudyError(
+                f"{path.name}: model {model} has {len(twice)} patients twice ({kind}): "
+                f"{_some(twice)}. Expected: one score a patient. Keep one row."
+            )
+        gone = sorted(everybody - set(part.patient))
+        if gone:
+            raise StudyError(
+                f"{path.name}: model {model} lacks {len(gone)} of {len(everybody)} patients "
+                f"({kind}): {_some(gone)}. Expected: every model scores the same patients, or no "
+                "paired test is possible. Add these scores or leave the patients out of all models."
+            )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(map(str, names[:5])) + (" and others" if len(names) > 5 else "")
+
+
+def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
+    """Read the columns of the scored patients (cohort.csv's form; images are not needed).
+
+    Returns:
+        One row a scored patient, index patient; cohort and label are the scores'. Without a
+        table there are no other columns.
+
+    Raises:
+        StudyError: a patient that is missing or stands twice, a label that disagrees.
+    """
+    known = scores.drop_duplicates("patient").set_index("patient")[["cohort", "label"]]
+    known = known.astype({"label": int}).rename_axis(None)
+    if path is None:
+        return known.assign(patient=known.index)
+    raw = _read(path, ("patient",))
+    twice = raw.patient[raw.patient.duplicated()].unique().tolist()
+    gone = [patient for patient in known.index if patient not in set(raw.patient)]
+    for names, what in ((twice, "stand twice in"), (gone, "are missing in")):
+        if names:
+            raise StudyError(
+                f"{len(names)} patients {what} {path.name}: {_some(names)}. Expected: one row for "
+                "each patient of the scores."
+            )
+    table = raw.set_index("patient", drop=False).loc[known.index].rename_axis(None)
+    _refuse_other_labels(table, known, path)
+    table = table.replace("", pd.NA).apply(_numbers).assign(patient=known.index)
+    if "smoking" in table:
+        ever = {"never": "never", "former": "ever", "current": "ever"}
+        table["smoking_history"] = table.smoking.map(ever)
+    return table.assign(cohort=known.cohort, label=known.label)
+
+
+def _refuse_other_labels(table: pd.DataFrame, known: pd.DataFrame, path: Path) -> None:
+    if "label" not in table:
+        return
+    given = pd.to_numeric(table.label, errors="coerce")
+    other = table.index[given.notna() & (given != known.label)].tolist()
+    if other:
+        raise StudyError(
+            f"{path.name}: the labels of {len(other)} patients are not those of the scores: "
+            f"{_some(other)}. Expected: the same label in both tables."
+        )
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """Return numbers where every known value is one."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers.astype(float) if numbers.notna().sum() == column.notna().sum() else column

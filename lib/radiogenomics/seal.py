@@ -1,0 +1,101 @@
+"""The sealed test set: test labels are handed out here alone, and every time is recorded.
+
+The record stands in manifest.json under `test_set`: notebook, purpose, time, digest of scores.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pandas as pd
+
+from radiogenomics.cohort import read_included
+from radiogenomics.study import Study, StudyError, digest, read_json, write_json
+
+PURPOSES = ("describe", "evaluate", "explain")  # notebooks 01, 05 and 06
+
+
+def opened(study: Study, notebook: str, purpose: str) -> pd.DataFrame:
+    """Return the patients who take part, test labels included, and record it.
+
+    Raises:
+        StudyError: a purpose that is not one of `PURPOSES`; `explain` before any `evaluate`.
+    """
+    record(study, notebook, purpose)
+    return read_included(study)
+
+
+def record(study: Study, notebook: str, purpose: str, scores: pd.DataFrame | None = None) -> None:
+    """Write into manifest.json that the test labels are opened, and for which scores.
+
+    Raises:
+        StudyError: as `opened`.
+    """
+    if purpose not in PURPOSES:
+        raise StudyError(f"purpose {purpose!r}. Expected: one of {', '.join(PURPOSES)}.")
+    if purpose == "explain" and not evaluations(study):
+        raise StudyError(
+            "the test cohort has not been evaluated yet. Expected: notebook 05 before notebook 06. "
+            "Run: workbook run --from 05"
+        )
+    manifest = read_json(study.manifest_json) if study.manifest_json.exists() else {}
+    entry = {"notebook": notebook, "purpose": purpose, "time": _now()}
+    if scores is not None:
+        entry["scores"] = _digest(scores)
+    manifest["test_set"] = [*manifest.get("test_set", []), entry]
+    write_json(study.manifest_json, manifest)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _digest(scores: pd.DataFrame) -> str:
+    rows = scores[scores.cohort == "test"].sort_values(["model", "patient"])
+    return digest(rows[["model", "patient"]].values.tolist(), rows.score.round(6).tolist())
+
+
+def evaluations(study: Study) -> list[dict]:
+    """Return the records of every time that test scores met test labels."""
+    if not study.manifest_json.exists():
+        return []
+    records = read_json(study.manifest_json).get("test_set", [])
+    return [one for one in records if one["purpose"] == "evaluate"]
+
+
+def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFrame, str]:
+    """Give every score its patient's label: the one place where test scores meet test labels.
+
+    Returns:
+        The scores with labels, and a sentence: how often that had been done before.
+
+    Raises:
+        StudyError: a model lacks patients of the cohort, or has others.
+    """
+    patients = read_included(study)
+    for name, rows in scores[scores.fold.isna()].groupby("model"):
+        gone = sorted(set(patients.patient) ^ set(rows.patient))
+        if gone or rows.patient.duplicated().any():
+            raise StudyError(
+                f"predictions.csv: {name} does not have one score for each of the "
+                f"{len(patients)} patients; first difference: {gone[:1]}. Run: workbook run "
+                "--from 03"
+            )
+    before = told(study, scores)
+    record(study, notebook, "evaluate", scores)
+    label = patients.set_index("patient").label
+    return scores.assign(label=scores.patient.map(label).astype("Int64")), before
+
+
+def told(study: Study, scores: pd.DataFrame) -> str:
+    """Return the sentence for the top of the report: how often the test cohort was evaluated."""
+    earlier = evaluations(study)
+    text = "The test cohort had been evaluated **"
+    if not earlier:
+        return text + "0 times** before this result, as far as this report folder records."
+    same = sum(one.get("scores") == _digest(scores) for one in earlier)
+    return (
+        f"{text}{len(earlier)} times** before this result, {same} of them with these very scores "
+        f"and {len(earlier) - same} with others (first on {earlier[0]['time'][:10]}). Every "
+        "evaluation with other scores is a chance to choose by the test cohort."
+    )

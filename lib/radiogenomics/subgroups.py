@@ -1,0 +1,162 @@
+"""Does a model read the label equally well in every group of patients? (TRIPOD+AI 23a)"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from scipy import stats
+from scipy.special import logit
+
+from radiogenomics.calibration import calibration
+from radiogenomics.evaluation import auc_interval, holm
+from radiogenomics.resampling import CLIP
+
+FEW = 10  # patients of the rarer label below which a group is flagged
+SMALLEST = 10  # patients of a group that takes part in the test of interaction
+LEVELS = 6  # more distinct numbers than this are grouped
+AGES = ((0, 55, "under 55"), (55, 65, "55 to 64"), (65, 200, "65 and over"))
+UNKNOWN = "not known"
+COLUMNS = [
+    "model", "variable", "group", "n", "events", "auc", "ci_low", "ci_high", "o_over_e",
+    "o_over_e_low", "o_over_e_high", "calibration_in_the_large", "calibration_in_the_large_low",
+    "calibration_in_the_large_high", "flag", "p_heterogeneity", "p_interaction",
+]  # fmt: skip
+
+
+def groups(patients: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+    """Return the named columns as groups of patients (patient, variable); absent ones left out.
+
+    Age in three bands; other numbers with over six values are halved at their median; a
+    variable with one group says nothing and is left out.
+    """
+    found = {name: _grouped(patients[name]) for name in names if name in patients}
+    return pd.DataFrame({n: g for n, g in found.items() if g.nunique() > 1}, index=patients.index)
+
+
+def _grouped(values: pd.Series) -> pd.Series:
+    if values.name == "age":
+        bands = [values.between(low, high, inclusive="left") for low, high, _ in AGES]
+        found = np.select(bands, [name for _, _, name in AGES], UNKNOWN)
+        return pd.Series(found, values.index)
+    if pd.api.types.is_numeric_dtype(values) and values.nunique() > LEVELS:
+        middle = values.median()
+        halves = np.where(values < middle, f"under {middle:g}", f"{middle:g} and over")
+        return pd.Series(np.where(values.isna(), UNKNOWN, halves), values.index)
+    text = values.map(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
+    return text.where(values.notna(), UNKNOWN)
+
+
+def subgroup_table(
+    labels: np.ndarray, scores: pd.DataFrame, by: pd.DataFrame, confidence: float = 0.95
+) -> pd.DataFrame:
+    """Return AUC and calibration of every model in every group, and tests between groups.
+
+    Args:
+        labels: 0 or 1 (patient,).
+        scores: one column a model, the same patients.
+        by: `groups` of the same patients.
+        confidence: of the intervals.
+
+    Returns:
+        model, variable, group, n, events, auc, ci_low, ci_high, o_over_e and its interval,
+        calibration_in_the_large, flag, p_heterogeneity (Cochran's Q of the groups' AUCs),
+        p_interaction (likelihood ratio, score × group in a logistic model) and p_holm, the
+        latter over a model's variables. Scores outside [0, 1] have no calibration.
+    """
+    rows = []
+    for model in scores:
+        values = scores[model].to_numpy(float)
+        for variable in by:
+            parts = by[variable].to_numpy()
+            found = [
+                _group(labels, values, parts == g, confidence) | {"group": g}
+                for g in sorted(set(parts))
+            ]
+            tests = {
+                "p_heterogeneity": heterogeneity(found, confidence),
+                "p_interaction": interaction(labels, values, parts),
+            }
+            rows += [{"model": model, "variable": variable} | one | tests for one in found]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.assign(p_holm=_holm_by_model(table)) if len(table) else table
+
+
+def _group(labels: np.ndarray, scores: np.ndarray, part: np.ndarray, confidence: float) -> dict:
+    inside, values = labels[part], scores[part]
+    events = int(inside.sum())
+    row = {"n": len(inside), "events": events, "flag": _flag(events, len(inside) - events)}
+    if events in (0, len(inside)):
+        return row
+    auc = auc_interval(inside, values, confidence)
+    row |= dict(zip(("auc", "ci_low", "ci_high"), auc, strict=True))
+    if scores.min() >= 0 and scores.max() <= 1:
+        found = calibration(inside, values, confidence).set_index("metric")
+        for metric in ("o_over_e", "calibration_in_the_large"):
+            row[metric] = found.value[metric]
+            row |= {f"{metric}_{side}": found.loc[metric, f"ci_{side}"] for side in ("low", "high")}
+    return row
+
+
+def _flag(events: int, others: int) -> str:
+    if min(events, others) == 0:
+        return "one label only"
+    few = [
+        f"under {FEW} {name}" for n, name in ((events, "events"), (others, "non-events")) if n < FEW
+    ]
+    return ", ".join(few)
+
+
+def heterogeneity(found: list[dict], confidence: float = 0.95) -> float:
+    """Return p of Cochran's Q: do independent AUCs differ more than their intervals allow?"""
+    z = stats.norm.ppf(0.5 + confidence / 2)
+    rows = [(r["auc"], (r["ci_high"] - r["ci_low"]) / 2 / z) for r in found if _inner(r)]
+    if len(rows) < 2:
+        return float("nan")
+    auc, se = np.array(rows).T
+    weight = 1 / se**2
+    q = (weight * (auc - np.average(auc, weights=weight)) ** 2).sum()
+    return float(stats.chi2.sf(q, len(rows) - 1))
+
+
+def _inner(row: dict) -> bool:
+    """Return whether the interval is whole: neither cut at 0 or 1 nor of no width."""
+    return "auc" in row and 0 < row["ci_low"] < row["auc"] < row["ci_high"] < 1
+
+
+def interaction(labels: np.ndarray, scores: np.ndarray, parts: np.ndarray) -> float:
+    """Return p of the likelihood ratio test of score × group, beside score and group.
+
+    Scores enter as logits where they are probabilities. Groups under ten patients or of one
+    label take no part; with one group left, or where the fit fails, NaN.
+    """
+    frame = pd.DataFrame({"label": labels, "score": scores, "part": parts})
+    sizes = frame.groupby("part").label.agg(["size", "nunique"])
+    used = frame[
+        frame.part.isin(sizes.index[(sizes["size"] >= SMALLEST) & (sizes["nunique"] == 2)])
+    ]
+    if used.part.nunique() < 2 or used.score.nunique() < 2:
+        return float("nan")
+    bounded = scores.min() >= 0 and scores.max() <= 1
+    x = logit(np.clip(used.score, CLIP, 1 - CLIP)) if bounded else used.score
+    dummies = pd.get_dummies(used.part, drop_first=True, dtype=float).to_numpy()
+    z = ((x - x.mean()) / x.std()).to_numpy()[:, np.newaxis]
+    without = np.hstack([np.ones_like(z), z, dummies])
+    gap = _deviance(used.label, without) - _deviance(used.label, np.hstack([without, z * dummies]))
+    return float(stats.chi2.sf(max(gap, 0), dummies.shape[1]))
+
+
+def _deviance(labels: pd.Series, design: np.ndarray) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = sm.GLM(labels.to_numpy(float), design, sm.families.Binomial()).fit(maxiter=100)
+        return float(fit.deviance)
+
+
+def _holm_by_model(table: pd.DataFrame) -> pd.Series:
+    once = table.drop_duplicates(["model", "variable"]).copy()
+    once["p_holm"] = once.groupby("model").p_interaction.transform(lambda p: holm(p.to_numpy()))
+    both = ["model", "variable"]
+    return table[both].merge(once[[*both, "p_holm"]], on=both, how="left").p_holm

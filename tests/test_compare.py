@@ -1,0 +1,143 @@
+"""`workbook compare`: any software's scores, numbers or clear errors; the sealed test set."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from radiogenomics import cli, cohort, models, scoretable, seal
+from radiogenomics.evaluation import delong
+from radiogenomics.study import Settings, Study, StudyError, read_json
+
+RNG = np.random.default_rng(11)
+N = 60
+SIDES = {"raw": "train", "good": "test"}
+
+
+def table(**columns):
+    label = np.tile([0, 1], N // 2)
+    one = pd.DataFrame({"patient": [f"P{i}" for i in range(N)], "label": label})
+    good = one.assign(model="good", score=np.clip(label * 0.3 + RNG.random(N) * 0.7, 0, 1))
+    raw = one.assign(model="raw", score=RNG.normal(size=N) * 3 + label)
+    return pd.concat([good, raw], ignore_index=True).assign(**columns)
+
+
+def written(tmp_path, rows):
+    path = tmp_path / "scores.csv"
+    rows.to_csv(path, index=False)
+    return path
+
+
+def test_report_of_foreign_scores(tmp_path):
+    rows = table()
+    constant = rows[rows.model == "good"].assign(model="constant", score=0.5)
+    turned = rows[rows.model == "good"].assign(model="turned")
+    turned["score"] = 1 - turned.score
+    path = written(tmp_path, pd.concat([rows, constant, turned]))
+    patients = pd.DataFrame({"patient": [f"P{i}" for i in range(N)]})
+    patients["sex"], patients["age"] = RNG.choice(["f", "m"], N), RNG.integers(40, 80, N)
+    patients["scanner"] = np.tile(["A", "B"], N // 2)
+    patients.to_csv(tmp_path / "cohort.csv", index=False)
+    out = tmp_path / "out"
+    given = [str(path), str(out), "--cohort", str(tmp_path / "cohort.csv")]
+    assert cli.main(["compare", *given]) == 0
+    metrics = pd.read_csv(out / "tables" / "metrics.csv")
+    auc = metrics[(metrics.metric == "auc") & (metrics.ci_method == "delong")]
+    auc = auc.set_index("model").value
+    assert auc["constant"] == 0.5 and auc["turned"] == pytest.approx(1 - auc["good"])
+    expected = delong(rows.label[:N].to_numpy(), rows.score[rows.model == "raw"].to_numpy())[0][0]
+    assert auc["raw"] == pytest.approx(expected, abs=1e-12)
+    assert set(metrics[metrics.metric == "brier"].model) == {"good", "constant", "turned"}
+    thresholds = pd.read_csv(out / "tables" / "thresholds.csv")
+    assert set(thresholds.rule) == {"half"} and "raw" not in set(thresholds.model)
+    groups = pd.read_csv(out / "tables" / "subgroups.csv")
+    assert {"sex", "age", "scanner"} == set(groups.variable)
+    assert "read off the scanner" in pd.read_csv(out / "tables" / "warnings.csv").warning[0]
+    text = (out / "05_comparison.html").read_text(encoding="utf-8")
+    assert "can only be ranked" in text and 'class="alert"' in text and "0 times" in text
+    assert len(read_json(out / "manifest.json")["test_set"]) == 1
+    assert cli.main(["compare", *given]) == 0
+    assert len(read_json(out / "manifest.json")["test_set"]) == 2
+
+
+def test_training_rows_give_thresholds(tmp_path):
+    rows = table()
+    train = rows[rows.model == "good"].assign(cohort="train", fold=1)
+    train["patient"] = "T" + train.patient
+    both = pd.concat([rows[rows.model == "good"].assign(cohort="test"), train])
+    scores = scoretable.read_scores(written(tmp_path, both))
+    assert (models.select(scores, "out_of_fold").patient.str.startswith("T")).all()
+    assert models.select(scores, "in_sample").empty
+
+
+def changed(rows, index, **values):
+    rows = rows.copy().astype(object)
+    for column, value in values.items():
+        rows.loc[index, column] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda r: r.drop(index=3), "model good lacks 1 of 60 patients .test.: P3"),
+        (lambda r: pd.concat([r, r.iloc[[5]]]), "model good has 1 patients twice .test.: P5"),
+        (lambda r: changed(r, 2, label=1), "labels of 1 patients disagree.*P2 .good says 1, raw"),
+        (lambda r: changed(r, 4, label=2), "unusable label.*row 6, patient P4, model good"),
+        (lambda r: changed(r, 4, score="high"), "unusable score.*'high'"),
+        (lambda r: changed(r, 4, score="inf"), "unusable score.*'inf'"),
+        (lambda r: changed(r, 4, score=""), "unusable score"),
+        (lambda r: r.drop(columns="score"), "no column score"),
+        (lambda r: r.assign(cohort="train"), "Expected: both 0 and 1"),
+        (lambda r: r[r.label == 1], "test patients' labels are .1."),
+        (lambda r: r.assign(cohort=r.model.map(SIDES)), "stand in train and in test"),
+        (lambda r: r.assign(cohort="external"), "Expected: train or test"),
+        (lambda r: r.iloc[:0], "has no rows"),
+    ],
+)  # fmt: skip
+def test_faulty_tables_are_refused_by_name(tmp_path, capsys, change, says):
+    path = written(tmp_path, change(table()))
+    with pytest.raises(StudyError, match=says):
+        scoretable.read_scores(path)
+    assert cli.main(["compare", str(path), str(tmp_path / "out")]) == 1
+    assert not (tmp_path / "out").exists() and "Traceback" not in capsys.readouterr().err
+
+
+def test_patients_columns_must_fit(tmp_path):
+    scores = scoretable.read_scores(written(tmp_path, table()))
+    path = tmp_path / "cohort.csv"
+    patients = pd.DataFrame({"patient": [f"P{i}" for i in range(N)], "label": [0, 1] * (N // 2)})
+    patients.iloc[1:].to_csv(path, index=False)
+    with pytest.raises(StudyError, match="1 patients are missing in cohort.csv: P0"):
+        scoretable.read_patients(path, scores)
+    patients.assign(label=1 - patients.label).to_csv(path, index=False)
+    with pytest.raises(StudyError, match="labels of 60 patients are not those of the scores"):
+        scoretable.read_patients(path, scores)
+    pd.concat([patients, patients.iloc[:1]]).to_csv(path, index=False)
+    with pytest.raises(StudyError, match="stand twice"):
+        scoretable.read_patients(path, scores)
+
+
+def test_a_studys_reports_are_not_overwritten(finished, capsys):
+    given = [str(finished.predictions_csv), str(finished.reports)]
+    assert cli.main(["compare", *given]) == 1
+    assert "holds the reports of a study" in capsys.readouterr().err
+
+
+def test_test_labels_stay_sealed(tmp_path):
+    study = Study(tmp_path, tmp_path / "reports", Settings())
+    (tmp_path / "derived").mkdir()
+    rows = pd.DataFrame({"patient": ["a", "b"], "cohort": ["train", "test"], "label": [1, 0]})
+    rows.assign(ct="x", mask="y").to_csv(tmp_path / "derived" / "included.csv", index=False)
+    patients = cohort.included(study)
+    assert patients.label.isna().tolist() == [False, True]
+    assert cohort.split(patients)[0].label.tolist() == [1]
+    with pytest.raises(StudyError, match="notebook 05 before notebook 06"):
+        seal.opened(study, "06_gradcam", "explain")
+    assert seal.opened(study, "01_cohort", "describe").label.tolist() == [1, 0]
+    scores = rows.assign(model="m", score=0.4, fold=pd.NA)
+    _, before = seal.join(study, scores, "05_comparison")
+    assert "0 times" in before
+    _, again = seal.join(study, scores.assign(score=0.6), "05_comparison")
+    assert "1 times** before this result, 0 of them with these very scores and 1" in again
+    seal.opened(study, "06_gradcam", "explain")
+    purposes = [one["purpose"] for one in read_json(study.manifest_json)["test_set"]]
+    assert purposes == ["describe", "evaluate", "evaluate", "explain"]

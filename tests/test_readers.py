@@ -1,0 +1,110 @@
+"""ICC against Shrout and Fleiss, Dice by hand, the second reader's masks; stability, optimism."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+import statsmodels.formula.api as smf
+from radiogenomics import models, readers, signature, stability
+from radiogenomics.study import Radiomics, StudyError
+
+
+def test_icc_is_shrout_and_fleiss():
+    """Their Table 2 (1979): ICC(2,1) 0.29; the interval is that of R's psych::ICC."""
+    table = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+    found = readers.icc(np.array(table, float)[:, :, np.newaxis])[0]
+    assert found == pytest.approx([0.2898, 0.0188, 0.7611], abs=5e-4)
+
+
+def test_icc_is_that_of_variance_components():
+    """An independent route: statsmodels' crossed random effects by restricted likelihood."""
+    rng = np.random.default_rng(3)
+    ratings = rng.normal(size=(40, 1)) * 2 + np.array([0, 0.8]) + rng.normal(size=(40, 2))
+    long = pd.DataFrame({"y": ratings.ravel(), "p": np.repeat(range(40), 2), "r": [0, 1] * 40})
+    long["one"] = 1
+    parts = {"p": "0 + C(p)", "r": "0 + C(r)"}
+    fit = smf.mixedlm("y ~ 1", long, groups="one", vc_formula=parts).fit()
+    component = dict(zip(fit.model.exog_vc.names, fit.vcomp, strict=True))
+    theirs = component["p"] / (component["p"] + component["r"] + fit.scale)
+    assert readers.icc(ratings[:, :, np.newaxis])[0, 0] == pytest.approx(theirs, abs=0.01)
+
+
+def test_constant_and_equal_features_have_stated_answers():
+    first = pd.DataFrame({"same": [1.0, 2, 3, 4], "flat": 5.0}, index=list("abcd"))
+    table = readers.icc_table(first, first).set_index("feature")
+    assert table.icc["same"] == 1 and np.isnan(table.icc["flat"])
+    assert readers.repeatable(first, table.reset_index(), 0.75) == ["same"]
+    assert readers.repeatable(first, table.reset_index(), 0) == ["same", "flat"]
+    with pytest.raises(StudyError, match="reader_icc = 0.75 leaves none of 2 features"):
+        readers.repeatable(first, table.reset_index().iloc[:0], 0.75)
+
+
+def test_dice_and_volumes_by_hand(tmp_path):
+    box = np.zeros((10, 10, 10), np.uint8)
+    one, two = box.copy(), box.copy()
+    one[2:6, 2:6, 2:6] = 1
+    two[2:6, 2:6, 4:8] = 1
+    for name, array in (("ct", box.astype(np.int16)), ("one", one), ("two", two)):
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing((2, 1, 1))
+        sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))
+    row = {"patient": "a", "ct": str(tmp_path / "ct.nii.gz"), "mask_label": 1}
+    row |= {"mask": str(tmp_path / "one.nii.gz"), "mask_2": str(tmp_path / "two.nii.gz")}
+    table = pd.DataFrame([row, row | {"patient": "b", "mask_2": ""}])
+    found = readers.agreement(table)
+    assert found.patient.tolist() == ["a"]
+    assert found.dice.item() == pytest.approx(0.5) and found.volume_1_mm3.item() == 128
+
+
+def features(rng, n, informative):
+    x = pd.DataFrame(rng.normal(size=(n, 150)), columns=[f"original_x_{i}" for i in range(150)])
+    y = np.tile([0, 1], n // 2)
+    x.iloc[:, :informative] += 1.5 * y[:, np.newaxis]
+    return x, y
+
+
+def chain(x, y):
+    selector = signature.signature_pipeline(Radiomics(lasso_folds=3), 1).fit(x, y)
+    fold = models.folds(pd.DataFrame({"label": y, "hospital": "A"}), 3, 1)
+    kinds = {"LR": models.radiomics_models(1)["LR"]}
+    nested = models.radiomics_out_of_fold(selector, kinds, x, y, fold)
+    return stability.optimism_of_selection(kinds, selector.transform(x), nested, y, fold).iloc[0]
+
+
+def test_selection_outside_the_folds_flatters_noise():
+    found = [chain(*features(np.random.default_rng(seed), 60, 0)) for seed in range(4)]
+    assert np.mean([one.naive_auc for one in found]) > 0.65
+    assert abs(np.mean([one.nested_auc for one in found]) - 0.5) < 0.12
+    assert all(one.optimism == one.naive_auc - one.nested_auc for one in found)
+
+
+def test_informative_features_are_chosen_often():
+    x, y = features(np.random.default_rng(1), 60, 2)
+    selector = signature.signature_pipeline(Radiomics(lasso_folds=3), 1).fit(x, y)
+    told = []
+    table = stability.selection_frequency(
+        selector, x, y, 6, 1, progress=lambda *counts: told.append(counts)
+    ).set_index("feature")
+    assert table.frequency["original_x_0"] >= 0.8 and table.chosen["original_x_0"]
+    assert table.frequency.max() <= 1 and told[-1] == (6, 6)
+    assert chain(x, y).nested_auc > 0.8
+
+
+def test_permuted_labels_leave_nothing_to_find():
+    """The leak smoke test: the whole chain, fitted to permuted training labels."""
+    rng = np.random.default_rng(2)
+    x, y = features(rng, 160, 3)
+    inside, outside = x[:80], x[80:]
+    found = []
+    for _ in range(12):
+        permuted = rng.permutation(y[:80])
+        selector = signature.signature_pipeline(Radiomics(lasso_folds=3), 1)
+        chosen, new = selector.fit_transform(inside, permuted), selector.transform(outside)
+        model = models.radiomics_models(1)["LR"].fit(chosen, permuted)
+        found.append(stability._mean_auc(y[80:], models.probability(model, new), np.zeros(80)))
+    assert abs(np.mean(found) - 0.5) < 2.5 * np.std(found, ddof=1) / np.sqrt(12) + 0.03
+    real = signature.signature_pipeline(Radiomics(lasso_folds=3), 1)
+    chosen = real.fit_transform(inside, y[:80])
+    model = models.radiomics_models(1)["LR"].fit(chosen, y[:80])
+    score = models.probability(model, real.transform(outside))
+    assert stability._mean_auc(y[80:], score, np.zeros(80)) > 0.8

@@ -1,0 +1,141 @@
+"""Groups, baselines, hospitals and sample size: tests between groups, red sentences, Riley."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from radiogenomics import confounders, hospitals, samplesize, subgroups
+from radiogenomics.study import Evaluation, Radiomics, Settings, Study
+from scipy import stats
+from scipy.special import expit, logit, ndtri
+
+RNG = np.random.default_rng(8)
+
+
+def scored(n, rng=RNG):
+    labels = rng.integers(0, 2, n)
+    return labels, expit(1.5 * (labels - 0.5) + rng.normal(size=n))
+
+
+def test_groups_flag_few_events_and_keep_them():
+    labels, score = scored(200)
+    patients = pd.DataFrame({"sex": np.where(np.arange(200) < 15, "male", "female")})
+    patients["age"] = RNG.integers(20, 90, 200)
+    by = subgroups.groups(patients, ("sex", "age", "gone"))
+    table = subgroups.subgroup_table(labels, pd.DataFrame({"m": score}), by)
+    small = table[table.group == "male"].iloc[0]
+    assert small.n == 15 and small.flag.startswith("under 10")
+    assert set(table[table.variable == "age"].group) == {"under 55", "55 to 64", "65 and over"}
+    assert table[table.variable == "sex"].n.sum() == 200 and np.isfinite(small.auc)
+
+
+def test_one_label_and_unknown_values_are_told():
+    labels, score = np.array([0, 1] * 20 + [1] * 5), np.linspace(0.1, 0.9, 45)
+    stage = pd.Series(["I", "I", "II", "II"] * 10 + ["IV"] * 4 + [np.nan])
+    by = subgroups.groups(pd.DataFrame({"stage": stage}), ("stage",))
+    table = subgroups.subgroup_table(labels, pd.DataFrame({"m": score}), by).set_index("group")
+    assert table.flag["IV"] == "one label only" and np.isnan(table.auc["IV"])
+    assert table.n["not known"] == 1
+
+
+def test_interaction_is_the_likelihood_ratio_of_statsmodels():
+    labels, score = scored(300)
+    part = RNG.choice(["a", "b"], 300)
+    x, b = logit(score), (part == "b").astype(float)
+    small, large = (
+        sm.Logit(labels, sm.add_constant(np.column_stack(c))).fit(disp=0).llf
+        for c in ([x, b], [x, b, x * b])
+    )
+    theirs = stats.chi2.sf(2 * (large - small), 1)
+    assert subgroups.interaction(labels, score, part) == pytest.approx(theirs, rel=1e-6)
+
+
+def test_tests_between_groups_hold_their_level_and_find_a_difference():
+    rng = np.random.default_rng(4)
+    found = {"q": [], "interaction": []}
+    for _ in range(200):
+        labels, score = scored(160, rng)
+        part = rng.choice(["a", "b"], 160)
+        rows = [subgroups._group(labels, score, part == g, 0.95) for g in "ab"]
+        found["q"].append(subgroups.heterogeneity(rows))
+        found["interaction"].append(subgroups.interaction(labels, score, part))
+    for name, p in found.items():
+        assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.1, name
+    labels, score = scored(600, rng)
+    part = np.where(np.arange(600) < 300, "a", "b")
+    turned = np.where(part == "a", score, 1 - score)
+    assert subgroups.interaction(labels, turned, part) < 1e-6
+
+
+def test_scanner_that_tells_the_label_is_told_in_red():
+    rng = np.random.default_rng(6)
+    patients = pd.DataFrame({"label": rng.integers(0, 2, 400)})
+    patients["cohort"] = np.where(np.arange(400) < 300, "train", "test")
+    told = rng.random(400) < 0.85
+    patients["scanner"] = np.where(told == (patients.label == 1), "A", "B")
+    patients["volume_mm3"] = np.exp(rng.normal(8, 1, 400) + patients.label)
+    train, test = (patients[patients.cohort == c] for c in ("train", "test"))
+    scores = confounders.baseline_scores(train, test, 1)
+    assert list(scores) == ["Prevalence", "Volume", "Acquisition"]
+    linked = confounders.association(patients)
+    text = confounders.warning(test.label.to_numpy(), scores, linked)
+    assert "read off the scanner" in text and "goes with scanner" in text
+    patients["scanner"] = rng.choice(["A", "B"], 400)
+    train, test = (patients[patients.cohort == c] for c in ("train", "test"))
+    quiet = confounders.baseline_scores(train, test, 1), confounders.association(patients)
+    assert confounders.warning(test.label.to_numpy(), *quiet) == ""
+
+
+def test_each_hospital_is_left_out_once(tmp_path):
+    study = Study(tmp_path, tmp_path, Settings(radiomics=Radiomics(lasso_folds=3)))
+    n = 150
+    patients = pd.DataFrame({"patient": [f"P{i}" for i in range(n)], "label": [0, 1] * (n // 2)})
+    patients["hospital"] = np.repeat(["A", "B", "C"], n // 3)
+    patients["sex"] = RNG.choice(["female", "male"], n)
+    patients["smoking_history"] = RNG.choice(["never", "ever"], n)
+    assert hospitals.leave_one_out(study, patients).empty
+    values = pd.DataFrame(
+        RNG.normal(size=(n, 8)), columns=[f"original_firstorder_{c}" for c in "abcdefgh"]
+    )
+    values["original_firstorder_a"] += 2 * patients.label
+    values.insert(0, "patient", patients.patient)
+    study.tables.mkdir()
+    values.to_parquet(study.tables / "features.parquet")
+    found = hospitals.leave_one_out(study, patients)
+    assert found.groupby("hospital").model.nunique().to_dict() == {"A": 4, "B": 4, "C": 4}
+    assert (found[found.model == "LR"].auc > 0.8).all() and (found.n == 50).all()
+    assert hospitals.leave_one_out(study, patients[patients.hospital != "C"]).empty
+    assert Evaluation().subgroups[0] == "sex"
+
+
+def test_riley_is_pmsampsizes():
+    """The example of R's pmsampsize: 24 parameters, prevalence 0.174, Cox-Snell R² 0.288."""
+    found = samplesize.riley_minimum(24, 0.174, 0.288)
+    assert found == {"shrinkage": 623, "optimism": 662, "overall_risk": 221, "n": 662}
+    assert samplesize.parameters_supported(662, 0.174, 0.288) == 24
+    assert samplesize.parameters_supported(661, 0.174, 0.288) == 23
+
+
+def test_cox_snell_is_that_of_a_simulation():
+    """As pmsampsize's cstat2rsq does it: a logistic model on a simulated linear predictor."""
+    rng = np.random.default_rng(1)
+    y = (np.arange(200_000) < 0.4 * 200_000).astype(float)
+    x = rng.normal(size=len(y)) + y * np.sqrt(2) * ndtri(0.8)
+    fit = sm.Logit(y, sm.add_constant(x)).fit(disp=0)
+    theirs = 1 - np.exp(2 * (fit.llnull - fit.llf) / len(y))
+    assert samplesize.cox_snell(0.8, 0.4) == pytest.approx(theirs, abs=0.005)
+    assert np.isnan(samplesize.cox_snell(0.5, 0.4))
+
+
+def test_width_is_that_of_simulated_cohorts():
+    n = int(samplesize.patients_for_width(0.8, 0.5))
+    rng = np.random.default_rng(2)
+    labels = np.repeat([0, 1], n // 2)
+    shift = np.sqrt(2) * ndtri(0.8)
+    aucs = [
+        (lambda x: (x[labels == 1][:, None] > x[labels == 0]).mean())(
+            rng.normal(size=len(labels)) + shift * labels
+        )
+        for _ in range(400)
+    ]
+    assert 2 * 1.96 * np.std(aucs) == pytest.approx(0.1, abs=0.015)
