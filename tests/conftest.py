@@ -8,7 +8,7 @@ from radiogenomics import phantom, report
 from radiogenomics.prediction import EXAMPLE
 from radiogenomics.study import load_study
 
-QUICK = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1}
+QUICK = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1, "stability": 2}
 
 
 @pytest.fixture(scope="session")

@@ -91,6 +91,44 @@ def test_tables_have_the_designs_columns(finished):
     assert (np.diff(steps.kept) <= 0).all() and len(finished.table("signature.csv")) >= 1
 
 
+def test_every_point_of_the_evaluation_has_its_table(finished):
+    expected = {
+        "confusion.csv": "model cohort scores threshold_rule threshold tp fp fn tn",
+        "calibration.csv": "predicted observed ci_low ci_high model curve",
+        "recalibration.csv": "model intercept slope calibration_slope_before o_over_e_after",
+        "decision_best.csv": "model from to",
+        "folds.csv": "model fold auc n events",
+        "subgroups.csv": "model variable group n events auc flag p_interaction",
+        "baselines.csv": "baseline auc model p p_holm fitted_on",
+        "stability.csv": "feature frequency chosen",
+        "selection_optimism.csv": "model naive_auc nested_auc optimism",
+        "readers.csv": "patient dice",
+        "icc.csv": "feature icc ci_low ci_high n",
+    }
+    for name, columns in expected.items():
+        table = finished.table(name)
+        assert set(columns.split()) <= set(table) and len(table), name
+    rules = set(finished.table("thresholds.csv").rule)
+    assert rules == {"half", "youden", "sensitivity_90"}
+    folds = finished.table("folds.csv")
+    assert (folds.groupby("model").size() == 3).all() and "pooled" in set(folds.fold)
+    assert finished.table("readers.csv").dice.between(0.3, 1).all()
+    counts = finished.table("confusion.csv")
+    external = counts[counts.scores == "external"]
+    assert (external[["tp", "fp", "fn", "tn"]].sum(axis=1) == 4).all()
+    size = finished.table("sample_size.csv").set_index("model")
+    assert size.parameters["CNN"] == 1_297_090 - 960
+    assert (size["candidate parameters"][["LR", "SVM"]] == 1688).all()
+
+
+def test_test_labels_were_opened_in_order_and_recorded(finished):
+    records = read_json(finished.manifest_json)["test_set"]
+    assert [one["purpose"] for one in records[:3]] == ["describe", "evaluate", "explain"]
+    assert [one["notebook"][:2] for one in records[:3]] == ["01", "05", "06"]
+    assert "0 times" in (finished.reports / "05_comparison.html").read_text(encoding="utf-8")
+    assert cohort.included(finished).label.isna().sum() == 4
+
+
 def test_paper_vs_run_has_every_row_and_the_mark(finished):
     table = finished.table("paper_vs_run.csv")
     assert len(table) == 12 * 4 and table.value.notna().all() and table.synthetic.all()
@@ -145,8 +183,8 @@ def test_failing_notebook_names_cell_and_reason_and_keeps_the_rest(finished, tmp
 
 def test_second_run_gives_the_same_scores(finished):
     before = finished.predictions_csv.read_bytes()
-    again = load_study(finished.folder, epochs=1, folds=2, bootstrap=100, shown=1)
-    overrides = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1}
+    again = load_study(finished.folder, epochs=1, folds=2, bootstrap=100, shown=1, stability=2)
+    overrides = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1, "stability": 2}
     report.run_study(again, only=["03", "04", "05"], overrides=overrides)
     assert finished.predictions_csv.read_bytes() == before
 

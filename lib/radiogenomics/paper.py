@@ -1,34 +1,65 @@
-"""The numbers that the paper prints (doi 10.21037/qims-24-33, Table 2)."""
+"""The numbers that a paper prints, read from a file (data/paper.toml: doi 10.21037/qims-24-33)."""
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 
-TABLE2 = {  # (model, cohort): AUC, its interval, sensitivity, specificity, accuracy
-    ("LR", "train"): (0.706, 0.669, 0.744, 0.688, 0.653, 0.670),
-    ("LR", "test"): (0.685, 0.608, 0.755, 0.708, 0.567, 0.636),
-    ("SVM", "train"): (0.843, 0.812, 0.873, 0.854, 0.769, 0.811),
-    ("SVM", "test"): (0.724, 0.653, 0.794, 0.785, 0.567, 0.674),
-    ("Bayes", "train"): (0.690, 0.652, 0.727, 0.769, 0.519, 0.642),
-    ("Bayes", "test"): (0.658, 0.583, 0.733, 0.754, 0.478, 0.614),
-    ("Clinical", "train"): (0.696, 0.661, 0.732, 0.642, 0.687, 0.665),
-    ("Clinical", "test"): (0.684, 0.609, 0.752, 0.538, 0.746, 0.644),
-    ("CNN", "train"): (0.943, 0.920, 0.961, 0.934, 0.951, 0.934),
-    ("CNN", "test"): (0.947, 0.894, 0.978, 0.938, 0.955, 0.938),
-    ("Com", "train"): (0.957, 0.942, 0.971, 0.827, 0.959, 0.894),
-    ("Com", "test"): (0.874, 0.820, 0.924, 0.754, 0.896, 0.826),
-}
+from radiogenomics.study import StudyError
+
+PRINTED = Path(__file__).parents[2] / "data" / "paper.toml"
+MEASURES = ("auc", "auc_low", "auc_high", "sensitivity", "specificity", "accuracy")
+NEEDED = ("title", "decimals", "cohorts", "table1", "table2")
 
 
-def table2() -> pd.DataFrame:
+def load_paper(path: str | Path = PRINTED) -> dict[str, Any]:
+    """Read a paper's printed numbers.
+
+    Raises:
+        StudyError: no file, no TOML, a part that is missing, a row of another length.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise StudyError(f"{path} is not there. Expected: a file in the form of data/paper.toml.")
+    try:
+        printed = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise StudyError(f"{path.name} is not valid TOML: {fault}. Mend that line.") from None
+    absent = [name for name in NEEDED if name not in printed]
+    if absent:
+        raise StudyError(
+            f"{path.name} lacks {', '.join(absent)}. Expected: the parts of data/paper.toml."
+        )
+    for model, by in printed["table2"].items():
+        for cohort, row in by.items():
+            if cohort not in printed["cohorts"] or len(row) != len(MEASURES):
+                raise StudyError(
+                    f"{path.name} [table2.{model}] {cohort} = {row}. Expected: a cohort of "
+                    f"[cohorts] and six numbers: {', '.join(MEASURES)}."
+                )
+    return printed
+
+
+def results(printed: dict[str, Any]) -> pd.DataFrame:
+    """Return Table 2, one row a model and cohort: the measures, n and events."""
+    rows = [
+        {"model": model, "cohort": cohort, **dict(zip(MEASURES, row, strict=True))}
+        | printed["cohorts"][cohort]
+        for model, by in printed["table2"].items()
+        for cohort, row in by.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def table2(path: str | Path = PRINTED) -> pd.DataFrame:
     """Return Table 2 long: model, cohort, metric, published, published_low, published_high."""
     rows = []
-    for (model, cohort), (auc, low, high, *rest) in TABLE2.items():
-        rows.append((model, cohort, "auc", auc, low, high))
-        names = ("sensitivity", "specificity", "accuracy")
-        rows += [
-            (model, cohort, m, v, float("nan"), float("nan"))
-            for m, v in zip(names, rest, strict=True)
-        ]
+    for one in results(load_paper(path)).itertuples():
+        rows.append((one.model, one.cohort, "auc", one.auc, one.auc_low, one.auc_high))
+        for metric in MEASURES[3:]:
+            rows.append((one.model, one.cohort, metric, getattr(one, metric), None, None))
     names = ["model", "cohort", "metric", "published", "published_low", "published_high"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[3:], float))

@@ -238,9 +238,12 @@ class Study:
         """Processes for work over patients (`workers = 0`: one a core)."""
         return self.settings.workers or os.cpu_count() or 1
 
-    def save_table(self, table: pd.DataFrame, name: str) -> Path:
-        """Write `tables/name` (CSV) whole or not at all; synthetic studies carry the mark."""
-        if self.settings.synthetic:
+    def save_table(self, table: pd.DataFrame, name: str, of_patients: bool = True) -> Path:
+        """Write `tables/name` (CSV) whole or not at all; synthetic studies carry the mark.
+
+        A table that is not of the study's patients (`of_patients` false) never does.
+        """
+        if self.settings.synthetic and of_patients:
             table = table.assign(synthetic=True)
         path = self.tables / name
         with whole_file(path) as part:

@@ -1,0 +1,83 @@
+"""The audit finds what was computed by hand from the paper's printed numbers."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from radiogenomics import audit, cnn
+from radiogenomics.paper import PRINTED, load_paper, table2
+from radiogenomics.study import CNN, StudyError
+
+PAPER = load_paper()
+
+
+def test_p_values_are_those_of_the_printed_counts():
+    found = audit.table1(PAPER).set_index("characteristic")
+    assert found.chi_square["cea"] == pytest.approx(0.340901, abs=5e-7)
+    assert found.yates["cea"] == pytest.approx(0.3828, abs=5e-5)
+    assert found.chi_square["lobe"] == pytest.approx(0.329666, abs=5e-7)
+    assert found.chi_square["stage"] == pytest.approx(0.234252, abs=5e-7)
+    assert found.welch["age"] == pytest.approx(0.44798, abs=5e-6)
+    assert found.student["age"] == pytest.approx(0.44811, abs=5e-6)
+    assert (found.reproduced_by != "").all() and "yates" not in found.reproduced_by["cea"]
+
+
+def test_counts_behind_the_cnns_row():
+    assert audit.attainable(0.938, 65) == [61] and audit.attainable(0.955, 67) == [64]
+    assert audit.attainable(0.938, 132) == [] and audit.attainable(0.934, 260) == []
+    assert audit.attainable(0.951, 268) == [255]
+    found = audit.proportions(PAPER)
+    gone = found[~found.attainable]
+    assert set(gone.model) == {"CNN"}
+    assert set(zip(gone.cohort, gone.metric, strict=True)) >= {
+        ("test", "accuracy"),
+        ("train", "sensitivity"),
+    }
+
+
+def test_accuracy_contradicts_and_equals_the_sensitivity():
+    found = audit.consistency(PAPER).set_index(["model", "cohort"])
+    assert not found.consistent["CNN", "test"] and not found.consistent["CNN", "train"]
+    assert found.consistent["Clinical", "test"] and found.consistent["SVM", "train"]
+    assert found.implied_accuracy["CNN", "test"] == pytest.approx(125 / 132, abs=1e-3)
+    assert found.accuracy_is_sensitivity[["CNN"]].all()
+    assert found.two_point_auc["CNN", "test"] == pytest.approx(0.94684, abs=5e-4)
+
+
+def test_the_cnns_intervals_are_those_of_an_accuracy():
+    found = audit.interval_kinds(PAPER).set_index(["model", "cohort"])
+    assert found.binomial["CNN", "train"] == "498/528"
+    assert found.binomial["CNN", "test"] == "125/132"
+    assert (found.drop("CNN").binomial == "").all()
+    clinical = found.loc[("Clinical", "test")]
+    assert clinical.width == pytest.approx(0.143) and clinical.width_95 == pytest.approx(
+        0.18, abs=0.01
+    )
+    assert 0.85 < clinical.level < 0.93
+
+
+def test_parameters_by_hand_are_the_networks():
+    pooled, flat = audit.parameters(), audit.parameters(flattened=True)
+    assert pooled == {"trained": 1_296_130, "moving": 960, "all": 1_297_090}
+    assert flat["all"] == pytest.approx(5.36e6, rel=1e-3)
+    assert cnn.build((32, 64, 64), CNN(), 1).count_params() == pooled["all"]
+    assert PAPER["network"]["parameters"] == pooled["all"]
+
+
+@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_every_count_is_attainable_by_its_own_print(pair):
+    k, n = pair
+    assert k in audit.attainable(round(k / n, 3), n)
+
+
+def test_other_papers_are_read_and_faults_told(tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text(PRINTED.read_text().replace("0.685, 0.608", "0.700, 0.600"))
+    assert table2(other).published[4] == 0.7
+    other.write_text(PRINTED.read_text().replace("[0.706, 0.669, ", "[0.706, "))
+    with pytest.raises(StudyError, match=r"\[table2.LR\] train = .*six numbers"):
+        load_paper(other)
+    other.write_text('title = "x"')
+    with pytest.raises(StudyError, match="other.toml lacks decimals"):
+        load_paper(other)
+    with pytest.raises(StudyError, match="is not there"):
+        load_paper(tmp_path / "gone.toml")
