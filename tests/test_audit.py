@@ -44,7 +44,7 @@ def test_accuracy_contradicts_and_equals_the_sensitivity():
 
 
 def test_the_cnns_intervals_are_those_of_an_accuracy():
-    found = audit.interval_kinds(PAPER).set_index(["model", "cohort"])
+    found = audit.interval_kinds(PAPER).set_index(["model", "cohort"]).sort_index()
     assert found.binomial["CNN", "train"] == "498/528"
     assert found.binomial["CNN", "test"] == "125/132"
     assert (found.drop("CNN").binomial == "").all()

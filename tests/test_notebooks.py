@@ -112,7 +112,9 @@ def test_every_point_of_the_evaluation_has_its_table(finished):
     assert rules == {"half", "youden", "sensitivity_90"}
     folds = finished.table("folds.csv")
     assert (folds.groupby("model").size() == 3).all() and "pooled" in set(folds.fold)
-    assert finished.table("readers.csv").dice.between(0.3, 1).all()
+    agreement = finished.table("readers.csv")
+    assert agreement.dice.dropna().between(0.3, 1).all()
+    assert (agreement.reason.notna() == agreement.dice.isna()).all()
     counts = finished.table("confusion.csv")
     external = counts[counts.scores == "external"]
     assert (external[["tp", "fp", "fn", "tn"]].sum(axis=1) == 4).all()
