@@ -1,9 +1,10 @@
 """The audit finds what was computed by hand from the paper's printed numbers."""
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from radiogenomics import audit, cnn
+from radiogenomics import audit, cnn, report
 from radiogenomics.paper import PRINTED, load_paper, table2
 from radiogenomics.study import CNN, StudyError
 
@@ -67,6 +68,18 @@ def test_parameters_by_hand_are_the_networks():
 def test_every_count_is_attainable_by_its_own_print(pair):
     k, n = pair
     assert k in audit.attainable(round(k / n, 3), n)
+
+
+def test_another_papers_file_goes_through_the_notebook(finished, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text(PRINTED.read_text().replace('p = "0.341"', 'p = "0.383"'))
+    output = tmp_path / "08.ipynb"
+    given = {"study": str(finished.folder), "reports": str(tmp_path), "paper": str(other)}
+    report.run_notebook(report.NOTEBOOKS / "08_paper_audit.ipynb", output, given)
+    table = pd.read_csv(tmp_path / "tables" / "audit_table1.csv").set_index("characteristic")
+    assert table.reproduced_by["cea"] == "yates" and "synthetic" not in table
+    ours = finished.table("audit_table1.csv").set_index("characteristic")
+    assert ours.reproduced_by["cea"] == "chi_square"
 
 
 def test_other_papers_are_read_and_faults_told(tmp_path):

@@ -15,13 +15,13 @@ MEASURES = ("auc", "auc_low", "auc_high", "sensitivity", "specificity", "accurac
 NEEDED = ("title", "decimals", "cohorts", "table1", "table2")
 
 
-def load_paper(path: str | Path = PRINTED) -> dict[str, Any]:
-    """Read a paper's printed numbers.
+def load_paper(path: str | Path | None = None) -> dict[str, Any]:
+    """Read a paper's printed numbers; without a path those of data/paper.toml.
 
     Raises:
         StudyError: no file, no TOML, a part that is missing, a row of another length.
     """
-    path = Path(path)
+    path = Path(path or PRINTED)
     if not path.is_file():
         raise StudyError(f"{path} is not there. Expected: a file in the form of data/paper.toml.")
     try:
@@ -54,7 +54,7 @@ def results(printed: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def table2(path: str | Path = PRINTED) -> pd.DataFrame:
+def table2(path: str | Path | None = None) -> pd.DataFrame:
     """Return Table 2 long: model, cohort, metric, published, published_low, published_high."""
     rows = []
     for one in results(load_paper(path)).itertuples():
