@@ -64,6 +64,8 @@ def test_no_curve_where_none_exists():
     assert calibration.smooth_curve(labels, np.full(40, 0.5)).empty
     with pytest.raises(evaluation.EvaluationError, match="constant or separate"):
         calibration.recalibration(labels, np.full(40, 0.5))
+    with pytest.raises(evaluation.EvaluationError, match="would turn them round"):
+        calibration.recalibration(LABELS, 1 - TABLE.p1.to_numpy())
 
 
 def test_bootstrapped_calibration_is_that_of_refits():

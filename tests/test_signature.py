@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from radiogenomics import signature
 from radiogenomics.study import Radiomics
+from scipy import stats
 
 REFERENCE = Path(__file__).parent / "reference"
 RS = json.loads((REFERENCE / "features.json").read_text())
@@ -58,6 +59,42 @@ def test_lasso_is_glmnets_at_fixed_lambdas(table, x, which):
     theirs = pd.Series(one["nonzero"]).reindex(["(Intercept)", *used], fill_value=0.0)
     ours = np.append(model.intercept_, model.coef_[0])
     assert np.abs(ours - theirs.to_numpy()).max() < 5e-5
+
+
+@pytest.mark.slow
+def test_whole_lasso_path_is_glmnets(table, x):
+    """Number of features along glmnet's path and its cross-validated deviance on fixed folds."""
+    theirs = RS["lasso"]["clean_binomial_deviance"]
+    z = signature.standardised(x.drop(columns=["f296", "f297", "f300"]))
+    y = table.y.to_numpy()
+    assert np.abs(z.T @ (y - y.mean())).max() / len(y) == pytest.approx(theirs["lambda_max"])
+    lambdas = [lam for lam in theirs["lambda"] if lam > 0.005]
+    counts = [int((signature.lasso(z, y, lam, 1e-5).coef_ != 0).sum()) for lam in lambdas]
+    assert np.abs(np.array(counts) - theirs["nzero"][: len(counts)]).max() <= 1
+    fold = pd.read_csv(REFERENCE / "features_cvfolds.csv").iloc[:, -1].to_numpy()
+    for i in range(0, len(lambdas), 7):
+        loss = np.concatenate([_held_out(z, y, fold == f, lambdas[i]) for f in np.unique(fold)])
+        assert loss.mean() == pytest.approx(theirs["cvm"][i], abs=2e-3), lambdas[i]
+
+
+def _held_out(z, y, held, lam):
+    """As cv.glmnet does it: standardised within the patients that are fitted."""
+    middle, spread = z[~held].mean(axis=0), z[~held].std(axis=0)
+    inside, outside = ((part - middle) / spread for part in (z[~held], z[held]))
+    p = signature.lasso(inside, y[~held], lam, 1e-4).predict_proba(outside)
+    return -2 * np.log(p[np.arange(held.sum()), y[held]])
+
+
+def test_duplicated_constant_tied_and_separating_features(table, x):
+    """f297 repeats f001, f300 mirrors f021, f296 is constant; a separating one has p of the LRT."""
+    kept = signature.Spearman(0.9).fit(x[["f001", "f297", "f021", "f300", "f296"]], table.y)
+    names = set(kept.get_feature_names_out())
+    assert len(names & {"f001", "f297"}) == 1 and len(names & {"f021", "f300"}) == 1
+    separating = pd.DataFrame({"s": table.y + 0.001 * np.arange(len(table)) / len(table)})
+    found = signature.univariate(separating, table.y)
+    share = table.y.mean()
+    null = -2 * len(table) * (share * np.log(share) + (1 - share) * np.log(1 - share))
+    assert found.p.item() == pytest.approx(stats.chi2.sf(null, 1), rel=0.2)
 
 
 def test_pipeline_fits_on_given_rows_and_repeats(table, x):

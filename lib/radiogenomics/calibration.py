@@ -151,13 +151,19 @@ def recalibration(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]
     """Return intercept and slope of the logistic recalibration (Cox 1958), from training scores.
 
     Raises:
-        EvaluationError: no such model exists (scores constant, or separating the labels).
+        EvaluationError: no such model exists (scores constant, or separating the labels), or its
+            slope is not positive: it would turn the ranking round.
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "recalibration")
     (intercept, _), (slope, _) = _logistic(positive, logit(np.clip(p, CLIP, 1 - CLIP)))
     if not np.isfinite(slope):
         raise EvaluationError("the training scores are constant or separate the labels.")
+    if slope <= 0:
+        raise EvaluationError(
+            f"the training scores do not rise with the label (slope {slope:.2f}): recalibration "
+            "would turn them round."
+        )
     return intercept, slope
 
 

@@ -414,7 +414,7 @@ def baselines(
     names = ["baseline", "auc", "ci_low", "ci_high", "model", "auc_model", "z", "p"]
     table = pd.DataFrame(rows, columns=names)
     linked = confounders.association(patients)
-    told = confounders.warning(labels, simple, linked, study.settings.evaluation.confidence)
+    told = confounders.warning(labels, simple, linked)
     fitted = "train" if len(train) else "test, cross-validated"
     counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
     return table.assign(p_holm=ev.holm(table.p.to_numpy()), **counts), linked, told

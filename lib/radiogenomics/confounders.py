@@ -19,7 +19,7 @@ from radiogenomics.subgroups import groups
 
 ACQUISITION = ("scanner", "kernel", "thickness_mm")
 VOLUME = "volume_mm3"
-CERTAIN = 0.01  # p (Holm) of an association between label and acquisition that is told in red
+CERTAIN = 0.01  # below this p an association of label and acquisition is told in red
 
 
 def volume_model() -> Pipeline:
@@ -77,24 +77,25 @@ def association(patients: pd.DataFrame) -> pd.DataFrame:
     return table.assign(p_holm=holm(table.p.to_numpy()))
 
 
-def warning(
-    labels: np.ndarray, scores: pd.DataFrame, linked: pd.DataFrame, confidence: float = 0.95
-) -> str:
+def warning(labels: np.ndarray, scores: pd.DataFrame, linked: pd.DataFrame) -> str:
     """Return the red sentence of a study whose label can be read off the scanner, else "".
 
     Args:
         labels: of the test patients.
         scores: `baseline_scores`.
         linked: `association`.
-        confidence: of the AUC's interval, which must lie above 0.5.
+
+    Told where the 99% interval of the acquisition's AUC lies above 0.5, or an association has
+    p < 0.01 (Holm): at 5% one study in twenty would be accused by chance.
     """
     text = []
     if "Acquisition" in scores:
-        auc, low, high = auc_interval(labels, scores.Acquisition.to_numpy(), confidence)
+        auc, low, high = auc_interval(labels, scores.Acquisition.to_numpy(), 1 - CERTAIN)
         if low > 0.5:
             text.append(
                 "The label can be read off the scanner: acquisition alone reaches an AUC of "
-                f"{auc:.3f} ({low:.3f} to {high:.3f}) in the test cohort, without any lesion."
+                f"{auc:.3f} (99% interval {low:.3f} to {high:.3f}) in the test cohort, without "
+                "any lesion."
             )
     for row in linked[linked.p_holm < CERTAIN].itertuples():
         text.append(
