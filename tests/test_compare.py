@@ -137,7 +137,7 @@ def test_test_labels_stay_sealed(tmp_path):
     _, before = seal.join(study, scores, "05_comparison")
     assert "0 times" in before
     _, again = seal.join(study, scores.assign(score=0.6), "05_comparison")
-    assert "1 times** before this result, 0 of them with these very scores and 1" in again
+    assert "1 time** before this result, 0 of them with these very scores and 1" in again
     seal.opened(study, "06_gradcam", "explain")
     purposes = [one["purpose"] for one in read_json(study.manifest_json)["test_set"]]
     assert purposes == ["describe", "evaluate", "evaluate", "explain"]

@@ -61,6 +61,9 @@ def test_tests_between_groups_hold_their_level_and_find_a_difference():
         found["interaction"].append(subgroups.interaction(labels, score, part))
     for name, p in found.items():
         assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.1, name
+    rows = [{"auc": 0.9, "variance": 0.001}, {"auc": 0.6, "variance": 0.004}]
+    theirs = stats.chi2.sf(0.3**2 / 0.005, 1)  # two groups: the z test of the difference, squared
+    assert subgroups.heterogeneity(rows) == pytest.approx(theirs)
     labels, score = scored(600, rng)
     part = np.where(np.arange(600) < 300, "a", "b")
     turned = np.where(part == "a", score, 1 - score)

@@ -250,12 +250,18 @@ def at_thresholds(table: pd.DataFrame) -> pd.DataFrame:
     """Return the external measures at the thresholds chosen on training scores, for reading."""
     used = table[(table.scores == "external") & table.ci_method.isin(["wilson", "wald"])]
     used = used[~used.threshold_rule.isin(["", "half"])]
-    text = [f"{r.value:.3f} ({r.ci_low:.3f}-{r.ci_high:.3f})" for r in used.itertuples()]
-    names = list(dict.fromkeys(used.metric))
+    text = [_with_interval(r) for r in used.itertuples()]
+    rows = dict.fromkeys(zip(used.model, used.threshold_rule, strict=True))
     wide = used.assign(text=text).pivot(
         index=["model", "threshold_rule"], columns="metric", values="text"
     )
-    return wide[names]
+    return wide.loc[list(rows), list(dict.fromkeys(used.metric))]
+
+
+def _with_interval(row: tuple) -> str:
+    if np.isnan(row.value):
+        return "not defined"
+    return f"{row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"
 
 
 def recalibrations(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
@@ -464,7 +470,7 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
                 "parameters": fitted,
                 "candidate parameters": candidates,
                 "training events": events,
-                "training events per candidate": events / candidates,
+                "training events per candidate": round(events / candidates, 5),
                 "AUC expected": round(expected, 3),
                 "minimum training n (Riley)": minimum,
                 "candidates that this n supports": samplesize.parameters_supported(

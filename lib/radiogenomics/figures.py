@@ -153,7 +153,7 @@ def _band(
 ) -> None:  # fmt: skip
     figure.add_scatter(
         x=[*x, *x[::-1]], y=[*low, *high[::-1]], name=name, fill="toself", fillcolor=colour,
-        opacity=0.2, mode="lines", line={"width": 0}, hoverinfo="skip",
+        opacity=0.2, mode="lines", line={"width": 0}, hoverinfo="skip", legendgroup=name,
         visible=True if shown else "legendonly",
     )  # fmt: skip
 
@@ -170,7 +170,7 @@ def delong_matrix(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.Data
         z=p.to_numpy(), x=names, y=names, text=text.to_numpy(), texttemplate="%{text}", zmin=0,
         zmax=0.2, colorscale="Viridis", colorbar={"title": "p (Holm)"},
     )  # fmt: skip
-    return figure.update_yaxes(autorange="reversed"), table
+    return figure.update_yaxes(autorange="reversed", automargin=True), table
 
 
 def decision(study: Study, table: pd.DataFrame, title: str) -> tuple[go.Figure, pd.DataFrame]:
@@ -216,12 +216,13 @@ def calibration(
             x=smooth.predicted, y=smooth.observed, name=model, mode="lines", line=line
         )
         edges = smooth.predicted, smooth.ci_low, smooth.ci_high
-        _band(figure, *edges, f"band of {model}", colours[model], model == shown)
+        _band(figure, *edges, f"band, groups of {model}", colours[model], model == shown)
         error = {"array": dots.ci_high - dots.observed, "arrayminus": dots.observed - dots.ci_low}
         figure.add_scatter(
             x=dots.predicted, y=dots.observed, error_y=error | {"thickness": 1}, mode="markers",
             name=f"groups of {model}", marker={"color": colours[model], "size": 8},
-            visible=True if model == shown else "legendonly",
+            visible=True if model == shown else "legendonly", showlegend=False,
+            legendgroup=f"band, groups of {model}",
         )  # fmt: skip
     ideal = {"color": "#BBBBBB", "dash": "dot"}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=ideal, name="ideal")
@@ -259,8 +260,11 @@ def folds(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     """Draw the out-of-fold AUC of every fold and the pooled one (`folds.csv`)."""
     figure = _figure("Out-of-fold AUC in training patients", "", "AUC", study, height=420)
     single, pooled = table[table.fold != "pooled"], table[table.fold == "pooled"]
-    for name, rows, symbol in (("a fold", single, "circle"), ("pooled", pooled, "line-ew-open")):
-        marker = {"symbol": symbol, "size": 8 if name == "a fold" else 24, "color": LABELS[0]}
+    for name, rows, symbol, colour in (
+        ("a fold", single, "circle", LABELS[0]),
+        ("pooled", pooled, "diamond-open", LABELS[1]),
+    ):
+        marker = {"symbol": symbol, "size": 8 if name == "a fold" else 13, "color": colour}
         figure.add_scatter(x=rows.model, y=rows.auc, mode="markers", name=name, marker=marker)
     figure.add_hline(y=0.5, line={"dash": "dot", "color": BACK})
     return figure, table

@@ -94,8 +94,9 @@ def told(study: Study, scores: pd.DataFrame) -> str:
     if not earlier:
         return text + "0 times** before this result, as far as this report folder records."
     same = sum(one.get("scores") == _digest(scores) for one in earlier)
+    times = "1 time" if len(earlier) == 1 else f"{len(earlier)} times"
     return (
-        f"{text}{len(earlier)} times** before this result, {same} of them with these very scores "
+        f"{text}{times}** before this result, {same} of them with these very scores "
         f"and {len(earlier) - same} with others (first on {earlier[0]['time'][:10]}). Every "
         "evaluation with other scores is a chance to choose by the test cohort."
     )

@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.special import logit
 
 from radiogenomics.calibration import calibration
-from radiogenomics.evaluation import auc_interval, holm
+from radiogenomics.evaluation import auc_interval, delong, holm
 from radiogenomics.resampling import CLIP
 
 FEW = 10  # patients of the rarer label below which a group is flagged
@@ -76,7 +76,7 @@ def subgroup_table(
                 for g in sorted(set(parts))
             ]
             tests = {
-                "p_heterogeneity": heterogeneity(found, confidence),
+                "p_heterogeneity": heterogeneity(found),
                 "p_interaction": interaction(labels, values, parts),
             }
             rows += [{"model": model, "variable": variable} | one | tests for one in found]
@@ -92,6 +92,7 @@ def _group(labels: np.ndarray, scores: np.ndarray, part: np.ndarray, confidence:
         return row
     auc = auc_interval(inside, values, confidence)
     row |= dict(zip(("auc", "ci_low", "ci_high"), auc, strict=True))
+    row["variance"] = delong(inside, values)[1][0, 0]
     if scores.min() >= 0 and scores.max() <= 1:
         found = calibration(inside, values, confidence).set_index("metric")
         for metric in ("o_over_e", "calibration_in_the_large"):
@@ -109,21 +110,17 @@ def _flag(events: int, others: int) -> str:
     return ", ".join(few)
 
 
-def heterogeneity(found: list[dict], confidence: float = 0.95) -> float:
-    """Return p of Cochran's Q: do independent AUCs differ more than their intervals allow?"""
-    z = stats.norm.ppf(0.5 + confidence / 2)
-    rows = [(r["auc"], (r["ci_high"] - r["ci_low"]) / 2 / z) for r in found if _inner(r)]
+def heterogeneity(found: list[dict]) -> float:
+    """Return p of Cochran's Q: do independent AUCs differ more than their variances allow?
+
+    Groups without a variance (perfect separation, one patient of a label) take no part.
+    """
+    rows = [(r["auc"], r["variance"]) for r in found if r.get("variance", 0) > 0]
     if len(rows) < 2:
         return float("nan")
-    auc, se = np.array(rows).T
-    weight = 1 / se**2
-    q = (weight * (auc - np.average(auc, weights=weight)) ** 2).sum()
+    auc, variance = np.array(rows).T
+    q = ((auc - np.average(auc, weights=1 / variance)) ** 2 / variance).sum()
     return float(stats.chi2.sf(q, len(rows) - 1))
-
-
-def _inner(row: dict) -> bool:
-    """Return whether the interval is whole: neither cut at 0 or 1 nor of no width."""
-    return "auc" in row and 0 < row["ci_low"] < row["auc"] < row["ci_high"] < 1
 
 
 def interaction(labels: np.ndarray, scores: np.ndarray, parts: np.ndarray) -> float:
