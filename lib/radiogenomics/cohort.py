@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from radiogenomics.study import Study, StudyError, content_hash, whole_file
+from radiogenomics.study import Study, StudyError, content_hash, read_cells, whole_file
 
 CODES = {
     "sex": ("female", "male"),
@@ -31,13 +31,7 @@ def read_cohort(study: Study) -> pd.DataFrame:
         StudyError: every fault of the table, one a line, with its row.
     """
     path = study.cohort_csv
-    try:
-        raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise StudyError(f"{path} is not there. Expected: one row a patient.") from None
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as fault:
-        raise StudyError(f"{path.name} cannot be read ({fault}). Save it as CSV UTF-8.") from None
-    raw = raw.apply(lambda column: column.str.strip())
+    raw = read_cells(path)
     label_column = study.settings.label.column
     absent = [
         c for c in (*NEEDED, label_column, *study.settings.clinical.predictors) if c not in raw

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from radiogenomics.models import COLUMNS
-from radiogenomics.study import StudyError
+from radiogenomics.study import StudyError, read_cells
 
 NEEDED = ("patient", "label", "model", "score")
 COHORTS = ("train", "test")
@@ -38,13 +38,7 @@ def read_scores(path: Path) -> pd.DataFrame:
 
 
 def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise StudyError(f"{path} is not there. Expected: a CSV table.") from None
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as fault:
-        raise StudyError(f"{path.name} cannot be read ({fault}). Save it as CSV UTF-8.") from None
-    raw = raw.rename(columns=str.strip).apply(lambda column: column.str.strip())
+    raw = read_cells(path)
     absent = [name for name in needed if name not in raw]
     if absent:
         raise StudyError(

@@ -390,6 +390,21 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+def read_cells(path: Path) -> pd.DataFrame:
+    """Read a user's CSV table as text: no cell is changed but for spaces around it.
+
+    Raises:
+        StudyError: no file, no table, not UTF-8.
+    """
+    try:
+        raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise StudyError(f"{path} is not there. Expected: one row a patient.") from None
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as fault:
+        raise StudyError(f"{path.name} cannot be read ({fault}). Save it as CSV UTF-8.") from None
+    return raw.rename(columns=str.strip).apply(lambda column: column.str.strip())
+
+
 def digest(*parts: Any) -> str:
     """Return a short SHA-256 of JSON-able parts: the name of a cache entry."""
     text = json.dumps(parts, sort_keys=True, default=dataclasses.asdict)
