@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from radiogenomics.cohort import print_p
 from radiogenomics.paper import results
 from radiogenomics.samplesize import auc_standard_error
 
@@ -131,15 +132,10 @@ def table1(printed: dict[str, Any]) -> pd.DataFrame:
     rows = []
     for name, row in printed["table1"].items():
         tests = _counts_tests(row["counts"]) if "counts" in row else _means_tests(row["groups"])
-        same = [test for test, p in tests.items() if shown_p(p) == row["p"]]
+        same = [test for test, p in tests.items() if print_p(p) == row["p"]]
         found = {"characteristic": name, "printed": row["p"], "reproduced_by": ", ".join(same)}
         rows.append(found | tests)
     return pd.DataFrame(rows)
-
-
-def shown_p(p: float) -> str:
-    """Return p as papers print it: three decimals, or <0.001."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _counts_tests(counts: list[list[int]]) -> dict[str, float]:

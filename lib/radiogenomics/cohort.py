@@ -17,6 +17,7 @@ CODES = {
     "lobe": ("RUL", "RML", "RLL", "LUL", "LLL"),
     "stage": ("I", "II", "III", "IV"),
 }
+EVER = {"never": "never", "former": "ever", "current": "ever"}  # the paper's two groups
 NUMBERS = ("age", "interval_days", "mask_label")
 NEEDED = ("patient", "hospital", "ct", "mask")
 IMAGES = ("ct", "mask", "mask_2")
@@ -123,8 +124,7 @@ def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
         table["mask_label"] = "1"
     table["mask_label"] = pd.to_numeric(table.mask_label).fillna(1).astype(int)
     if "smoking" in table:
-        ever = table.smoking.map({"never": "never", "former": "ever", "current": "ever"})
-        table["smoking_history"] = ever
+        table["smoking_history"] = table.smoking.map(EVER)
     for column in [c for c in IMAGES if c in table]:
         table[column] = [str(study.folder / p) if isinstance(p, str) else "" for p in table[column]]
     return table

@@ -136,9 +136,10 @@ def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     rows = []
     inside = {kind: labelled(scores, kind) for kind in ("out_of_fold", "in_sample")}
     wanted = study.settings.evaluation.fixed_sensitivity
+    bounded = probabilities(scores)
     for model in models.wide(scores, "external"):
         kind = next((k for k, by in inside.items() if model in by), "none")
-        if model in probabilities(scores):
+        if model in bounded:
             rows.append((model, kind, "half", HALF))
         if kind == "none":
             continue

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from radiogenomics.cohort import EVER
 from radiogenomics.models import COLUMNS
 from radiogenomics.study import StudyError, read_cells
 
@@ -162,8 +163,7 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
     _refuse_other_labels(table, known, path)
     table = table.replace("", pd.NA).apply(_numbers).assign(patient=known.index)
     if "smoking" in table:
-        ever = {"never": "never", "former": "ever", "current": "ever"}
-        table["smoking_history"] = table.smoking.map(ever)
+        table["smoking_history"] = table.smoking.map(EVER)
     return table.assign(cohort=known.cohort, label=known.label)
 
 

@@ -26,11 +26,6 @@ def made(folder: Path, patients: int, seed: int, signal: str) -> tuple[Study, pd
     return study, seal.opened(study, "control", "describe")
 
 
-def sides(patients: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return training and test patients."""
-    return [patients[patients.cohort == c].reset_index(drop=True) for c in ("train", "test")]
-
-
 def clinical_scores(study: Study, train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
     """Return the clinical model's external scores."""
     inside, outside = (
@@ -43,7 +38,7 @@ def positive(folder: Path, patients: int, seed: int) -> dict:
     """Return the CNN's external AUC and its DeLong test against the clinical model."""
     study, table = made(folder, patients, seed, "paper")
     volumes.prepare(study, table)
-    train, test = sides(table)
+    train, test = cohort.split(table)
     x_train, x_test = (volumes.load_volumes(study, t) for t in (train, test))
     settings = study.settings.cnn
     fitted = cnn.train(x_train, train.label.to_numpy(), settings, seed, study.derived / "cnn")
@@ -62,7 +57,7 @@ def null(folder: Path, patients: int, seed: int) -> dict:
     """Return external AUCs of Clinical, LR, SVM and Bayes."""
     study, table = made(folder, patients, seed, "none")
     values, _ = features.extract_cohort(study, table)
-    train, test = sides(table)
+    train, test = cohort.split(table)
     selector = signature.signature_pipeline(study.settings.radiomics, seed)
     inside = selector.fit_transform(values.loc[train.patient], train.label.to_numpy())
     outside = selector.transform(values.loc[test.patient])
