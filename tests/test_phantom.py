@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import cohort, phantom, scans
+from radiogenomics import cohort, inspection, phantom, scans
 from radiogenomics.study import StudyError, content_hash, load_study, read_json
 
 
@@ -25,7 +25,7 @@ def test_counts_and_faults(made):
     study = load_study(made)
     table = cohort.read_cohort(study)
     left, out, _ = cohort.exclude(study, table)
-    failures = scans.audit_cohort(left, 1)[2]
+    failures = inspection.inspect_cohort(study, left)[2]
     left, out, _ = cohort.exclude(study, table, failures)
     assert len(table) == 31 and len(left) == 24
     assert set(out.patient) == {f"F{i:03d}" for i in range(1, 8)}
@@ -36,8 +36,8 @@ def test_files_are_small_and_lesions_lie_in_their_box(made):
     table = pd.read_csv(made / "cohort.csv").head(24)
     for row in table.itertuples():
         assert (made / row.ct).stat().st_size < 4e6
-        ct, mask = scans.read_pair(made / row.ct, made / row.mask)
-        assert not scans.audit(ct, mask)["touches_border"]
+        scan = scans.read_scan(made / row.ct, made / row.mask)
+        assert not inspection.mask_row(scan)["touches_border"]
 
 
 def test_patients_of_one_person_go_to_one_hospital():

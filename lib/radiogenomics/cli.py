@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from radiogenomics import cohort, phantom, report, scans
+from radiogenomics import cohort, inspection, phantom, report
 from radiogenomics.progress import progress
 from radiogenomics.study import StudyError, load_study
 
 DONE, FAULTS, USAGE = 0, 1, 2
 BUILT_IN = Path("data") / "phantom"
+MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     except StudyError as fault:
         print(f"\nworkbook: {fault}", file=sys.stderr)
     except OSError as fault:
-        print(f"\nworkbook: {fault.strerror}: {fault.filename}", file=sys.stderr)
+        print(f"\nworkbook: {report.storage_fault(fault)}", file=sys.stderr)
     except KeyboardInterrupt:
         print("\nworkbook: stopped; the next run goes on from here", file=sys.stderr)
     return FAULTS
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--study", type=Path, default=BUILT_IN)
     new.add_argument("--reports", type=Path, help="the study's reports (default reports/STUDY)")
     new.add_argument("--out", type=Path, required=True)
-    new.add_argument("--mask-label", type=int, default=1)
+    new.add_argument("--mask-label", default="", help="the lesion's value, segment or ROI")
     new.add_argument("--sex", default="", choices=("", *cohort.CODES["sex"]))
     new.add_argument("--smoking", default="", choices=("", *cohort.CODES["smoking"]))
     new.set_defaults(run=_predict)
@@ -90,7 +91,9 @@ def _run(given: argparse.Namespace) -> int:
     overrides = {name: _value(text) for name, text in given.set}
     study = load_study(folder, given.reports)
     print(f"{study.settings.title}: {folder} -> {study.reports}")
-    states = report.run_study(study, given.only, given.start, overrides, given.force)
+    with report.alone(study):
+        states = report.run_study(study, given.only, given.start, overrides, given.force)
+        print(report.check_privacy(study))
     print(f"Open {study.reports / 'index.html'}")
     return DONE if all(one["state"] == "done" for one in states) else FAULTS
 
@@ -125,12 +128,14 @@ def _check(given: argparse.Namespace) -> int:
     study = load_study(given.study)
     table = cohort.read_cohort(study)
     left, _, _ = cohort.exclude(study, table)
-    failures = scans.audit_cohort(left, study.workers, progress("images read"))[2]
+    masks, _, failures = inspection.inspect_cohort(study, left, progress("scans read"))
     left, out, _ = cohort.exclude(study, table, failures)
     for row in out.itertuples():
         print(f"{row.patient}: {row.step}: {row.reason}")
+    for row in masks[(masks.flags != "") | (masks.notes != "")].itertuples():
+        print(f"{row.patient}: look at it: {'; '.join(t for t in (row.flags, row.notes) if t)}")
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
-    return FAULTS if out.step.isin(["files", "images"]).any() else DONE
+    return FAULTS if out.step.isin(MENDABLE).any() else DONE
 
 
 def _predict(given: argparse.Namespace) -> int:

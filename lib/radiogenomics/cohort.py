@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ CODES = {
     "stage": ("I", "II", "III", "IV"),
 }
 EVER = {"never": "never", "former": "ever", "current": "ever"}  # the paper's two groups
-NUMBERS = ("age", "interval_days", "mask_label")
+NUMBERS = ("age", "interval_days")
 NEEDED = ("patient", "hospital", "ct", "mask")
 IMAGES = ("ct", "mask", "mask_2")
 IMAGE_STEPS = ("images", "preprocessing", "radiomics")
@@ -28,12 +28,17 @@ DESCRIBED = ("age", "sex", "smoking_history", "cea", "lobe", "stage")
 def read_cohort(study: Study) -> pd.DataFrame:
     """Read cohort.csv: one row a patient, `cohort` from the hospital, `label` 0 or 1 or missing.
 
+    A cell that cannot be read is told in column `fault` (empty where all is well): `exclude`
+    leaves that patient out and the others go on.
+
     Raises:
-        StudyError: every fault of the table, one a line, with its row.
+        StudyError: every fault that leaves the whole table in doubt, one a line, with its row:
+            doubled or empty names, a cohort that contradicts the hospital, a column in which
+            no value can be read.
     """
     path = study.cohort_csv
     raw = read_cells(path)
-    label_column = study.settings.label.column
+    label_column = study.settings.label.column.lower()
     absent = [
         c for c in (*NEEDED, label_column, *study.settings.clinical.predictors) if c not in raw
     ]
@@ -42,37 +47,77 @@ def read_cohort(study: Study) -> pd.DataFrame:
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
             "Expected: the columns of data/README.md."
         )
-    faults = [*_row_faults(raw), *_label_faults(raw, study), *_hospital_faults(raw, study)]
+    raw = _canonical(raw)
+    cells = _cell_faults(raw, study)
+    faults = [*_name_faults(raw), *_hospital_faults(raw, study), *_hopeless(raw, cells)]
     if faults:
         raise StudyError(f"{path.name} has {len(faults)} faults:\n" + "\n".join(faults))
-    return _typed(raw, study)
+    return _typed(raw, study).assign(fault=_first_faults(raw, cells))
 
 
-def _row_faults(raw: pd.DataFrame) -> list[str]:
+def _canonical(raw: pd.DataFrame) -> pd.DataFrame:
+    """Write codes as data/README.md does (Female: female), paths with forward slashes."""
+    codes = {
+        column: raw[column].replace({c: code for c in raw[column] for code in CODES[column]
+                                     if c.casefold() == code.casefold()})
+        for column in CODES if column in raw
+    }  # fmt: skip
+    paths = {c: raw[c].str.replace("\\", "/", regex=False) for c in IMAGES if c in raw}
+    return raw.assign(**codes, **paths)
+
+
+def _name_faults(raw: pd.DataFrame) -> list[str]:
     faults = []
     for patient in raw.patient[raw.patient.duplicated() & (raw.patient != "")].unique():
         rows = ", ".join(str(i + 2) for i in np.flatnonzero(raw.patient == patient))
         faults.append(f"rows {rows}: patient {patient} stands more than once. Keep one row.")
     for i in np.flatnonzero(raw.patient == ""):
         faults.append(f"row {i + 2}: patient is empty. Give every patient a pseudonym.")
-    for column, codes in CODES.items():
-        if column in raw:
-            bad = ~raw[column].isin([*codes, ""])
-            faults += [
-                _fault(raw, i, column, f"one of {', '.join(codes)}") for i in np.flatnonzero(bad)
-            ]
-    for column in NUMBERS:
-        if column in raw:
-            bad = pd.to_numeric(raw[column], errors="coerce").isna() & (raw[column] != "")
-            faults += [_fault(raw, i, column, "a number such as 61") for i in np.flatnonzero(bad)]
-    for column in IMAGES:
-        if column in raw:
-            bad = raw[column].map(lambda p: Path(p).is_absolute() or ".." in Path(p).parts)
-            faults += [
-                _fault(raw, i, column, "a path inside the study folder")
-                for i in np.flatnonzero(bad)
-            ]
     return faults
+
+
+def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
+    """Return (row, column, expected) of every cell that cannot be read."""
+    checks = [
+        (c, raw[c].isin([*codes, ""]), f"one of {', '.join(codes)}, or nothing")
+        for c, codes in CODES.items()
+        if c in raw
+    ]
+    for column in [c for c in NUMBERS if c in raw]:
+        good = np.isfinite(pd.to_numeric(raw[column], errors="coerce")) | (raw[column] == "")
+        checks.append((column, good, "a number such as 61"))
+    for column in [c for c in IMAGES if c in raw]:
+        checks.append((column, raw[column].map(_inside), "a path inside the study folder"))
+    label = study.settings.label
+    if (label.column, label.positive) == ("label", "1"):
+        expected = "0 (wild-type) or 1 (mutant), or name the positive value in study.toml [label]"
+        checks.append(("label", raw.label.isin(["0", "1", ""]), expected))
+    sides = (*study.settings.hospitals.train, *study.settings.hospitals.test)
+    expected = f"one of {', '.join(sides)} (study.toml [hospitals])"
+    checks.append(("hospital", raw.hospital.isin(sides), expected))
+    return [(int(i), c, e) for c, good, e in checks for i in np.flatnonzero(~good.astype(bool))]
+
+
+def _inside(path: str) -> bool:
+    """Return whether a path cannot leave the study folder, on any system."""
+    windows = PureWindowsPath(path)
+    return not (windows.drive or windows.root or ".." in windows.parts)
+
+
+def _hopeless(raw: pd.DataFrame, cells: list[tuple[int, str, str]]) -> list[str]:
+    """Return the faults of columns in which no value can be read: the coding is another one."""
+    faults = []
+    for column in dict.fromkeys(column for _, column, _ in cells):
+        bad = [one for one in cells if one[1] == column]
+        if len(bad) > 1 and len(bad) == (raw[column] != "").sum():
+            faults += [_fault(raw, *one) for one in bad[:3]]
+            faults.append(f"no value of {column} can be read. Recode the column.")
+    return faults
+
+
+def _first_faults(raw: pd.DataFrame, cells: list[tuple[int, str, str]]) -> list[str]:
+    first = {i: (i, column, expected) for i, column, expected in reversed(cells)}
+    return [_fault(raw, *first[i]) if i in first else "" for i in range(len(raw))]
 
 
 def _fault(raw: pd.DataFrame, i: int, column: str, expected: str) -> str:
@@ -82,32 +127,18 @@ def _fault(raw: pd.DataFrame, i: int, column: str, expected: str) -> str:
     )
 
 
-def _label_faults(raw: pd.DataFrame, study: Study) -> list[str]:
-    label = study.settings.label
-    if (label.column, label.positive) != ("label", "1"):
-        return []
-    bad = ~raw.label.isin(["0", "1", ""])
-    expected = "0 (wild-type) or 1 (mutant), or name the positive value in study.toml [label]"
-    return [_fault(raw, i, "label", expected) for i in np.flatnonzero(bad)]
-
-
 def _hospital_faults(raw: pd.DataFrame, study: Study) -> list[str]:
     sides = study.settings.hospitals
     both = set(sides.train) & set(sides.test)
     if both:
         return [f"study.toml [hospitals]: {', '.join(sorted(both))} both trains and tests."]
+    if "cohort" not in raw:
+        return []
     known = {**dict.fromkeys(sides.train, "train"), **dict.fromkeys(sides.test, "test")}
-    faults = [
-        _fault(raw, i, "hospital", f"one of {', '.join(known)} (study.toml [hospitals])")
-        for i in np.flatnonzero(~raw.hospital.isin(list(known)))
-    ]
-    if "cohort" in raw:
-        wrong = (raw.cohort != "") & (raw.cohort != raw.hospital.map(known))
-        faults += [
-            _fault(raw, i, "cohort", f"{known.get(raw.hospital[i])}, as its hospital says")
-            for i in np.flatnonzero(wrong & raw.hospital.isin(list(known)))
-        ]
-    return faults
+    side = raw.hospital.map(known)
+    wrong = (raw.cohort != "") & side.notna() & (raw.cohort != side)
+    return [_fault(raw, i, "cohort", f"{side[i]}, as its hospital says")
+            for i in np.flatnonzero(wrong)]  # fmt: skip
 
 
 def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -115,14 +146,12 @@ def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     table = raw.replace("", np.nan)
     test = raw.hospital.isin(settings.hospitals.test)
     table["cohort"] = np.where(test, "test", "train")
-    given = raw[settings.label.column]
-    table["label"] = np.where(given == "", np.nan, given == settings.label.positive)
-    for column in NUMBERS[:2]:
-        if column in table:
-            table[column] = pd.to_numeric(table[column])
-    if "mask_label" not in table:
-        table["mask_label"] = "1"
-    table["mask_label"] = pd.to_numeric(table.mask_label).fillna(1).astype(int)
+    given = raw[settings.label.column.lower()].str.casefold()
+    unknown = given.isin(["", *(word.casefold() for word in settings.label.missing)])
+    table["label"] = np.where(unknown, np.nan, given == settings.label.positive.casefold())
+    for column in [c for c in NUMBERS if c in table]:
+        table[column] = pd.to_numeric(table[column], errors="coerce")
+    table["mask_label"] = raw.get("mask_label", "")
     if "smoking" in table:
         table["smoking_history"] = table.smoking.map(EVER)
     for column in [c for c in IMAGES if c in table]:
@@ -148,7 +177,8 @@ def exclude(
         StudyError: no patient of one label, or of one cohort, is left.
     """
     rules = study.settings.eligibility
-    checks = [("eligibility", f"age under {rules.min_age:g}", _below(table, "age", rules.min_age))]
+    checks = [("table", fault, table.fault == fault) for fault in table.fault.unique() if fault]
+    checks += [("eligibility", f"age under {rules.min_age:g}", _below(table, "age", rules.min_age))]
     late = _above(table, "interval_days", rules.max_interval_days)
     checks.append(("eligibility", f"over {rules.max_interval_days:g} days from CT to biopsy", late))
     checks.append(("clinical data", f"no {study.settings.label.name} status", table.label.isna()))
@@ -163,12 +193,12 @@ def exclude(
     if failures is not None:
         later = failures[~failures.patient.isin(out.patient)].drop_duplicates("patient")
         out = pd.concat([out, later], ignore_index=True)
-    left = table[~table.patient.isin(out.patient)].copy()
+    left = table[~table.patient.isin(out.patient)].drop(columns="fault")
     left["label"] = left.label.astype(int)
     for column in ("ct", "mask"):
         left[f"{column}_hash"] = [content_hash(Path(p)) for p in left[column]]
     _refuse_leak(left)
-    _refuse_empty(left)
+    _refuse_empty(left, out)
     return left.reset_index(drop=True), out, _flow(table, out, left)
 
 
@@ -210,13 +240,14 @@ def _refuse_leak(left: pd.DataFrame) -> None:
         )
 
 
-def _refuse_empty(left: pd.DataFrame) -> None:
+def _refuse_empty(left: pd.DataFrame, out: pd.DataFrame) -> None:
     counts = left.groupby(["cohort", "label"]).size()
     for side in [("train", 1), ("train", 0), ("test", 1), ("test", 0)]:
         if counts.get(side, 0) < 2:
+            reasons = "".join(f"\n{r.patient}: {r.reason}" for r in out.head(20).itertuples())
             raise StudyError(
                 f"{counts.get(side, 0)} patients with label {side[1]} are left in the {side[0]} "
-                "cohort. Expected: at least 2. See tables/exclusions.csv for the reasons."
+                f"cohort. Expected: at least 2. {len(out)} are excluded:{reasons}"
             )
 
 
@@ -245,7 +276,8 @@ def read_included(study: Study) -> pd.DataFrame:
     path = study.derived / "included.csv"
     if not path.exists():
         raise StudyError("derived/included.csv is not there. Run: workbook run --only 01")
-    table = pd.read_csv(path, dtype={"patient": str})
+    table = pd.read_csv(path, dtype={"patient": str, "mask_label": str})
+    table["mask_label"] = table.mask_label.fillna("")
     here = {
         c: table[c].map(lambda p: f"{study.folder}/{p}", na_action="ignore")
         for c in IMAGES

@@ -160,7 +160,7 @@ def extract_cohort(
 
 def _cache_path(study: Study, row: dict) -> Path:
     settings = measured_settings(study.settings.radiomics)
-    key = digest(row["ct_hash"], row["mask_hash"], int(row["mask_label"]), settings, VERSIONS)
+    key = digest(row["ct_hash"], row["mask_hash"], str(row["mask_label"]), settings, VERSIONS)
     return study.derived / "features" / f"{key}.json"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -19,7 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import jinja2
 import nbformat
@@ -28,7 +29,8 @@ import papermill
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from radiogenomics import scoretable, seal
+from radiogenomics import privacy, scoretable, seal
+from radiogenomics.cohort import IMAGES
 from radiogenomics.progress import FILE, Follower, minutes
 from radiogenomics.study import (
     Settings,
@@ -37,10 +39,16 @@ from radiogenomics.study import (
     content_hash,
     load_study,
     overridden,
+    read_cells,
     read_json,
     whole_file,
     write_json,
 )
+
+if os.name == "posix":
+    import fcntl
+else:
+    import msvcrt
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -117,7 +125,81 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
     except papermill.PapermillExecutionError as fault:
         reason = fault.evalue if fault.ename == "StudyError" else f"{fault.ename}: {fault.evalue}"
         raise NotebookFailed(f"{path.stem}, cell [{fault.exec_count}]: {reason}") from None
+    finally:
+        _take_paths_out(output, parameters)
     return time.monotonic() - start
+
+
+def _take_paths_out(executed: Path, parameters: dict[str, Any]) -> None:
+    """Take this machine's folders out of an executed notebook: it may be mailed."""
+    if executed.exists():
+        text = executed.read_text(encoding="utf-8")
+        clean = privacy.without_paths(text, parameters["study"], parameters["reports"])
+        with whole_file(executed) as part:
+            part.write_text(clean, encoding="utf-8")
+
+
+def storage_fault(fault: OSError) -> str:
+    """Return what a full disk or a folder without permission means to a user."""
+    remedy = {
+        errno.ENOSPC: "The disk is full. Free space and run again: finished work is kept.",
+        errno.EDQUOT: "The quota is used up. Free space and run again: finished work is kept.",
+        errno.EACCES: "No permission to write there. Name another folder with --reports.",
+        errno.EROFS: "That folder is read-only. Copy the study to one that can be written.",
+    }.get(fault.errno, "")
+    return f"{fault.strerror or fault}: {fault.filename or 'no file named'}. {remedy}".strip()
+
+
+@contextmanager
+def alone(study: Study) -> Iterator[None]:
+    """Keep a second run away from a study while this one lasts; a killed run leaves no lock.
+
+    Raises:
+        StudyError: another run holds the study.
+    """
+    study.derived.mkdir(parents=True, exist_ok=True)
+    with (study.derived / "run.lock").open("a+") as stream:
+        if not _locked(stream):
+            raise StudyError(
+                f"another run is at work on {study.folder.name}. Expected: one at a time. Wait for "
+                "it, or stop it."
+            )
+        yield
+
+
+def _locked(stream: TextIO) -> bool:
+    try:
+        if os.name == "posix":
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return False
+    return True
+
+
+def check_privacy(study: Study) -> str:
+    """Scan the finished reports (`privacy`), note it in the manifest and return a sentence.
+
+    Raises:
+        StudyError: something that identifies a patient, or a path of this machine, stands there.
+    """
+    table = read_cells(study.cohort_csv)
+    images = [study.folder / p for c in IMAGES if c in table for p in table[c] if p]
+    allowed = set(table.hospital)
+    if study.settings.privacy.patient_is_pseudonym:
+        allowed |= set(table.patient)
+    found = privacy.scan_reports(study, [p for p in images if p.exists()], allowed)
+    manifest = read_json(study.manifest_json)
+    manifest["privacy_scan"] = {"time": manifest["written"], "found": found.to_dict("records")}
+    write_json(study.manifest_json, manifest)
+    if len(found):
+        told = "; ".join(f"{r.file} ({r.kind}, {r.n} times)" for r in found.itertuples())
+        raise StudyError(
+            f"the reports hold what must not be mailed: {told}. Expected: no name, number, date or "
+            "UID of the DICOM headers and no path. Do not mail them; look at these files."
+        )
+    return "Privacy: no identifier of the DICOM headers and no path stands in the reports."
 
 
 def _kernel(folder: Path) -> Config:

@@ -1,37 +1,83 @@
-"""Read a patient's CT and mask, and audit their geometry."""
+"""Read a patient's CT and lesion mask onto one grid (paper, Images)."""
 
 from __future__ import annotations
 
 import gzip
+import struct
 import zlib
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-import pandas as pd
 import SimpleITK as sitk
-from joblib import Parallel, delayed
 
+from radiogenomics import dicom, outlines
 from radiogenomics.study import StudyError
+
+ZIP = b"PK\x03\x04"
+NIFTI_FLOATS = {16: "f4", 64: "f8"}  # codes of the header: types that can hold a NaN
+HEADERS = (".mha", ".mhd", ".nrrd", ".nhdr")
+CHUNK = 1 << 24  # bytes, a multiple of a voxel's
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A patient's images on one grid, and what is known of them.
+
+    `ct` is in HU, in its file's pixel type; `mask` is uint8, 1 in the lesion. `acquisition`
+    (of a DICOM series) holds nothing that identifies a patient; `patient_id` is for comparison
+    alone and never written.
+    """
+
+    ct: sitk.Image
+    mask: sitk.Image
+    notes: tuple[str, ...] = ()
+    acquisition: dict[str, float | str] = field(default_factory=dict)
+    patient_id: str = ""
 
 
 def read_image(path: Path | str) -> sitk.Image:
-    """Read a NIfTI, NRRD or MetaImage file, or a folder with one DICOM series.
+    """Read a NIfTI, NRRD or MetaImage file, or the CT series in a DICOM folder.
 
     Raises:
         StudyError: the file is missing, cannot be read, or is not a 3D image of numbers.
     """
+    path = _there(path)
+    if path.is_dir():
+        series, _ = dicom.choose_ct(path)
+        return _read_series(series, path)
+    return _read_file(path)
+
+
+def _there(path: Path | str) -> Path:
     path = Path(path)
     if not path.exists():
         raise StudyError(f"{path.name} is not there. Expected: an image file or a DICOM folder.")
+    return path
+
+
+def _read_series(series: dicom.Series, folder: Path) -> sitk.Image:
+    ordered = dicom.in_order(series, folder.name)
     try:
-        _check_whole(path)
-        image = _read_series(path) if path.is_dir() else sitk.ReadImage(str(path))
+        return dicom.read_series(ordered)
     except RuntimeError as fault:
-        reason = str(fault).strip().splitlines()[-1]
-        raise StudyError(
-            f"{path.name} cannot be read as an image ({reason}). Export or copy it again."
-        ) from None
+        raise _unreadable(folder, fault) from None
+
+
+def _unreadable(path: Path, fault: Exception) -> StudyError:
+    reason = str(fault).strip().splitlines()[-1].replace(str(path.parent), "…")
+    return StudyError(
+        f"{path.name} cannot be read as an image ({reason}). Export or copy it again."
+    )
+
+
+def _read_file(path: Path) -> sitk.Image:
+    _check_bytes(path)
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as fault:
+        raise _unreadable(path, fault) from None
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
@@ -40,81 +86,158 @@ def read_image(path: Path | str) -> sitk.Image:
     return image
 
 
-def _check_whole(path: Path) -> None:
-    """Refuse a truncated .gz file, whose missing end the reader would fill with zeros."""
-    if path.suffix != ".gz":
-        return
+def _check_bytes(path: Path) -> None:
+    """Refuse what the readers would mend in silence.
+
+    A .gz file that is cut off (filled up with zeros), NIfTI voxels that are no numbers (read as
+    0), spacings that are 0 or negative (read as 1, or without their sign).
+    """
+    with path.open("rb") as stream:
+        start = stream.read(4096)
+    if start.startswith(ZIP):
+        raise StudyError(f"{path.name} is a zip archive. Expected: an image. Unpack it first.")
+    if path.name.lower().endswith(HEADERS):
+        _check_text_header(path, start)
+    if path.name.lower().endswith((".nii", ".nii.gz", ".gz")):
+        _check_stream(path)
+
+
+def _check_text_header(path: Path, start: bytes) -> None:
+    for line in start.split(b"\n\n")[0].decode("latin-1").splitlines():
+        name, _, value = line.partition("=")
+        if name.strip() == "ElementSpacing":
+            _check_spacing(path, [float(v) for v in value.split()])
+
+
+def _check_spacing(path: Path, spacing: list[float]) -> None:
+    if min(spacing) <= 0 or not np.isfinite(spacing).all():
+        told = ", ".join(f"{v:g}" for v in spacing)
+        raise StudyError(
+            f"{path.name}: voxel spacing ({told}) mm in the header. Expected: above 0. Export it "
+            "again; a negative spacing may stand for a flipped axis."
+        )
+
+
+def _check_stream(path: Path) -> None:
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    bad = 0
     try:
-        with gzip.open(path) as stream:
-            while stream.read(1 << 24):
-                pass
+        with opened(path, "rb") as stream:
+            kind = _nifti_floats(path, stream) if ".nii" in path.name.lower() else None
+            while block := stream.read(CHUNK):
+                bad += _no_numbers(block, kind) if kind else 0
     except (OSError, EOFError, zlib.error) as fault:
         raise StudyError(
             f"{path.name} cannot be read: it is damaged or cut off ({fault}). Copy it again."
         ) from None
+    if bad:
+        raise _not_finite(path.name, bad)
 
 
-def _read_series(folder: Path) -> sitk.Image:
-    reader = sitk.ImageSeriesReader()
-    series = reader.GetGDCMSeriesIDs(str(folder))
-    if len(series) != 1:
-        raise StudyError(
-            f"{folder.name} holds {len(series)} DICOM series. Expected: one. Keep the CT alone."
-        )
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder), series[0]))
-    _check_slices(folder, reader.GetFileNames())
-    return reader.Execute()
+def _nifti_floats(path: Path, stream: BinaryIO) -> np.dtype | None:
+    """Read the header up to the first voxel; return the voxels' type where it can hold a NaN."""
+    header = stream.read(348)
+    if len(header) < 348:
+        raise EOFError("no whole header")
+    order = "<" if struct.unpack("<i", header[:4])[0] == 348 else ">"
+    axes = struct.unpack(f"{order}8h", header[40:56])[0]
+    _check_spacing(path, np.abs(struct.unpack(f"{order}8f", header[76:108])[1 : 1 + axes][:3]))
+    stream.read(max(int(struct.unpack(f"{order}f", header[108:112])[0]) - 348, 0))
+    code = NIFTI_FLOATS.get(struct.unpack(f"{order}h", header[70:72])[0])
+    return np.dtype(order + code) if code else None
 
 
-def _check_slices(folder: Path, files: tuple[str, ...]) -> None:
-    """Refuse a series whose slices are not evenly spaced: a missing slice is never invented."""
-    positions = []
-    for name in files:
-        one = sitk.ImageFileReader()
-        one.SetFileName(name)
-        one.ReadImageInformation()
-        positions.append(one.GetOrigin())
-    gaps = np.linalg.norm(np.diff(np.array(positions), axis=0), axis=1)
-    if len(gaps) and np.ptp(gaps) > 0.1 * np.median(gaps):
-        worst = int(np.argmax(np.abs(gaps - np.median(gaps))))
-        raise StudyError(
-            f"{folder.name}: slices {worst + 1} and {worst + 2} lie {gaps[worst]:.2f} mm apart, "
-            f"the others {np.median(gaps):.2f} mm. Expected: even spacing. Export all slices."
-        )
+def _no_numbers(block: bytes, kind: np.dtype) -> int:
+    values = np.frombuffer(block, kind, len(block) // kind.itemsize)
+    return int((~np.isfinite(values)).sum())
 
 
-def read_pair(
-    ct_path: Path | str, mask_path: Path | str, mask_label: int = 1
-) -> tuple[sitk.Image, sitk.Image]:
-    """Read a CT (HU, its own pixel type) and its lesion mask (uint8, 0 or 1) on the CT's grid.
+def _not_finite(name: str, bad: int) -> StudyError:
+    return StudyError(
+        f"{name}: {bad} voxels are not finite numbers. Expected: HU in every voxel. Export again."
+    )
+
+
+def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "") -> Scan:
+    """Read a CT and the lesion that was drawn on it.
 
     A mask on another grid is taken over by nearest neighbour only when the CT's grid holds
-    every voxel of the lesion.
+    every voxel of the lesion. Of several CT series in a folder the one is taken that the rules
+    of `dicom` name.
+
+    Args:
+        ct_path: image file or DICOM folder.
+        mask_path: image file, DICOM SEG or RTSTRUCT (a file or a folder that holds one).
+        label: the lesion's value, or number or name of its segment or ROI; empty: 1 in a file,
+            the only segment or ROI of a drawing.
 
     Raises:
         StudyError: unreadable, empty or misplaced files, voxels that are not finite.
     """
-    ct = read_image(ct_path)
-    mask = read_image(mask_path)
-    _check_numbers(ct, Path(ct_path).name)
+    ct_path, mask_path = _there(ct_path), _there(mask_path)
+    drawing = outlines.read_drawing(mask_path)
+    mask = None if drawing else _labelled(_read_file(mask_path), str(label), mask_path.name)
+    notes, about, patient_id = [], {}, ""
+    if ct_path.is_dir():
+        referenced = outlines.referenced_series(drawing) if drawing else ""
+        series, others = dicom.choose_ct(ct_path, referenced, mask.GetSize() if mask else None)
+        ct = _read_series(series, ct_path)
+        about, patient_id = dicom.acquisition(series), str(series.first.get("PatientID", ""))
+        if others:
+            notes.append(
+                f"{series.describe()} taken, not {', '.join(s.describe() for s in others)}"
+            )
+    else:
+        ct = _read_file(ct_path)
+    _check_ct(ct, ct_path.name)
+    if drawing:
+        mask, told = outlines.lesion_mask(drawing, str(label), ct, mask_path.name)
+        notes += told
+    if not same_grid(ct, mask):
+        mask = _taken_over(ct, mask, mask_path.name)
+        notes.append("mask taken over from another grid")
+    return Scan(ct, mask, tuple(notes), about, patient_id)
+
+
+def read_pair(
+    ct_path: Path | str, mask_path: Path | str, label: str | int = ""
+) -> tuple[sitk.Image, sitk.Image]:
+    """Return `read_scan`'s CT (HU) and mask (uint8, 0 or 1) on the CT's grid."""
+    scan = read_scan(ct_path, mask_path, label)
+    return scan.ct, scan.mask
+
+
+def _labelled(mask: sitk.Image, label: str, name: str) -> sitk.Image:
+    """Return the voxels of one label as 1."""
     found = np.unique(sitk.GetArrayViewFromImage(mask))
-    if mask_label not in found:
-        values = ", ".join(f"{v:g}" for v in found[:6])
+    try:
+        wanted = float(label or 1)
+    except ValueError:
+        wanted = float("nan")
+    if wanted in found:
+        return sitk.Cast(sitk.Equal(mask, wanted), sitk.sitkUInt8)
+    values = ", ".join(f"{v:g}" for v in found[:6]) + (", …" if len(found) > 6 else "")
+    lesions = found[found != 0]
+    remedy = "Draw the lesion, or set mask_label in cohort.csv."
+    if len(lesions) == 1 and lesions[0] == int(lesions[0]):
+        remedy = f"If that is the lesion, set mask_label = {int(lesions[0])} in cohort.csv."
+    elif (lesions != np.round(lesions)).any():
+        remedy = "Fractions are no labels: choose a threshold and save the lesion as 0 and 1."
+    elif not len(lesions):
+        remedy = "The mask is empty: draw the lesion."
+    raise StudyError(
+        f"{name} holds the labels {values}. Expected: {label or 1}, the lesion. {remedy}"
+    )
+
+
+def _check_ct(ct: sitk.Image, name: str) -> None:
+    if min(ct.GetSize()) < 2:
         raise StudyError(
-            f"{Path(mask_path).name} holds the labels {values}. Expected: {mask_label}, the "
-            "lesion. Draw the lesion, or set mask_label in cohort.csv."
+            f"{name} is one slice. Expected: a volume; of DICOM, name the folder with all slices."
         )
-    mask = sitk.Cast(sitk.Equal(mask, float(mask_label)), sitk.sitkUInt8)
-    return ct, mask if same_grid(ct, mask) else _taken_over(ct, mask, Path(mask_path).name)
-
-
-def _check_numbers(ct: sitk.Image, name: str) -> None:
     values = sitk.GetArrayViewFromImage(ct)
-    if not np.isfinite(values).all():
-        bad = int((~np.isfinite(values)).sum())
-        raise StudyError(
-            f"{name}: {bad} voxels are not finite numbers. Expected: HU. Export again."
-        )
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise _not_finite(name, int((~np.isfinite(values)).sum()))
 
 
 def same_grid(a: sitk.Image, b: sitk.Image, tolerance_mm: float = 1e-2) -> bool:
@@ -157,75 +280,3 @@ def describe_grid(image: sitk.Image) -> str:
     spacing = "×".join(f"{s:.3g}" for s in image.GetSpacing())
     origin = ", ".join(f"{o:.1f}" for o in image.GetOrigin())
     return f"{size} voxels of {spacing} mm from ({origin})"
-
-
-def audit(ct: sitk.Image, mask: sitk.Image) -> dict[str, float | int | str | bool]:
-    """Return one row of `masks.csv`: what the pair of images is, lengths mm, volume mm³."""
-    parts = sitk.ConnectedComponent(mask)
-    inside = np.argwhere(sitk.GetArrayViewFromImage(mask))
-    hu = sitk.GetArrayViewFromImage(ct)[sitk.GetArrayViewFromImage(mask) > 0]
-    return {
-        "voxels": len(inside),
-        "volume_mm3": round(len(inside) * float(np.prod(mask.GetSpacing())), 1),
-        "components": int(sitk.GetArrayViewFromImage(parts).max()),
-        "slices": len(np.unique(inside[:, 0])),
-        "touches_border": bool(
-            (inside == 0).any() or (inside == np.array(mask.GetSize()[::-1]) - 1).any()
-        ),
-        "mean_hu": round(float(hu.mean()), 1),
-        "min_hu": float(hu.min()),
-        "max_hu": float(hu.max()),
-    }
-
-
-def acquisition(ct: sitk.Image) -> dict[str, float | int | str]:
-    """Return one row of `acquisition.csv`: the CT's grid, lengths in mm."""
-    x, y, z = ct.GetSpacing()
-    return {
-        "size": "×".join(map(str, ct.GetSize())),
-        "pixel_x_mm": round(x, 4),
-        "pixel_y_mm": round(y, 4),
-        "slice_mm": round(z, 4),
-        "orientation": sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(
-            ct.GetDirection()
-        ),
-    }
-
-
-def audit_cohort(
-    cohort: pd.DataFrame,
-    workers: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Read every patient's images once.
-
-    Returns:
-        Masks (one row a patient), acquisition (likewise), and failures (patient, step, reason).
-    """
-    jobs = (delayed(_audit_one)(row) for row in cohort.to_dict("records"))
-    results = Parallel(n_jobs=workers, return_as="generator")(jobs)
-    masks, grids, failures = [], [], []
-    for done, (patient, pair, reason) in enumerate(results, start=1):
-        if reason:
-            failures.append((patient, "images", reason))
-        else:
-            masks.append({"patient": patient, **pair[0]})
-            grids.append({"patient": patient, **pair[1]})
-        progress(done, len(cohort))
-    failures = pd.DataFrame(failures, columns=["patient", "step", "reason"])
-    return pd.DataFrame(masks), pd.DataFrame(grids), failures
-
-
-def _audit_one(row: dict) -> tuple[str, tuple[dict, dict] | None, str]:
-    try:
-        ct, mask = read_pair(row["ct"], row["mask"], row["mask_label"])
-        return row["patient"], (audit(ct, mask), acquisition(ct)), ""
-    except (StudyError, RuntimeError) as fault:
-        return row["patient"], None, str(fault)
-
-
-def acquisition_counts(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Return how many patients each cohort has of each scanner, kernel and thickness."""
-    known = [c for c in columns if c in table]
-    long = table.melt(id_vars="cohort", value_vars=known, var_name="what", value_name="value")
-    return long.groupby(["what", "value", "cohort"]).size().unstack(fill_value=0).reset_index()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
+import io
 import json
 import os
+import re
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pandas as pd
 
 
@@ -24,10 +27,15 @@ class StudyError(Exception):
 
 @dataclass(frozen=True)
 class Label:
-    """What is predicted: the column of cohort.csv and the value that counts as 1."""
+    """What is predicted: the column of cohort.csv and the value that counts as 1.
+
+    Every other value counts as 0, but for those that say that nothing is known (`missing`).
+    """
 
     column: str = "label"
     positive: str = "1"
+    missing: tuple[str, ...] = ("unknown", "not known", "not collected", "not tested", "na", "n/a",
+                                "nan", "?")  # fmt: skip
     name: str = "EGFR mutant"
     negative_name: str = "EGFR wild-type"
 
@@ -140,6 +148,13 @@ class Author:
 
 
 @dataclass(frozen=True)
+class Privacy:
+    """Whether the column patient may equal the DICOM PatientID: only where that is a pseudonym."""
+
+    patient_is_pseudonym: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """All of study.toml; every leaf has its own name, so that it can be overridden by name."""
 
@@ -157,6 +172,7 @@ class Settings:
     evaluation: Evaluation = field(default_factory=Evaluation)
     gradcam: GradCAM = field(default_factory=GradCAM)
     author: Author = field(default_factory=Author)
+    privacy: Privacy = field(default_factory=Privacy)
 
 
 CHOICES = {
@@ -393,16 +409,48 @@ def read_json(path: Path) -> Any:
 def read_cells(path: Path) -> pd.DataFrame:
     """Read a user's CSV table as text: no cell is changed but for spaces around it.
 
+    Commas or Excel's semicolons separate; with semicolons a decimal comma is a decimal point.
+    Headers are read without regard to capitals.
+
     Raises:
-        StudyError: no file, no table, not UTF-8.
+        StudyError: no file, no table, not UTF-8, a cell that a spreadsheet would run.
     """
     try:
-        raw = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
+        semicolons = text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",")
+        raw = pd.read_csv(
+            io.StringIO(text), dtype=str, keep_default_na=False, sep=";" if semicolons else ",",
+            index_col=False, on_bad_lines="error",
+        )  # fmt: skip
     except FileNotFoundError:
         raise StudyError(f"{path} is not there. Expected: one row a patient.") from None
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as fault:
-        raise StudyError(f"{path.name} cannot be read ({fault}). Save it as CSV UTF-8.") from None
-    return raw.rename(columns=str.strip).apply(lambda column: column.str.strip())
+    except UnicodeDecodeError as fault:
+        raise StudyError(
+            f"{path.name} is not UTF-8 (byte {fault.start}). Expected: CSV UTF-8. Save it so: in "
+            "Excel, Save As, CSV UTF-8."
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as fault:
+        raise StudyError(
+            f"{path.name} is no table ({str(fault).strip()}). Expected: a header and one row a "
+            "patient, as many cells in each. Save it as CSV UTF-8."
+        ) from None
+    raw = raw.rename(columns=lambda name: name.strip().lower())
+    raw = raw.apply(lambda column: column.fillna("").str.strip())
+    _refuse_columns(path, raw)
+    decimal = re.compile(r"^(-?\d+),(\d+)$")
+    return raw.apply(lambda c: c.str.replace(decimal, r"\1.\2", regex=True)) if semicolons else raw
+
+
+def _refuse_columns(path: Path, raw: pd.DataFrame) -> None:
+    twice = raw.columns[raw.columns.duplicated()].tolist()
+    if twice:
+        raise StudyError(f"{path.name} has column {twice[0]} twice. Expected: once. Take one away.")
+    formula = raw.apply(lambda column: column.str.contains(r"^(?:[=@]|[+-]\s*[^\d\s.,])"))
+    for row, column in np.argwhere(formula.to_numpy(bool))[:1]:
+        raise StudyError(
+            f"{path.name} row {row + 2}: {raw.columns[column]} is {raw.iat[row, column][:20]!r}, "
+            "which a spreadsheet would run as a formula. Expected: a value. Replace the cell."
+        )
 
 
 def digest(*parts: Any) -> str:

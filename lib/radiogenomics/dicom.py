@@ -1,0 +1,280 @@
+"""DICOM CT series: found in a folder, chosen by stated rules, checked slice by slice, read.
+
+The rules, in this order: the series that a DICOM mask refers to; the size of a mask that is an
+image file; the thinnest slices; the most slices; the lowest series number. Localizers never.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID
+
+from radiogenomics.study import StudyError
+
+HEADER = [
+    "SOPClassUID", "SOPInstanceUID", "Modality", "SeriesInstanceUID", "SeriesNumber", "ImageType",
+    "PatientID", "FrameOfReferenceUID", "InstanceNumber", "ImagePositionPatient",
+    "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "Rows", "Columns",
+    "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "RescaleSlope", "RescaleIntercept",
+    "Manufacturer", "ManufacturerModelName", "ConvolutionKernel", "KVP", "Exposure",
+    "XRayTubeCurrent", "ExposureTime", "ContrastBolusAgent",
+]  # fmt: skip
+NAMED_DICOM = (".dcm", ".dicom", ".ima")
+EVEN = 0.1  # of the usual gap: how far one gap between slices may differ
+TILT = 0.01  # mm that a slice may be shifted per mm of way along the normal
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series: its uid, and files with their headers (from the feet up, once checked)."""
+
+    uid: str
+    files: tuple[Path, ...]
+    headers: tuple[pydicom.Dataset, ...]
+
+    @property
+    def first(self) -> pydicom.Dataset:
+        """The header of the first file."""
+        return self.headers[0]
+
+    @property
+    def thickness_mm(self) -> float:
+        """The slice thickness, infinite where the header has none."""
+        return float(self.first.get("SliceThickness") or np.inf)
+
+    def describe(self) -> str:
+        """Return the series in words, without an identifier."""
+        number = self.first.get("SeriesNumber", "?")
+        kernel = self.first.get("ConvolutionKernel", "no kernel")
+        kernel = kernel if isinstance(kernel, str) else "/".join(kernel)
+        return f"series {number}: {len(self.files)} × {self.thickness_mm:g} mm, {kernel}"
+
+
+def read_header(path: Path) -> pydicom.Dataset | None:
+    """Read a file's header without its pixels; None when it is no DICOM file.
+
+    Raises:
+        StudyError: a file that is named like DICOM but is none, or is cut off.
+    """
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER, force=True)
+        if "SOPClassUID" in header or "Modality" in header:
+            return header
+    except (InvalidDicomError, EOFError, ValueError, AttributeError, NotImplementedError, OSError):
+        pass
+    if path.suffix.lower() in NAMED_DICOM:
+        raise StudyError(
+            f"{path.name} is named like DICOM but is none, or is cut off. Expected: a slice of "
+            "the CT. Export it again, or take the file away."
+        )
+    return None
+
+
+def find_series(folder: Path) -> list[Series]:
+    """Return every series of images in a folder and below it; other files are passed over."""
+    found: dict[str, list[tuple[Path, pydicom.Dataset]]] = defaultdict(list)
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        header = None if path.name == "DICOMDIR" else read_header(path)
+        if header is not None:
+            found[str(header.get("SeriesInstanceUID", ""))].append((path, header))
+    return [Series(uid, *zip(*pairs, strict=True)) for uid, pairs in sorted(found.items())]
+
+
+def choose_ct(
+    folder: Path, referenced: str = "", mask_size: tuple[int, ...] | None = None
+) -> tuple[Series, list[Series]]:
+    """Choose the CT series by the rules of this module; return it and the others.
+
+    Args:
+        folder: holds the files, in any depth.
+        referenced: the series that a DICOM mask was drawn on.
+        mask_size: (x, y, z) of a mask that is an image file.
+
+    Raises:
+        StudyError: no CT, scans of several patients, or not the series that the mask refers to.
+    """
+    every = find_series(folder)
+    scans = [s for s in every if s.first.get("Modality") == "CT" and not _localizer(s.first)]
+    if not scans:
+        kinds = ", ".join(sorted({str(s.first.get("Modality", "?")) for s in every})) or "none"
+        raise StudyError(
+            f"{folder.name} holds no CT series; DICOM found: {kinds}. Expected: an axial CT."
+        )
+    if len({str(s.first.get("PatientID", "")) for s in scans}) > 1:
+        raise StudyError(
+            f"{folder.name} holds CT of more than one patient. Expected: one. Sort the export."
+        )
+    if referenced:
+        drawn_on = [s for s in scans if s.uid == referenced]
+        if not drawn_on:
+            raise StudyError(
+                f"{folder.name} holds {len(scans)} CT series, none of them the one that the mask "
+                "refers to. Expected: the series it was drawn on. Export that series."
+            )
+        chosen = drawn_on[0]
+    else:
+        chosen = min(scans, key=lambda s: _rank(s, mask_size))
+    return chosen, [s for s in scans if s is not chosen]
+
+
+def _localizer(header: pydicom.Dataset) -> bool:
+    return "LOCALIZER" in [str(part).upper() for part in header.get("ImageType", [])]
+
+
+def _rank(series: Series, mask_size: tuple[int, ...] | None) -> tuple:
+    first = series.first
+    size = (first.get("Columns"), first.get("Rows"), len(series.files))
+    number = first.get("SeriesNumber")
+    return (
+        mask_size is not None and size != tuple(mask_size),
+        series.thickness_mm,
+        -len(series.files),
+        int(number) if number is not None else 0,
+        series.uid,
+    )
+
+
+def in_order(series: Series, name: str) -> Series:
+    """Check a series and return it with its slices from first to last along their normal.
+
+    Raises:
+        StudyError: a slice is missing, doubled, cut off, unlike the others or has no position;
+            uneven spacing; a tilted gantry; a multi-frame file.
+    """
+    for path, header in zip(series.files, series.headers, strict=True):
+        _check_slice(path, header)
+    _check_alike(series, name)
+    positions = np.array([h.ImagePositionPatient for h in series.headers], float)
+    across, down = np.array(series.first.ImageOrientationPatient, float).reshape(2, 3)
+    normal = np.cross(across, down)
+    order = np.argsort(positions @ normal, kind="stable")
+    headers = tuple(series.headers[i] for i in order)
+    _check_spacing(positions[order], normal, headers, name)
+    return Series(series.uid, tuple(series.files[i] for i in order), headers)
+
+
+def _check_slice(path: Path, header: pydicom.Dataset) -> None:
+    if int(header.get("NumberOfFrames") or 1) > 1:
+        raise StudyError(
+            f"{path.name} is a multi-frame file. Expected: one file a slice. Convert it to NIfTI "
+            "(for example with dcm2niix) and name that file as the CT."
+        )
+    needed = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")
+    absent = [tag for tag in needed if not header.get(tag)]
+    if absent:
+        raise StudyError(
+            f"{path.name} has no {', '.join(absent)}. Expected: an axial CT slice with its place. "
+            "Export the original series."
+        )
+    syntax = UID(header.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
+    whole = header.Rows * header.Columns * header.get("BitsAllocated", 16) // 8
+    if not syntax.is_compressed and path.stat().st_size < whole:
+        raise StudyError(
+            f"{path.name} is cut off: {path.stat().st_size} bytes. Expected: at least {whole} for "
+            f"{header.Columns} × {header.Rows} pixels. Copy it again."
+        )
+
+
+def _check_alike(series: Series, name: str) -> None:
+    for tag in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"):
+        values = np.array([h.get(tag) for h in series.headers], float)
+        if np.ptp(values, axis=0).max() > 1e-3:
+            raise StudyError(
+                f"{name}: slices differ in {tag} ({values.min():g} to {values.max():g}). "
+                "Expected: one geometry. Take the slices that do not belong to the scan away."
+            )
+
+
+def _check_spacing(
+    positions: np.ndarray, normal: np.ndarray, headers: tuple[pydicom.Dataset, ...], name: str
+) -> None:
+    if len(positions) < 2:
+        raise StudyError(f"{name} holds one slice. Expected: a volume. Export all slices.")
+    ways = np.diff(positions, axis=0)
+    gaps = ways @ normal
+    if gaps.min() < 1e-3:
+        at = int(gaps.argmin())
+        raise StudyError(
+            f"{name}: two slices lie at the same place ({_instances(headers, at)}). Expected: one. "
+            "A phase or a copy stands in the series twice: export one."
+        )
+    usual = np.median(gaps)
+    uneven = np.abs(gaps - usual)
+    if uneven.max() > EVEN * usual:
+        at = int(uneven.argmax())
+        raise StudyError(
+            f"{name}: slices {at + 1} and {at + 2} lie {gaps[at]:.2f} mm apart "
+            f"({_instances(headers, at)}), the others {usual:.2f} mm. Expected: even spacing; a "
+            "missing slice is never invented. Export all slices."
+        )
+    shift = np.linalg.norm(ways - np.outer(gaps, normal), axis=1)
+    if (shift > TILT * gaps).any():
+        angle = np.degrees(np.arctan2(shift.max(), usual))
+        raise StudyError(
+            f"{name}: the gantry is tilted by {angle:.1f}° (slices are shifted along each other). "
+            "Expected: slices above each other. Reconstruct without tilt, or correct it first "
+            "(for example with dcm2niix) and name the corrected file."
+        )
+
+
+def _instances(headers: tuple[pydicom.Dataset, ...], at: int) -> str:
+    numbers = [str(h.get("InstanceNumber", "?")) for h in headers[at : at + 2]]
+    return f"InstanceNumber {' and '.join(numbers)}"
+
+
+def read_series(series: Series) -> sitk.Image:
+    """Return the voxels of a checked series in HU (rescale applied), its grid from the headers."""
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames([str(path) for path in series.files])
+    image = reader.Execute()
+    ends = np.array([h.ImagePositionPatient for h in (series.headers[0], series.headers[-1])])
+    way = np.diff(ends.astype(float), axis=0)[0]
+    down, across = (float(v) for v in series.first.PixelSpacing)
+    image.SetSpacing([across, down, float(np.linalg.norm(way)) / (len(series.files) - 1)])
+    image.SetOrigin(ends[0].astype(float).tolist())
+    x, y = np.array(series.first.ImageOrientationPatient, float).reshape(2, 3)
+    image.SetDirection(np.stack([x, y, np.cross(x, y)], axis=1).ravel().tolist())
+    return image
+
+
+def acquisition(series: Series) -> dict[str, float | str]:
+    """Return how a series was acquired (paper, Images): nothing that identifies a patient."""
+    first = series.first
+    kernel = first.get("ConvolutionKernel", "")
+    return {
+        "vendor": str(first.get("Manufacturer", "")),
+        "scanner": str(first.get("ManufacturerModelName", "")),
+        "kernel": kernel if isinstance(kernel, str) else "/".join(kernel),
+        "kvp": _number(first, "KVP"),
+        "mas": _exposure(first),
+        "thickness_mm": _number(first, "SliceThickness"),
+        "contrast": "yes" if first.get("ContrastBolusAgent") else "not recorded",
+        "rescale": _rescale(series),
+    }
+
+
+def _number(header: pydicom.Dataset, tag: str) -> float:
+    value = header.get(tag)
+    return float(value) if value not in (None, "") else float("nan")
+
+
+def _exposure(header: pydicom.Dataset) -> float:
+    """Return mAs: the header's, or tube current (mA) × exposure time (ms) / 1000."""
+    if header.get("Exposure") not in (None, ""):
+        return float(header.Exposure)
+    return _number(header, "XRayTubeCurrent") * _number(header, "ExposureTime") / 1000
+
+
+def _rescale(series: Series) -> str:
+    found = {(h.get("RescaleSlope"), h.get("RescaleIntercept")) for h in series.headers}
+    if (None, None) in found:
+        return "missing"
+    pairs = sorted((float(slope), float(intercept)) for slope, intercept in found)
+    return ", ".join(f"{slope:g} × value {intercept:+g}" for slope, intercept in pairs[:3])

@@ -1,0 +1,222 @@
+"""Inspect every patient's images before anything is computed: what can be used, and why not."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import SimpleITK as sitk
+from joblib import Parallel, delayed
+from PIL import Image
+from skimage.segmentation import find_boundaries
+
+from radiogenomics.privacy import redacted
+from radiogenomics.scans import Scan, read_scan
+from radiogenomics.study import Study, StudyError
+from radiogenomics.volumes import bounds, crop
+
+AIR_HU, LUNG_HU = -900.0, -500.0  # below: air; below and not air: lung
+NEAR_MM = 10.0  # how far around the lesion lung is looked for
+THUMBNAIL_MM, THUMBNAIL_PIXELS = 60.0, 96
+OUTLINE = (255, 200, 0)
+WINDOW_HU = (-1000.0, 400.0)
+
+
+def mask_row(scan: Scan) -> dict[str, float | int | str | bool]:
+    """Return one row of `masks.csv`: what the lesion is, lengths mm, volume mm³, values HU.
+
+    `flags` says what a reader should look at; none of it excludes a patient.
+    """
+    ct, mask = scan.ct, scan.mask
+    inside = np.argwhere(sitk.GetArrayViewFromImage(mask))
+    hu = sitk.GetArrayViewFromImage(ct)[tuple(inside.T)]
+    drawn = np.unique(inside[:, 0])
+    row = {
+        "voxels": len(inside),
+        "volume_mm3": round(len(inside) * float(np.prod(mask.GetSpacing())), 1),
+        "components": int(sitk.GetArrayViewFromImage(sitk.ConnectedComponent(mask)).max()),
+        "slices": len(drawn),
+        "empty_slices_between": int(drawn[-1] - drawn[0] + 1 - len(drawn)),
+        "touches_border": bool(
+            (inside == 0).any() or (inside == np.array(mask.GetSize()[::-1]) - 1).any()
+        ),
+        "mean_hu": round(float(hu.mean()), 1),
+        "min_hu": float(hu.min()),
+        "max_hu": float(hu.max()),
+        "air_share": round(float((hu < AIR_HU).mean()), 3),
+        "lung_near": round(_lung_near(ct, mask), 3),
+    }
+    return row | {"flags": "; ".join(_flags(row, ct)), "notes": "; ".join(scan.notes)}
+
+
+def _lung_near(ct: sitk.Image, mask: sitk.Image) -> float:
+    """Return the share of lung in the shell of 10 mm around the lesion."""
+    low, high = bounds(mask)
+    reach = np.ceil(NEAR_MM / np.array(ct.GetSpacing())).astype(int)
+    near, lesion = (crop(image, low - reach, high + reach) for image in (ct, mask))
+    distance = sitk.SignedMaurerDistanceMap(lesion, squaredDistance=False, useImageSpacing=True)
+    away = sitk.GetArrayViewFromImage(distance)
+    shell = sitk.GetArrayViewFromImage(near)[(away > 0) & (away <= NEAR_MM)]
+    return float(((shell < LUNG_HU) & (shell >= AIR_HU - 100)).mean()) if len(shell) else 0.0
+
+
+def _flags(row: dict, ct: sitk.Image) -> list[str]:
+    lowest = float(sitk.GetArrayViewFromImage(ct).min())
+    told = {
+        "one slice only": row["slices"] == 1,
+        f"{row['components']} parts": row["components"] > 1,
+        f"{row['empty_slices_between']} slices without outline in between": row[
+            "empty_slices_between"
+        ],
+        "touches the border of the CT": row["touches_border"],
+        f"{row['air_share']:.0%} of the lesion is air": row["air_share"] > 0.5,
+        "no lung within 10 mm: outside the lungs?": row["lung_near"] < 0.01,
+        f"lowest value of the CT is {lowest:g}: HU?": lowest > LUNG_HU,
+    }
+    return [text for text, applies in told.items() if applies]
+
+
+def acquisition_row(scan: Scan) -> dict[str, float | int | str]:
+    """Return one row of `acquisition.csv`: the CT's grid (mm), and its header's acquisition."""
+    ct = scan.ct
+    x, y, z = ct.GetSpacing()
+    values = sitk.GetArrayViewFromImage(ct)
+    return {
+        "size": "×".join(map(str, ct.GetSize())),
+        "pixel_x_mm": round(x, 4),
+        "pixel_y_mm": round(y, 4),
+        "slice_mm": round(z, 4),
+        "orientation": sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(
+            ct.GetDirection()
+        ),
+        "ct_min": float(values.min()),
+        "ct_max": float(values.max()),
+        **scan.acquisition,
+    }
+
+
+def thumbnail(scan: Scan) -> str:
+    """Return the lesion's largest slice with its outline, 60 mm wide, as a JPEG data URI."""
+    ct, mask = (sitk.DICOMOrient(image, "LPS") for image in (scan.ct, scan.mask))
+    inside = sitk.GetArrayViewFromImage(mask)
+    z = int(inside.sum(axis=(1, 2)).argmax())
+    middle = np.argwhere(inside[z]).mean(axis=0)[::-1]
+    step = THUMBNAIL_MM / THUMBNAIL_PIXELS
+    grid = sitk.Image([THUMBNAIL_PIXELS] * 2, sitk.sitkFloat32)
+    grid.SetSpacing([step] * 2)
+    corner = np.array(ct[:, :, z].TransformContinuousIndexToPhysicalPoint(middle.tolist()))
+    grid.SetOrigin((corner - THUMBNAIL_MM / 2 + step / 2).tolist())
+    low, high = WINDOW_HU
+    hu = sitk.Resample(ct[:, :, z], grid, sitk.Transform(), sitk.sitkLinear, low)
+    lesion = sitk.Resample(mask[:, :, z], grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+    grey = (np.clip(sitk.GetArrayFromImage(hu), low, high) - low) / (high - low) * 255
+    picture = np.repeat(grey.astype(np.uint8)[..., np.newaxis], 3, axis=2)
+    picture[find_boundaries(sitk.GetArrayFromImage(lesion) > 0, mode="outer")] = OUTLINE
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=70)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def inspect_cohort(
+    study: Study,
+    cohort: pd.DataFrame,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Read every patient's images once.
+
+    Returns:
+        Masks (one row a patient, `thumbnail` among its columns), acquisition (likewise), and
+        failures (patient, step, reason).
+
+    Raises:
+        StudyError: names in `patient` that are the PatientID of the DICOM headers; one person
+            in several rows.
+    """
+    jobs = (delayed(_inspect_one)(row) for row in cohort.to_dict("records"))
+    results = Parallel(n_jobs=study.workers, return_as="generator")(jobs)
+    found = []
+    for one in results:
+        found.append(one)
+        progress(len(found), len(cohort))
+    ids = pd.Series([one["patient_id"] for one in found], index=cohort.patient, dtype=str)
+    if not study.settings.privacy.patient_is_pseudonym:
+        _refuse_patient_ids(cohort, ids)
+    _refuse_one_person(cohort, ids)
+    good = [one for one in found if not one["reason"]]
+    failures = [(one["patient"], "images", one["reason"]) for one in found if one["reason"]]
+    return (
+        pd.DataFrame([{"patient": one["patient"], **one["mask"]} for one in good]),
+        pd.DataFrame([{"patient": one["patient"], **one["acquisition"]} for one in good]),
+        pd.DataFrame(failures, columns=["patient", "step", "reason"]),
+    )
+
+
+def _inspect_one(row: dict) -> dict:
+    found = {"patient": row["patient"], "patient_id": "", "reason": ""}
+    try:
+        scan = read_scan(row["ct"], row["mask"], row["mask_label"])
+        found["patient_id"] = scan.patient_id
+        found["mask"] = mask_row(scan) | {"thumbnail": thumbnail(scan)}
+        found["acquisition"] = acquisition_row(scan)
+    except (StudyError, RuntimeError) as fault:
+        found["reason"] = redacted(str(fault))
+    return found
+
+
+def _refuse_patient_ids(cohort: pd.DataFrame, ids: pd.Series) -> None:
+    """Stop, without naming one, when names in `patient` are the headers' PatientID."""
+    named = int((ids.to_numpy() == cohort.patient.to_numpy()).sum())
+    if named:
+        raise StudyError(
+            f"cohort.csv: {named} names in column patient are the PatientID of the DICOM headers, "
+            "which may be a hospital number. Expected: pseudonyms. Rename the patients, or, if "
+            "the headers hold pseudonyms, say so in study.toml: [privacy] "
+            "patient_is_pseudonym = true"
+        )
+
+
+def _refuse_one_person(cohort: pd.DataFrame, ids: pd.Series) -> None:
+    """Stop when one PatientID stands for several patients; an anonymiser's blank is no name.
+
+    A PatientID that over half of the scans share is such a blank.
+    """
+    known = pd.DataFrame({"id": ids.to_numpy(), "patient": cohort.patient.to_numpy(),
+                          "cohort": cohort.cohort.to_numpy()})  # fmt: skip
+    for name, rows in known[known.id != ""].groupby("id"):
+        if 1 < len(rows) <= max(len(known) / 2, 2) and name:
+            told = ", ".join(f"{r.patient} ({r.cohort})" for r in rows.itertuples())
+            raise StudyError(
+                f"The DICOM headers say that {told} are one person. Expected: one row a patient, "
+                "never on both sides of the split. Keep one row."
+            )
+
+
+def acquisition_counts(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return how many patients each cohort has of each scanner, kernel and thickness."""
+    known = [c for c in columns if c in table]
+    long = table.melt(id_vars="cohort", value_vars=known, var_name="what", value_name="value")
+    return long.groupby(["what", "value", "cohort"]).size().unstack(fill_value=0).reset_index()
+
+
+def with_columns(acquisition: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
+    """Return the acquisition with each patient's cohort, and what cohort.csv alone can say."""
+    table = acquisition.set_index("patient")
+    known = patients.set_index("patient").reindex(table.index)
+    for column in [c for c in ("scanner", "kernel", "thickness_mm") if c in known]:
+        table[column] = table[column].fillna(known[column]) if column in table else known[column]
+    return table.assign(cohort=known.cohort).reset_index()
+
+
+def contact_sheet(masks: pd.DataFrame, synthetic: bool) -> str:
+    """Return every lesion with its outline as HTML: a thumbnail of 60 mm a patient."""
+    mark = "<p>Synthetic: simulated patients.</p>" if synthetic else ""
+    cells = [
+        f'<figure><img src="{r.thumbnail}" width="{THUMBNAIL_PIXELS}" height="{THUMBNAIL_PIXELS}" '
+        f'alt="Lesion of {r.patient} with its outline, {r.volume_mm3:.0f} mm³">'
+        f"<figcaption>{r.patient}</figcaption></figure>"
+        for r in masks.itertuples()
+    ]
+    return f'{mark}<div class="contact-sheet">{"".join(cells)}</div>'

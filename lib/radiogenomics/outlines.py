@@ -1,0 +1,291 @@
+"""Lesions drawn in DICOM, SEG or RTSTRUCT, as masks on the CT's grid; arrays are (z, y, x).
+
+SEG frames are read from their own geometry: the early writers of public collections name slices
+twice or not at all, on which stricter readers stop (highdicom issues 344 and 370). No kept
+library reads RTSTRUCT with its holes onto a given grid (rt-utils: last release 2023).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from skimage.draw import polygon
+
+from radiogenomics.dicom import find_series
+from radiogenomics.study import StudyError
+
+DRAWINGS = ("SEG", "RTSTRUCT")
+FILLED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+ON_GRID = 0.05  # voxels: how far a SEG frame may lie off the CT's grid and still be on it
+BETWEEN = 0.1  # slices: from here on a contour counts as drawn between two slices
+
+
+def read_drawing(path: Path) -> pydicom.Dataset | None:
+    """Return the SEG or RTSTRUCT in a file or folder; None where there is no DICOM drawing.
+
+    Raises:
+        StudyError: a folder with several, a DICOM file of another kind, one that is cut off.
+    """
+    if path.is_dir():
+        found = [f for s in find_series(path) if _drawn(s.first) for f in s.files]
+        if len(found) != 1:
+            raise StudyError(
+                f"{path.name} holds {len(found)} SEG or RTSTRUCT files. Expected: one, the lesion. "
+                "Name the file in cohort.csv."
+            )
+        path = found[0]
+    with path.open("rb") as stream:
+        start = stream.read(132)
+    if start[128:] != b"DICM" and path.suffix.lower() != ".dcm":
+        return None
+    try:
+        drawing = pydicom.dcmread(path)
+    except Exception as fault:  # noqa: BLE001 - pydicom raises many kinds on a cut-off file
+        raise StudyError(f"{path.name} is no whole DICOM file ({fault}). Copy it again.") from None
+    if not _drawn(drawing):
+        raise StudyError(
+            f"{path.name} is DICOM {drawing.get('Modality', '?')}. Expected of a mask: SEG, "
+            "RTSTRUCT, or an image file. Export the outline."
+        )
+    return drawing
+
+
+def _drawn(header: pydicom.Dataset) -> bool:
+    return header.get("Modality") in DRAWINGS
+
+
+def referenced_series(drawing: pydicom.Dataset) -> str:
+    """Return the uid of the series a SEG or RTSTRUCT was drawn on, empty where it is not told."""
+    if drawing.Modality == "SEG":
+        series = drawing.get("ReferencedSeriesSequence", [])
+    else:
+        frames = drawing.get("ReferencedFrameOfReferenceSequence", [])
+        studies = [s for f in frames for s in f.get("RTReferencedStudySequence", [])]
+        series = [s for study in studies for s in study.get("RTReferencedSeriesSequence", [])]
+    return str(series[0].get("SeriesInstanceUID", "")) if series else ""
+
+
+def lesion_mask(
+    drawing: pydicom.Dataset, label: str, ct: sitk.Image, name: str
+) -> tuple[sitk.Image, list[str]]:
+    """Return the lesion (uint8, 0 or 1), on the CT's grid or a SEG's own, and what to note.
+
+    Args:
+        drawing: SEG or RTSTRUCT.
+        label: number or name of the segment or ROI; empty: the only one.
+        ct: gives the grid.
+        name: of the file, for messages.
+
+    Raises:
+        StudyError: no such segment or ROI, nothing drawn, contours off the CT's slices.
+    """
+    read = _segment if drawing.Modality == "SEG" else _contours
+    return read(drawing, label, ct, name)
+
+
+def _chosen(names: dict[int, str], label: str, kind: str, name: str) -> int:
+    """Return the number of the wanted segment or ROI."""
+    if not label and len(names) == 1:
+        return next(iter(names))
+    for number, title in names.items():
+        if label in (str(number), title) or (label and label.lower() == title.lower()):
+            return number
+    told = ", ".join(f"{number} {title!r}" for number, title in names.items()) or "nothing"
+    wanted = f"{kind} {label!r}" if label else f"one {kind}, or its number or name"
+    raise StudyError(
+        f"{name} holds {told}. Expected: {wanted}. Set mask_label in cohort.csv to one of them."
+    )
+
+
+def _segment(
+    seg: pydicom.Dataset, label: str, ct: sitk.Image, name: str
+) -> tuple[sitk.Image, list[str]]:
+    names = {int(s.SegmentNumber): str(s.get("SegmentLabel", "")) for s in seg.SegmentSequence}
+    number = _chosen(names, label, "segment", name)
+    pixels = _pixels(seg, number, name)
+    groups = seg.PerFrameFunctionalGroupsSequence
+    wanted = [i for i, g in enumerate(groups) if _segment_of(seg, g) in (number, None)]
+    frames = [i for i in wanted if pixels[i].any()]
+    if not frames:
+        raise StudyError(f"{name}: segment {number} is empty. Expected: the lesion. Draw it.")
+    planes = [_plane(seg, groups[i], name) for i in frames]
+    index = np.array([_to_index(ct, origin) for origin, _, _ in planes])
+    if _on_grid(ct, planes, index):
+        return _pasted(ct, pixels[frames], np.round(index).astype(int), name), []
+    return _stacked(pixels[frames], planes, seg, name), ["SEG drawn on another grid"]
+
+
+def _pixels(seg: pydicom.Dataset, number: int, name: str) -> np.ndarray:
+    """Return the frames (frame, y, x) as booleans; fractional ones from one half up."""
+    try:
+        pixels = seg.pixel_array
+    except Exception as fault:  # noqa: BLE001 - pydicom and its decoders raise many kinds
+        raise StudyError(f"{name}: its frames cannot be read ({fault}). Copy it again.") from None
+    pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels
+    if seg.get("SegmentationType") == "LABELMAP":
+        return pixels == number
+    if seg.get("SegmentationType") == "FRACTIONAL":
+        return pixels >= 0.5 * float(seg.get("MaximumFractionalValue", 255))
+    return pixels > 0
+
+
+def _segment_of(seg: pydicom.Dataset, group: pydicom.Dataset) -> int | None:
+    """Return the segment of a frame; None where the writer left it out (one segment only)."""
+    for place in (group, *seg.get("SharedFunctionalGroupsSequence", [])):
+        found = place.get("SegmentIdentificationSequence")
+        if found and "ReferencedSegmentNumber" in found[0]:
+            return int(found[0].ReferencedSegmentNumber)
+    return None
+
+
+def _plane(
+    seg: pydicom.Dataset, group: pydicom.Dataset, name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a frame's origin (mm), its two directions (2, 3) and its spacing (across, down)."""
+    places = (group, *seg.get("SharedFunctionalGroupsSequence", []))
+
+    def look(sequence: str, tag: str) -> np.ndarray:
+        for place in places:
+            if place.get(sequence) and place[sequence][0].get(tag):
+                return np.array(place[sequence][0].get(tag), float)
+        raise StudyError(f"{name}: a frame has no {tag}. Expected: its place. Export it again.")
+
+    origin = look("PlanePositionSequence", "ImagePositionPatient")
+    ways = look("PlaneOrientationSequence", "ImageOrientationPatient").reshape(2, 3)
+    return origin, ways, look("PixelMeasuresSequence", "PixelSpacing")[::-1]
+
+
+def _axes(ct: sitk.Image) -> np.ndarray:
+    """Return the CT's directions, one a row: x, y, z."""
+    return np.array(ct.GetDirection()).reshape(3, 3).T
+
+
+def _to_index(ct: sitk.Image, points: np.ndarray) -> np.ndarray:
+    """Return continuous voxel indices (…, x y z) of points (…, 3) in mm."""
+    return (points - np.array(ct.GetOrigin())) @ _axes(ct).T / np.array(ct.GetSpacing())
+
+
+def _on_grid(ct: sitk.Image, planes: list, index: np.ndarray) -> bool:
+    same = all(
+        np.allclose(ways, _axes(ct)[:2], atol=1e-3)
+        and np.allclose(spacing, ct.GetSpacing()[:2], rtol=1e-3)
+        for _, ways, spacing in planes
+    )
+    return same and np.abs(index - np.round(index)).max() < ON_GRID
+
+
+def _pasted(ct: sitk.Image, pixels: np.ndarray, index: np.ndarray, name: str) -> sitk.Image:
+    """Return frames laid into the CT's grid, each at its index (x, y, z)."""
+    size = np.array(ct.GetSize())
+    mask = np.zeros(size[::-1], bool)
+    for frame, (x0, y0, z) in zip(pixels, index, strict=True):
+        y, x = np.nonzero(frame)
+        at = np.stack([x + x0, y + y0, np.full(len(x), z)])
+        if (at < 0).any() or (at >= size[:, np.newaxis]).any():
+            raise StudyError(
+                f"{name} does not lie inside the CT: a frame at slice {z + 1} of {size[2]}. "
+                "Expected: drawn on this CT. Export both from one series."
+            )
+        mask[at[2], at[1], at[0]] = True
+    return _as_image(mask, ct)
+
+
+def _as_image(mask: np.ndarray, grid: sitk.Image) -> sitk.Image:
+    image = sitk.GetImageFromArray(mask.astype(np.uint8))
+    image.CopyInformation(grid)
+    return image
+
+
+def _stacked(pixels: np.ndarray, planes: list, seg: pydicom.Dataset, name: str) -> sitk.Image:
+    """Return the frames as a volume on the SEG's own grid; slices without a frame are empty."""
+    _, ways, spacing = planes[0]
+    normal = np.cross(*ways)
+    height = np.array([origin @ normal for origin, _, _ in planes])
+    step = _step(seg, height)
+    place = np.round((height - height.min()) / step).astype(int)
+    if np.abs((height - height.min()) / step - place).max() > BETWEEN:
+        raise StudyError(
+            f"{name}: its frames are not evenly spaced. Expected: the slices of one series."
+        )
+    mask = np.zeros((place.max() + 1, *pixels.shape[1:]), np.uint8)
+    for frame, z in zip(pixels, place, strict=True):
+        mask[z] |= frame
+    image = sitk.GetImageFromArray(mask)
+    image.SetSpacing([*spacing.tolist(), step])
+    image.SetOrigin(planes[int(height.argmin())][0].tolist())
+    image.SetDirection(np.stack([*ways, normal], axis=1).ravel().tolist())
+    return image
+
+
+def _step(seg: pydicom.Dataset, height: np.ndarray) -> float:
+    """Return the way between slices (mm): as the SEG says, else the smallest gap of its frames."""
+    for group in (*seg.get("SharedFunctionalGroupsSequence", []),
+                  seg.PerFrameFunctionalGroupsSequence[0]):  # fmt: skip
+        measures = group.get("PixelMeasuresSequence")
+        for tag in ("SpacingBetweenSlices", "SliceThickness"):
+            if measures and measures[0].get(tag):
+                return float(measures[0].get(tag))
+    gaps = np.diff(np.unique(np.round(height, 3)))
+    return float(gaps.min()) if len(gaps) else 1.0
+
+
+def _contours(
+    drawing: pydicom.Dataset, label: str, ct: sitk.Image, name: str
+) -> tuple[sitk.Image, list[str]]:
+    """Fill an RTSTRUCT's contours: a voxel is inside where its centre is.
+
+    Contours at one height are taken even-odd, so that one inside another is a hole; a contour
+    between two slices goes to the nearer one.
+    """
+    titles = {int(r.ROINumber): str(r.get("ROIName", "")) for r in drawing.StructureSetROISequence}
+    number = _chosen(titles, label, "ROI", name)
+    rois = [r for r in drawing.get("ROIContourSequence", []) if r.ReferencedROINumber == number]
+    drawn = [c for roi in rois for c in roi.get("ContourSequence", [])]
+    filled = [c for c in drawn if c.get("ContourGeometricType", FILLED[0]) in FILLED]
+    if not filled:
+        raise StudyError(
+            f"{name}: ROI {number} {titles[number]!r} has {len(drawn)} contours, none of them "
+            "closed. Expected: the lesion's outlines. Draw them."
+        )
+    points = [np.array(c.ContourData, float).reshape(-1, 3) for c in filled]
+    index = [_to_index(ct, p) for p in points]
+    _check_planar(index, ct, name)
+    by_height: dict[float, list[np.ndarray]] = defaultdict(list)
+    for one in index:
+        by_height[round(float(one[:, 2].mean()), 2)].append(one)
+    mask = np.zeros(ct.GetSize()[::-1], bool)
+    for height, group in by_height.items():
+        mask[round(height)] |= _even_odd(group, mask.shape[1:])
+    between = [h for h in by_height if abs(h - round(h)) > BETWEEN]
+    notes = [f"{len(between)} of {len(by_height)} contour heights lie between slices"]
+    return _as_image(mask, ct), notes if between else []
+
+
+def _even_odd(contours: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    area = np.zeros(shape, bool)
+    for contour in contours:
+        area[polygon(contour[:, 1], contour[:, 0], shape)] ^= True
+    return area
+
+
+def _check_planar(index: list[np.ndarray], ct: sitk.Image, name: str) -> None:
+    leaning = sum(np.ptp(one[:, 2]) > 0.5 for one in index)
+    if leaning:
+        raise StudyError(
+            f"{name}: {leaning} of {len(index)} contours lean across slices. Expected: outlines "
+            "in the CT's slices. Export outlines drawn on axial slices."
+        )
+    every = np.concatenate(index)
+    size = np.array(ct.GetSize())
+    outside = int(((every < -0.5) | (every > size - 0.5)).any(axis=1).sum())
+    if outside:
+        low, high = every.min(axis=0).round(1), every.max(axis=0).round(1)
+        raise StudyError(
+            f"{name} does not lie inside the CT: {outside} of {len(every)} points; they span "
+            f"voxels {low.tolist()} to {high.tolist()} (x, y, z) of {size.tolist()}. Expected: "
+            "drawn on this CT. Export both from one series."
+        )

@@ -1,0 +1,113 @@
+"""Nothing that identifies a patient leaves the study folder: redaction, and a scan of reports."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pydicom
+
+from radiogenomics.dicom import read_header
+from radiogenomics.study import Study, StudyError
+
+UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){6,}(?![\d.])")
+TAGS = [
+    "PatientName", "PatientID", "OtherPatientIDs", "PatientBirthDate", "PatientAddress",
+    "PatientTelephoneNumbers", "AccessionNumber", "StudyID", "InstitutionName",
+    "InstitutionAddress", "StationName", "ReferringPhysicianName", "PerformingPhysicianName",
+    "OperatorsName", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate",
+]  # fmt: skip
+SHORTEST = 4  # letters: a shorter value is in any text by chance
+TEXT = (".html", ".csv", ".json", ".ipynb", ".toml", ".md")
+
+
+def redacted(text: str) -> str:
+    """Return a message with the UIDs that DICOM file names often are taken out."""
+    return UID.sub("[uid]", text)
+
+
+def identifiers(scans: Iterable[Path]) -> set[str]:
+    """Return what the DICOM headers of these files and folders say of patient and hospital.
+
+    One file a folder is read: the values are those of the whole series.
+    """
+    found: set[str] = set()
+    for path in scans:
+        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        first = next((f for f in files if _is_dicom(f)), None)
+        if first is not None:
+            header = pydicom.dcmread(first, stop_before_pixels=True, specific_tags=TAGS, force=True)
+            found |= {str(header.get(tag, "")).strip() for tag in TAGS}
+    words = {part for value in found for part in (value, *value.split("^"))}
+    return {word for word in words if len(word) >= SHORTEST}
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        return read_header(path) is not None
+    except StudyError:
+        return False
+
+
+def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = ()) -> pd.DataFrame:
+    """Look through every file of the finished reports for what must not be there.
+
+    Looked for, as whole words: the headers' names, numbers and dates (`identifiers`), DICOM
+    UIDs, and paths outside the study folder. Words of the workbook's own texts and `allowed`
+    ones (such as hospitals of cohort.csv) are passed over.
+
+    Returns:
+        file, kind (`header`, `uid`, `path`) and n of what was found; never the value itself.
+    """
+    words = identifiers(scans) - set(allowed) - _own_words()
+    header = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(words)))})(?!\w)")
+    kinds = {"header": header} if words else {}
+    kinds |= {"uid": UID, "path": re.compile("|".join(re.escape(p) for p in _places(study)))}
+    rows = []
+    for path in sorted(p for p in study.reports.rglob("*") if p.suffix in TEXT):
+        text = _visible(path)
+        counts = {kind: len(pattern.findall(text)) for kind, pattern in kinds.items()}
+        name = path.relative_to(study.reports).as_posix()
+        rows += [(name, kind, n) for kind, n in counts.items() if n]
+    return pd.DataFrame(rows, columns=["file", "kind", "n"])
+
+
+def _visible(path: Path) -> str:
+    """Return a file's text without what the workbook itself puts into every page."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".html":
+        text = re.sub(r"<style.*?</style>", "", text, flags=re.S)
+        text = re.sub(r"<script(?![^>]*application/json).*?</script>", "", text, flags=re.S)
+        text = html.unescape(text)
+    return re.sub(r"[A-Za-z0-9+/]{200,}={0,2}", "", text)  # images and arrays in base64
+
+
+def _own_words() -> set[str]:
+    root = Path(__file__).parents[2]
+    texts = [*(root / "notebooks").glob("*.ipynb"), *Path(__file__).parent.glob("*.py")]
+    return {w for p in texts for w in re.findall(r"\w+", p.read_text(encoding="utf-8"))}
+
+
+def _places(study: Study) -> list[str]:
+    """Return the folders of this machine that no report may name."""
+    root = Path(__file__).parents[2]
+    found = {str(p) for p in (study.folder, study.reports, root, Path.home()) if len(p.parts) > 2}
+    return sorted(found | {str(Path.home()) + "/"}, key=len, reverse=True)
+
+
+def without_paths(text: str, study_folder: str, reports: str) -> str:
+    """Return the text of an executed notebook with this machine's folders taken out."""
+    root = str(Path(__file__).parents[2])
+    short = {
+        reports: f"reports/{Path(reports).name}",
+        study_folder: f"data/{Path(study_folder).name}",
+        root: ".",
+        str(Path.home()): "~",
+    }
+    for place in sorted(short, key=len, reverse=True):
+        text = text.replace(json.dumps(place)[1:-1], short[place])
+    return text
