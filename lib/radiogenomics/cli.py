@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from radiogenomics import cohort, inspection, phantom, report
+from radiogenomics import cohort, inspection, own_study, phantom, report
 from radiogenomics.progress import progress
 from radiogenomics.study import StudyError, load_study
 
@@ -57,6 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--signal", choices=("paper", "none"), default="paper")
     made.add_argument("--faults", type=int, default=0)
     made.set_defaults(run=_phantom)
+
+    begin = commands.add_parser("new", help="begin a study of your own in a folder")
+    begin.add_argument("folder", type=Path)
+    begin.set_defaults(run=_new)
 
     check = commands.add_parser("check", help="audit a study's table and images")
     check.add_argument("study", type=Path)
@@ -121,6 +125,11 @@ def _phantom(given: argparse.Namespace) -> int:
         workers=os.cpu_count() or 1, progress=bar,
     )  # fmt: skip
     print(f"Made {given.patients} simulated patients in {given.folder}")
+    return DONE
+
+
+def _new(given: argparse.Namespace) -> int:
+    print("\n".join(own_study.left_to_do(given.folder, own_study.begin(given.folder))))
     return DONE
 
 

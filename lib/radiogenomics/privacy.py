@@ -21,7 +21,7 @@ TAGS = [
     "InstitutionAddress", "StationName", "ReferringPhysicianName", "PerformingPhysicianName",
     "OperatorsName", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate",
 ]  # fmt: skip
-SHORTEST = 4  # letters: a shorter value is in any text by chance
+SHORTEST, SHORTEST_NUMBER = 4, 6  # a shorter word or number is in any report by chance
 TEXT = (".html", ".csv", ".json", ".ipynb", ".toml", ".md")
 
 
@@ -43,7 +43,7 @@ def identifiers(scans: Iterable[Path]) -> set[str]:
             header = pydicom.dcmread(first, stop_before_pixels=True, specific_tags=TAGS, force=True)
             found |= {str(header.get(tag, "")).strip() for tag in TAGS}
     words = {part for value in found for part in (value, *value.split("^"))}
-    return {word for word in words if len(word) >= SHORTEST}
+    return {w for w in words if len(w) >= (SHORTEST_NUMBER if w.isdigit() else SHORTEST)}
 
 
 def _is_dicom(path: Path) -> bool:
@@ -63,8 +63,9 @@ def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = (
     Returns:
         file, kind (`header`, `uid`, `path`) and n of what was found; never the value itself.
     """
-    words = identifiers(scans) - set(allowed) - _own_words()
-    header = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(words)))})(?!\w)")
+    own = _own_words()
+    words = {w for w in identifiers(scans) - set(allowed) if w.casefold() not in own}
+    header = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(words)))})(?!\w)", re.I)
     kinds = {"header": header} if words else {}
     kinds |= {"uid": UID, "path": re.compile("|".join(re.escape(p) for p in _places(study)))}
     rows = []
@@ -89,7 +90,8 @@ def _visible(path: Path) -> str:
 def _own_words() -> set[str]:
     root = Path(__file__).parents[2]
     texts = [*(root / "notebooks").glob("*.ipynb"), *Path(__file__).parent.glob("*.py")]
-    return {w for p in texts for w in re.findall(r"\w+", p.read_text(encoding="utf-8"))}
+    words = (re.findall(r"\w+", p.read_text(encoding="utf-8").casefold()) for p in texts)
+    return {word for some in words for word in some}
 
 
 def _places(study: Study) -> list[str]:

@@ -41,6 +41,7 @@ from radiogenomics.study import (
     overridden,
     read_cells,
     read_json,
+    sweep,
     whole_file,
     write_json,
 )
@@ -164,6 +165,8 @@ def alone(study: Study) -> Iterator[None]:
                 f"another run is at work on {study.folder.name}. Expected: one at a time. Wait for "
                 "it, or stop it."
             )
+        for folder in (study.derived, study.reports):
+            sweep(folder)
         yield
 
 

@@ -20,6 +20,8 @@ from typing import Any, get_type_hints
 import numpy as np
 import pandas as pd
 
+PART = ".part-"  # how the name of a file begins that is not whole yet
+
 
 class StudyError(Exception):
     """A fault in the user's study: says what was found, what was expected and what to do."""
@@ -384,7 +386,7 @@ def _is_a(value: Any, kind: type) -> bool:
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` that takes its place when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix="".join(path.suffixes))
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=PART, suffix="".join(path.suffixes))
     os.close(handle)
     part = Path(name)
     try:
@@ -392,6 +394,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.chmod(0o644)
         part.replace(path)
     finally:
+        part.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete the parts of files that a killed run left behind."""
+    for part in folder.rglob(f"{PART}*"):
         part.unlink(missing_ok=True)
 
 

@@ -1,0 +1,71 @@
+"""Every scan is looked at before anything is computed: the rows, the flags, the contact sheet."""
+
+import base64
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from PIL import Image
+from radiogenomics import inspection
+from radiogenomics.scans import Scan, read_scan
+
+
+def scan(lung=-800, inside=20, corner=(6, 12, 12), size=(4, 6, 6), hole=None):
+    """A CT (z, y, x) of 16 × 40 × 40 voxels of 1.25 × 0.8 × 0.8 mm with a lesion in it."""
+    ct = np.full((16, 40, 40), lung, np.int16)
+    mask = np.zeros(ct.shape, np.uint8)
+    place = tuple(slice(a, a + n) for a, n in zip(corner, size, strict=True))
+    mask[place] = 1
+    ct[place] = inside
+    if hole is not None:
+        mask[hole] = 0
+    images = [sitk.GetImageFromArray(a) for a in (ct, mask)]
+    for image in images:
+        image.SetSpacing((0.8, 0.8, 1.25))
+    return Scan(*images)
+
+
+def test_row_is_what_was_drawn():
+    row = inspection.mask_row(scan())
+    assert row["voxels"] == 144 and row["volume_mm3"] == pytest.approx(144 * 0.8 * 0.8 * 1.25)
+    assert row["slices"] == 4 and row["components"] == 1 and row["mean_hu"] == 20
+    assert row["lung_near"] == 1.0 and row["air_share"] == 0 and row["flags"] == ""
+
+
+@pytest.mark.parametrize(
+    ("case", "flag"),
+    [
+        ({"size": (1, 6, 6)}, "one slice only"),
+        ({"hole": np.s_[7]}, "2 parts"),
+        ({"hole": np.s_[7]}, "1 slices without outline in between"),
+        ({"corner": (0, 12, 12)}, "touches the border of the CT"),
+        ({"inside": -1000}, "100% of the lesion is air"),
+        ({"lung": 40}, "no lung within 10 mm"),
+        ({"lung": 0, "inside": 900}, "lowest value of the CT is 0: HU?"),
+    ],
+)
+def test_what_a_reader_should_look_at_is_flagged(case, flag):
+    assert flag in inspection.mask_row(scan(**case))["flags"]
+
+
+def test_thumbnail_shows_the_lesion_with_its_outline_in_3_kb(finished):
+    row = pd.read_csv(finished.folder / "cohort.csv").iloc[2]
+    uri = inspection.thumbnail(read_scan(finished.folder / row.ct, finished.folder / row["mask"]))
+    picture = base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))
+    assert 500 < len(picture) < 4500
+    colours = np.asarray(Image.open(io.BytesIO(picture))).astype(int)
+    assert colours.shape == (96, 96, 3)
+    yellow = (colours[..., 0] - colours[..., 2]) > 60
+    assert 10 < yellow.sum() < 2000 and abs(np.argwhere(yellow).mean(axis=0) - 47.5).max() < 8
+
+
+def test_tables_and_contact_sheet_are_in_the_report(finished):
+    masks, grids = (finished.table(f"{n}.csv") for n in ("masks", "acquisition"))
+    assert len(masks) == len(grids) == 24 and "thumbnail" not in masks
+    assert {"flags", "notes", "lung_near", "components", "touches_border"} <= set(masks)
+    assert {"size", "slice_mm", "orientation", "scanner", "kernel", "cohort"} <= set(grids)
+    text = (finished.reports / "01_cohort.html").read_text(encoding="utf-8")
+    assert text.count("data:image/jpeg;base64,") == 24
+    assert 'alt="Lesion of P001 with its outline' in text

@@ -1,0 +1,130 @@
+"""Nothing is lost: kills, full disks, two runs at once, changed settings."""
+
+import dataclasses
+import errno
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from conftest import QUICK, give_real_ct
+from radiogenomics import cli, features, phantom, report, volumes
+from radiogenomics.cohort import included
+from radiogenomics.study import StudyError, content_hash, load_study, whole_file
+
+SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+FULL_DISK = [
+    (errno.ENOSPC, "The disk is full"),
+    (errno.EACCES, "No permission"),
+    (errno.EROFS, "read-only"),
+]
+KILLS = {"01": 2, "02": 4, "03": 5, "04": 6, "05": 3}  # 20 in all, at random moments
+
+
+def command(study, only):
+    settings = [part for name, value in QUICK.items() for part in ("-p", name, str(value))]
+    where = [str(study.folder), "--reports", str(study.reports), "--only", only]
+    return [sys.executable, "-m", "radiogenomics.cli", "run", *where, *settings]
+
+
+@pytest.mark.slow
+def test_twenty_kills_change_no_digit(finished, tmp_path):
+    folder = tmp_path / "data" / "tiny"
+    phantom.make_phantom(folder, 24, seed=5, faults=2, workers=2)
+    give_real_ct(folder)
+    study = load_study(folder)
+    dice = random.Random(2024)
+    killed = 0
+    for only, times in KILLS.items():
+        start = time.monotonic()
+        moments = [dice.uniform(2.0, 40.0) for _ in range(times)]
+        for moment in moments:
+            run = subprocess.Popen(command(study, only), start_new_session=True, **SILENT)
+            try:
+                run.wait(moment)
+            except subprocess.TimeoutExpired:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.wait()
+                killed += 1
+        done = subprocess.run(command(study, only), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        print(only, [round(m, 1) for m in moments], round(time.monotonic() - start))
+    assert killed >= 10
+    assert not list(study.reports.rglob(".part-*")) and not list(folder.rglob(".part-*"))
+    tables = ["tables/" + p.name for p in finished.tables.glob("*.csv")]
+    written = [t for t in tables if (study.reports / t).exists()]
+    assert len(written) >= 25
+    for name in ["predictions.csv", *written]:
+        ours, theirs = (pd.read_csv(s.reports / name) for s in (study, finished))
+        pd.testing.assert_frame_equal(ours, theirs, check_exact=True, obj=name)
+
+
+def test_a_file_is_whole_or_not_there(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), whole_file(path) as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_second_run_on_one_study_is_told_and_leftovers_are_swept(finished, capsys):
+    leftover = finished.tables / ".part-killed.csv"
+    leftover.write_text("half")
+    with report.alone(finished):
+        assert not leftover.exists()
+        with (
+            pytest.raises(StudyError, match="another run is at work on tiny"),
+            report.alone(finished),
+        ):
+            pass
+        assert cli.main(["run", str(finished.folder), "--reports", str(finished.reports)]) == 1
+    assert "Wait for it, or stop it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "says"), FULL_DISK)
+def test_full_disk_and_read_only_folders_are_told_in_one_line(monkeypatch, capsys, number, says):
+    def fail(*_):
+        raise OSError(number, os.strerror(number), "somewhere/file")
+
+    monkeypatch.setattr(cli, "load_study", fail)
+    assert cli.main(["check", "anything"]) == 1
+    told = capsys.readouterr().err.strip()
+    assert says in told and "somewhere/file" in told and len(told.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file size limits are Linux's here")
+def test_full_disk_inside_a_notebook_is_told_and_keeps_what_was_done(finished, tmp_path):
+    copy = tmp_path / "reports"
+    shutil.copytree(finished.reports, copy)
+    before = content_hash(copy / "predictions.csv")
+    limited = ["bash", "-c", 'ulimit -f 1; trap "" XFSZ; exec "$@"', "limited"]
+    study = dataclasses.replace(finished, reports=copy)
+    done = subprocess.run([*limited, *command(study, "01")], capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "too large" in done.stderr or "full" in done.stderr, done.stderr
+    assert content_hash(copy / "predictions.csv") == before
+
+
+def test_a_changed_setting_or_file_invalidates_what_depends_on_it_alone(finished):
+    row = included(finished).iloc[1]
+
+    def keys(study, patient):
+        return volumes.volume_path(study, patient), features._cache_path(study, patient.to_dict())
+
+    volume, values = keys(finished, row)
+    assert volume.exists() and values.exists()
+    box = load_study(finished.folder, finished.reports, background="box")
+    assert keys(box, row)[0] != volume and keys(box, row)[1] == values
+    bins = load_study(finished.folder, finished.reports, bin_width=10.0)
+    assert keys(bins, row)[0] == volume and keys(bins, row)[1] != values
+    rule = load_study(finished.folder, finished.reports, mann_whitney_p=0.01, epochs=9)
+    assert keys(rule, row) == (volume, values)
+    other = row.copy()
+    other["mask_hash"] = "0" * 64
+    assert not set(keys(finished, other)) & {volume, values}

@@ -1,0 +1,71 @@
+"""No name, number, date or UID of a header, and no path, is in the reports; the scan finds them."""
+
+import dataclasses
+import shutil
+
+import pydicom
+import pytest
+from pydicom.dataset import FileMetaDataset
+from radiogenomics import privacy, report
+from radiogenomics.study import StudyError, read_json
+
+UID = "1.2.826.0.1.3680043.8.498.45787841905188114249811122652"
+
+
+@pytest.fixture
+def header(tmp_path):
+    """A DICOM file with the header of a made-up patient."""
+    made = pydicom.Dataset()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    made.SOPClassUID, made.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", UID
+    made.Modality = "CT"
+    made.PatientName = "Weissenfels^Ottokar"
+    made.PatientID = "H-00871-K"
+    made.PatientBirthDate, made.StudyDate = "19510314", "20230228"
+    made.InstitutionName = "Sankt Example Klinik"
+    path = tmp_path / "slice.dcm"
+    made.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.fixture
+def reports(finished, tmp_path):
+    """A copy of the finished reports that a test may spoil."""
+    shutil.copytree(finished.reports, tmp_path / "reports")
+    return dataclasses.replace(finished, reports=tmp_path / "reports")
+
+
+def test_finished_reports_hold_nothing(finished):
+    assert "no identifier" in report.check_privacy(finished)
+    assert read_json(finished.manifest_json)["privacy_scan"]["found"] == []
+
+
+SECRETS = ("Weissenfels", "WEISSENFELS", "Ottokar", "H-00871-K", "19510314", "20230228",
+           "Sankt Example Klinik")  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_every_kind_of_header_value_is_found(reports, header, secret):
+    page = reports.reports / "01_cohort.html"
+    page.write_text(page.read_text(encoding="utf-8") + f"<p>{secret}</p>", encoding="utf-8")
+    found = privacy.scan_reports(reports, [header])
+    assert found.file.tolist() == ["01_cohort.html"] and found.kind.tolist() == ["header"]
+    assert secret not in found.to_csv()
+
+
+def test_uids_and_paths_are_found_and_the_run_refuses_to_call_it_done(reports):
+    path = reports.tables / "exclusions.csv"
+    path.write_text(path.read_text() + f"P9,images,{UID}.dcm cannot be read\n")
+    (reports.reports / "note.md").write_text(f"see {reports.folder}/scans")
+    found = privacy.scan_reports(reports, [])
+    assert set(zip(found.file, found.kind, strict=True)) == {
+        ("tables/exclusions.csv", "uid"), ("note.md", "path"),
+    }  # fmt: skip
+    with pytest.raises(StudyError, match=r"must not be mailed: note.md \(path, 1 times\)"):
+        report.check_privacy(reports)
+
+
+def test_messages_lose_the_uids_of_file_names():
+    assert privacy.redacted(f"{UID}.dcm is cut off") == "[uid].dcm is cut off"
+    assert privacy.redacted("0.5, 1.2.3 and 1.10.0") == "0.5, 1.2.3 and 1.10.0"
