@@ -141,7 +141,7 @@ def _check(given: argparse.Namespace) -> int:
     left, out, _ = cohort.exclude(study, table, failures)
     for row in out.itertuples():
         print(f"{row.patient}: {row.step}: {row.reason}")
-    for row in masks[(masks.flags != "") | (masks.notes != "")].itertuples():
+    for row in masks[(masks["flags"] != "") | (masks["notes"] != "")].itertuples():
         print(f"{row.patient}: look at it: {'; '.join(t for t in (row.flags, row.notes) if t)}")
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
     return FAULTS if out.step.isin(MENDABLE).any() else DONE

@@ -14,7 +14,7 @@ import pydicom
 from radiogenomics.dicom import read_header
 from radiogenomics.study import Study, StudyError
 
-UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){6,}(?![\d.])")
+UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){6,}(?!\d)")
 TAGS = [
     "PatientName", "PatientID", "OtherPatientIDs", "PatientBirthDate", "PatientAddress",
     "PatientTelephoneNumbers", "AccessionNumber", "StudyID", "InstitutionName",

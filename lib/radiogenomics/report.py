@@ -114,36 +114,36 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
     Raises:
         NotebookFailed: a cell raised; the executed part stays in `output`.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    given = _declared_here(path, parameters)
+    given, failure = _declared_here(path, parameters), None
     start = time.monotonic()
-    try:
-        with _followed_progress() as folder:
+    with whole_file(output) as part, _followed_progress() as folder:
+        try:
             papermill.execute_notebook(
-                str(path), str(output), given, kernel_name="python3", progress_bar=False,
+                str(path), str(part), given, kernel_name="python3", progress_bar=False,
                 config=_kernel(folder),
             )  # fmt: skip
-    except papermill.PapermillExecutionError as fault:
-        reason = fault.evalue if fault.ename == "StudyError" else f"{fault.ename}: {fault.evalue}"
-        raise NotebookFailed(f"{path.stem}, cell [{fault.exec_count}]: {reason}") from None
-    finally:
-        _take_paths_out(output, parameters)
+        except papermill.PapermillExecutionError as fault:
+            failure = fault
+        _take_paths_out(part, parameters)
+    if failure:
+        known = failure.ename == "StudyError"
+        reason = failure.evalue if known else f"{failure.ename}: {failure.evalue}"
+        raise NotebookFailed(f"{path.stem}, cell [{failure.exec_count}]: {reason}")
     return time.monotonic() - start
 
 
 def _take_paths_out(executed: Path, parameters: dict[str, Any]) -> None:
     """Take this machine's folders out of an executed notebook: it may be mailed."""
-    if executed.exists():
-        text = executed.read_text(encoding="utf-8")
-        clean = privacy.without_paths(text, parameters["study"], parameters["reports"])
-        with whole_file(executed) as part:
-            part.write_text(clean, encoding="utf-8")
+    text = executed.read_text(encoding="utf-8")
+    clean = privacy.without_paths(text, parameters["study"], parameters["reports"])
+    executed.write_text(clean, encoding="utf-8")
 
 
 def storage_fault(fault: OSError) -> str:
     """Return what a full disk or a folder without permission means to a user."""
     remedy = {
         errno.ENOSPC: "The disk is full. Free space and run again: finished work is kept.",
+        errno.EFBIG: "Files of this size are not allowed here. Name another folder with --reports.",
         errno.EDQUOT: "The quota is used up. Free space and run again: finished work is kept.",
         errno.EACCES: "No permission to write there. Name another folder with --reports.",
         errno.EROFS: "That folder is read-only. Copy the study to one that can be written.",
@@ -339,7 +339,8 @@ def run_study(
             states[path.stem] |= {"state": "done", "seconds": seconds}
             print(f"{path.stem} done in {minutes(seconds)}", flush=True)
         except NotebookFailed as fault:
-            states[path.stem] |= {"state": "failed", "message": str(fault)}
+            told = privacy.without_paths(str(fault), str(study.folder), str(study.reports))
+            states[path.stem] |= {"state": "failed", "message": told}
             raise
         finally:
             if output.exists():
