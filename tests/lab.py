@@ -1,0 +1,78 @@
+"""A JupyterLab of its own for tests, driven by a headless browser."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+QUIET = """() => {
+  const session = jupyterapp.shell.currentWidget?.sessionContext;
+  const kernel = session?.session?.kernel;
+  return session?.isReady && kernel?.connectionStatus == 'connected' && kernel.status == 'idle';
+}"""
+PLACES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR",
+          "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")  # fmt: skip
+
+
+@contextlib.contextmanager
+def jupyterlab(root, private, without=()):
+    """Serve `root` on a free port with settings of its own in `private`; give the address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if k not in without}
+    environment |= {name: str(private / name.lower()) for name in PLACES}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
+         "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--allow-root",
+         f"--ServerApp.root_dir={root}", "--expose-app-in-browser"],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/api")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_for(address, seconds=60):
+    for _ in range(seconds * 2):
+        with contextlib.suppress(OSError):
+            return urllib.request.urlopen(address, timeout=2).close()
+        time.sleep(0.5)
+    raise TimeoutError(address)
+
+
+def opened(browser, address, notebook):
+    """Open a notebook and wait until its kernel is there and idle."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.goto(f"{address}/lab/tree/{notebook}?reset")
+    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext")
+    page.wait_for_function(QUIET, timeout=60_000)
+    return page
+
+
+def run_all(page, seconds):
+    """Run every cell and wait until none is left waiting."""
+    page.evaluate('jupyterapp.commands.execute("notebook:run-all-cells")')
+    page.wait_for_function(
+        """() => {
+          const every = jupyterapp.shell.currentWidget.content.widgets;
+          const cells = every.filter(c => c.model.type === 'code');
+          return cells.every(c => c.model.executionState !== 'running' && c.model.executionCount)
+              || cells.some(c => c.model.outputs.toJSON().some(o => o.output_type === 'error'));
+        }""",
+        timeout=seconds * 1000,
+    )
+
+
+def outputs(page):
+    """Return every output of the open notebook."""
+    return page.evaluate(
+        """() => jupyterapp.shell.currentWidget.content.widgets
+             .filter(c => c.model.type === 'code').flatMap(c => c.model.outputs.toJSON())"""
+    )

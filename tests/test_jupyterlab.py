@@ -1,0 +1,70 @@
+"""Every notebook runs top to bottom by hand in a real JupyterLab with its defaults (slow)."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import QUICK
+from lab import jupyterlab, opened, outputs, run_all
+from playwright.sync_api import sync_playwright
+from radiogenomics import report
+from test_browser import CHROMIUM
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on this machine"),
+]
+QUICKLY = """
+[evaluation]
+folds = {folds}
+bootstrap = {bootstrap}
+
+[gradcam]
+shown = {shown}
+
+[radiomics]
+stability = {stability}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(finished, tmp_path_factory):
+    """The notebooks beside data/phantom and reports/phantom, as their defaults expect them."""
+    root = tmp_path_factory.mktemp("lab")
+    (root / "notebooks").mkdir()
+    for path in report.notebooks():
+        shutil.copy(path, root / "notebooks")
+    shutil.copytree(finished.folder, root / "data" / "phantom")
+    shutil.copytree(finished.reports, root / "reports" / "phantom")
+    settings = root / "data" / "phantom" / "study.toml"
+    text = settings.read_text(encoding="utf-8") + QUICKLY.format(**QUICK)
+    settings.write_text(text.replace("[cnn]", f"[cnn]\nepochs = {QUICK['epochs']}"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def address(place, tmp_path_factory):
+    with jupyterlab(place, tmp_path_factory.mktemp("private")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.mark.parametrize("name", [path.name for path in report.notebooks()])
+def test_notebook_runs_by_hand(browser, address, place, name):
+    page = opened(browser, address, f"notebooks/{name}")
+    run_all(page, 400)
+    found = outputs(page)
+    errors = [o for o in found if o["output_type"] == "error"]
+    assert not errors, errors[0]["evalue"]
+    assert not [o for o in found if o.get("name") == "stderr"], "noise on stderr"
+    figures = [o for o in found if report.PLOTLY in o.get("data", {})]
+    if figures:
+        page.evaluate("jupyterapp.shell.currentWidget.content.scrollToItem(0)")
+        page.locator(".js-plotly-plot, .plotly").first.wait_for(timeout=30_000, state="attached")
+    assert found and Path(place / "reports" / "phantom" / "manifest.json").exists()
+    page.close()

@@ -1,0 +1,38 @@
+"""KRAS instead of EGFR is a change of settings: the whole study runs on another column."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import QUICK
+from radiogenomics import models, phantom, report
+from radiogenomics.study import load_study
+
+LABEL = """
+[label]
+column = "KRAS"
+positive = "Mutant"
+name = "KRAS mutant"
+negative_name = "KRAS wild-type"
+"""
+
+
+@pytest.mark.slow
+def test_the_study_runs_on_another_genes_column(tmp_path):
+    folder = tmp_path / "data" / "kras"
+    phantom.make_phantom(folder, 36, seed=6, workers=2)
+    table = pd.read_csv(folder / "cohort.csv", dtype={"label": str})
+    status = np.where(table.label == "1", "Mutant", "Wildtype").astype(object)
+    status[[3, 5]] = ["Not collected", "Unknown"]  # patients without a known status
+    table.drop(columns="label").assign(KRAS=status).to_csv(folder / "cohort.csv", index=False)
+    settings = folder / "study.toml"
+    settings.write_text(settings.read_text() + LABEL)
+    study = load_study(folder, **QUICK)
+    report.run_study(study, overrides=QUICK)
+    out = study.table("exclusions.csv")
+    assert out.reason.tolist() == ["no KRAS mutant status"] * 2
+    scores = models.read_scores(study)
+    expected = table.label.astype(int).set_axis(table.patient)
+    assert (scores.label == scores.patient.map(expected)).all() and scores.patient.nunique() == 34
+    text = (study.reports / "05_comparison.html").read_text(encoding="utf-8")
+    assert "KRAS mutant" in text and "KRAS wild-type" in text
+    assert "no identifier" in report.check_privacy(study)
