@@ -1,9 +1,11 @@
 """`workbook compare`: any software's scores, numbers or clear errors; the sealed test set."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cli, cohort, models, scoretable, seal
+from radiogenomics import cli, cohort, models, report, scoretable, seal
 from radiogenomics.evaluation import delong
 from radiogenomics.study import Settings, Study, StudyError, read_json
 
@@ -68,6 +70,57 @@ def test_training_rows_give_thresholds(tmp_path):
     assert models.select(scores, "in_sample").empty
 
 
+def with_train(rows, fold=1):
+    train = rows.assign(cohort="train", fold=fold, patient="T" + rows.patient)
+    return pd.concat([rows.assign(cohort="test"), train], ignore_index=True)
+
+
+def test_training_scores_that_are_all_out_of_fold_get_a_report(tmp_path):
+    rows = with_train(table(), fold=np.tile([1, 1, 2, 2], N // 2))
+    path, out = written(tmp_path, rows), tmp_path / "out"
+    assert cli.main(["compare", str(path), str(out)]) == 0
+    folds = pd.read_csv(out / "tables" / "folds.csv")
+    assert set(folds.fold) == {"1", "2", "pooled"} and folds.auc.notna().all()
+    roc = pd.read_csv(out / "tables" / "roc.csv")
+    assert set(roc.scores) == {"external"}
+    assert "Traceback" not in (out / "05_comparison.html").read_text(encoding="utf-8")
+
+
+def test_one_event_and_ages_in_words_get_a_report(tmp_path):
+    rows = table()[lambda r: (r.label == 0) | (r.patient == "P1")]
+    rows = rows[rows.model == "raw"]
+    patients = pd.DataFrame({"patient": rows.patient, "age": "60 to 69", "volume_mm3": 900.0})
+    patients["age"] = np.where(np.arange(len(rows)) < 15, "60 to 69", patients.age + " or more")
+    patients["scanner"] = np.where(np.arange(len(rows)) < 12, "A", "B")
+    patients.to_csv(tmp_path / "cohort.csv", index=False)
+    path, out = written(tmp_path, rows), tmp_path / "out"
+    assert cli.main(["compare", str(path), str(out), "--cohort", str(tmp_path / "cohort.csv")]) == 0
+    left_out = pd.read_csv(out / "tables" / "baselines.csv").set_index("baseline").reason
+    assert "1 of a label" in left_out["Acquisition"] and "1 of a label" in left_out["Volume"]
+    groups = pd.read_csv(out / "tables" / "subgroups.csv")
+    assert set(groups[groups.variable == "age"].group) == {"60 to 69", "60 to 69 or more"}
+
+
+def test_words_among_numbers_are_refused_by_name(tmp_path):
+    scores = scoretable.read_scores(written(tmp_path, table()))
+    patients = pd.DataFrame({"patient": [f"P{i}" for i in range(N)], "age": 60}).astype(object)
+    patients.loc[7, "age"] = "old"
+    patients.to_csv(tmp_path / "cohort.csv", index=False)
+    with pytest.raises(StudyError, match="age of 1 patients is no number: P7; the first is 'old'"):
+        scoretable.read_patients(tmp_path / "cohort.csv", scores)
+
+
+def test_columns_of_many_patients_are_read_in_linear_time(tmp_path):
+    """A search of all patients for each took 20 s here."""
+    n = 20_000
+    names = [f"P{i}" for i in range(n)]
+    scores = pd.DataFrame({"patient": names, "cohort": "test", "label": [0, 1] * (n // 2)})
+    pd.DataFrame({"patient": names[::-1], "age": 60}).to_csv(tmp_path / "cohort.csv", index=False)
+    start = time.process_time()
+    assert scoretable.read_patients(tmp_path / "cohort.csv", scores).index.tolist() == names
+    assert time.process_time() - start < 3
+
+
 def changed(rows, index, **values):
     rows = rows.copy().astype(object)
     for column, value in values.items():
@@ -87,10 +140,15 @@ def changed(rows, index, **values):
         (lambda r: changed(r, 4, score=""), "unusable score"),
         (lambda r: r.drop(columns="score"), "no column score"),
         (lambda r: r.assign(cohort="train"), "Expected: both 0 and 1"),
-        (lambda r: r[r.label == 1], "test patients' labels are .1."),
+        (lambda r: r[r.label == 1], "labels of the patients .test. are .1."),
         (lambda r: r.assign(cohort=r.model.map(SIDES)), "stand in train and in test"),
         (lambda r: r.assign(cohort="external"), "Expected: train or test"),
         (lambda r: r.iloc[:0], "has no rows"),
+        (lambda r: r.assign(fold=1.5, cohort="train"), "unusable fold.*'1.5'.*a whole number"),
+        (lambda r: r.replace({"model": {"raw": "none"}}), "unusable model.*not all or none"),
+        (lambda r: r.replace({"model": {"good": "all"}}), "unusable model.*'all'"),
+        (lambda r: r[r.model == "good"].assign(model="Com_in_sample"), "is the only model"),
+        (lambda r: with_train(r).query("cohort == 'test' or label == 1"), "out-of-fold. are .1."),
     ],
 )  # fmt: skip
 def test_faulty_tables_are_refused_by_name(tmp_path, capsys, change, says):
@@ -119,14 +177,37 @@ def test_patients_columns_must_fit(tmp_path):
 def test_a_studys_reports_are_not_overwritten(finished, capsys):
     given = [str(finished.predictions_csv), str(finished.reports)]
     assert cli.main(["compare", *given]) == 1
-    assert "holds the reports of a study" in capsys.readouterr().err
+    assert "the reports of a study" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("held", ["cohort.csv", "study.toml", "predictions.csv", "manifest.json"])
+def test_a_folder_that_holds_a_study_is_left_as_it_is(tmp_path, held, capsys):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / held).write_text('title = "Mine"\n')
+    if held == "cohort.csv":
+        (out / "study.toml").write_text('title = "Comparison of scores: old.csv"\n')
+    before = {path.name: path.read_text() for path in out.iterdir()}
+    assert cli.main(["compare", str(written(tmp_path, table())), str(out)]) == 1
+    assert held in capsys.readouterr().err
+    assert {path.name: path.read_text() for path in out.iterdir()} == before
+
+
+def test_a_comparison_that_died_is_taken_up_but_never_overwrites_its_own_scores(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "study.toml").write_text('title = "Comparison of scores: scores.csv"\n')
+    assert report._comparison_study(written(tmp_path, table()), out).folder == out
+    table().to_csv(out / "predictions.csv", index=False)
+    with pytest.raises(StudyError, match="would overwrite it"):
+        report._comparison_study(out / "predictions.csv", out)
 
 
 def test_test_labels_stay_sealed(tmp_path):
     study = Study(tmp_path, tmp_path / "reports", Settings())
     (tmp_path / "derived").mkdir()
     rows = pd.DataFrame({"patient": ["a", "b"], "cohort": ["train", "test"], "label": [1, 0]})
-    rows.assign(ct="x", mask="y").to_csv(tmp_path / "derived" / "included.csv", index=False)
+    rows.assign(ct="x", mask="y", mask_label="").to_csv(tmp_path / "derived" / "included.csv", index=False)
     patients = cohort.included(study)
     assert patients.label.isna().tolist() == [False, True]
     assert cohort.split(patients)[0].label.tolist() == [1]

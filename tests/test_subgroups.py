@@ -108,6 +108,12 @@ def test_each_hospital_is_left_out_once(tmp_path):
     assert found.groupby("hospital").model.nunique().to_dict() == {"A": 4, "B": 4, "C": 4}
     assert (found[found.model == "LR"].auc > 0.8).all() and (found.n == 50).all()
     assert hospitals.leave_one_out(study, patients[patients.hospital != "C"]).empty
+    few = patients[(patients.hospital == "A") | (patients.label == 0) | (patients.index % 25 == 1)]
+    found = hospitals.leave_one_out(study, few).set_index(["hospital", "model"])
+    assert found.loc["A"].auc.isna().all() and (found.reason == "").sum() > 0
+    assert set(found.loc["A"].reason) == {
+        "2 patients of a label in the other hospitals, 5 are needed"
+    }
     assert Evaluation().subgroups[0] == "sex"
 
 

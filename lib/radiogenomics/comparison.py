@@ -13,10 +13,10 @@ from radiogenomics import evaluation as ev
 from radiogenomics.cohort import read_included, split
 from radiogenomics.performance import metrics_table
 from radiogenomics.resampling import DRAWN, LARGE, Drawn, draw
+from radiogenomics.scoretable import IN_SAMPLE
 from radiogenomics.study import Study, read_json
 from radiogenomics.subgroups import groups, subgroup_table
 
-IN_SAMPLE = "Com_in_sample"
 NOTEBOOK = "05_comparison"
 KINDS = ("external", "in_sample", "out_of_fold")
 COHORTS = {"external": "test", "in_sample": "train", "out_of_fold": "train"}
@@ -38,7 +38,7 @@ def fit_combined(study: Study, patients: pd.DataFrame) -> None:
     }
     fold = _folds(scores, train)
     rows = []
-    for name, kind in (("Com", "out_of_fold"), ("Com_in_sample", "in_sample")):
+    for name, kind in (("Com", "out_of_fold"), (IN_SAMPLE, "in_sample")):
         model = models.stack().fit(inputs[kind], labels)
         models.save_model(model, study.models / f"{name}.skops")
         rows.append(models.score_rows(test, name, models.probability(model, inputs["external"])))
@@ -177,8 +177,9 @@ def long(curves: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
 
 
 def best(auc: pd.DataFrame) -> str:
-    """Return the model with the highest AUC, the in-sample stack left out."""
-    return auc[auc.model != IN_SAMPLE].set_index("model").value.idxmax()
+    """Return the model with the highest AUC; the in-sample stack only where it is alone."""
+    value = auc.set_index("model").value
+    return max(value.index, key=lambda model: (model != IN_SAMPLE, value[model]))
 
 
 def metrics(
@@ -244,7 +245,8 @@ def calibration_curves(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
             smooth.assign(model=model, curve="smooth"),
             grouped.assign(model=model, curve="groups"),
         ]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    names = ["predicted", "observed", "ci_low", "ci_high", "model", "curve", "n"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names)
 
 
 def at_thresholds(table: pd.DataFrame) -> pd.DataFrame:
@@ -286,7 +288,7 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
             found = calibration.calibration(labels, values, study.settings.evaluation.confidence)
             row |= {f"{r.metric}_{name}": r.value for r in found.itertuples()}
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows if rows else {"model": [], "intercept": [], "slope": []})
 
 
 def decision_curves(
@@ -304,10 +306,12 @@ def decision_curves(
                 labels, values, confidence=confidence, drawn=drawings[kind]
             )
             tables.append(table.assign(cohort=COHORTS[kind], scores=kind))
+    first = ["cohort", "scores"]
     if not tables:
-        return pd.DataFrame()
+        names = ["model", "threshold", "net_benefit", "ci_low", "ci_high"]
+        return pd.DataFrame(columns=[*first, *names])
     table = pd.concat(tables, ignore_index=True)
-    return table[["cohort", "scores", *table.columns.drop(["cohort", "scores"])]]
+    return table[[*first, *table.columns.drop(first)]]
 
 
 def best_ranges(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
@@ -403,7 +407,8 @@ def baselines(
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """Return baselines.csv, acquisition_association.csv and the red sentence, or "".
 
-    Each baseline's external AUC, and DeLong's test of every model against it (Holm over all).
+    Each baseline's external AUC, and DeLong's test of every model against it (Holm over all);
+    `reason` says why one has no scores.
     """
     train, test = (patients[patients.cohort == c] for c in ("train", "test"))
     wide = models.wide(scores, "external")
@@ -417,8 +422,11 @@ def baselines(
         )
         for model in wide:
             z, p = ev.delong_test(labels, wide[model].to_numpy(), baseline.to_numpy())
-            rows.append((name, auc, low, high, model, ev.delong(labels, wide[model])[0][0], z, p))
-    names = ["baseline", "auc", "ci_low", "ci_high", "model", "auc_model", "z", "p"]
+            own = ev.delong(labels, wide[model])[0][0]
+            rows.append((name, auc, low, high, model, own, z, p, ""))
+    names = ["baseline", "auc", "ci_low", "ci_high", "model", "auc_model", "z", "p", "reason"]
+    for name, reason in confounders.left_out(train, test).items():
+        rows += [(name, *[np.nan] * 3, model, *[np.nan] * 3, reason) for model in wide]
     table = pd.DataFrame(rows, columns=names)
     linked = confounders.association(patients)
     told = confounders.warning(labels, simple, linked)

@@ -6,6 +6,8 @@ fitted on training patients; CLEAR 36, METRICS 19, 23 and 25.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
@@ -19,6 +21,7 @@ from radiogenomics.subgroups import groups
 
 ACQUISITION = ("scanner", "kernel", "thickness_mm")
 VOLUME = "volume_mm3"
+FEWEST = 2  # patients of a label from which scores can be cross-validated
 CERTAIN = 0.01  # below this p an association of label and acquisition is told in red
 
 
@@ -37,21 +40,38 @@ def baseline_scores(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> pd.Da
     """Return test scores of Prevalence, Volume and Acquisition (patient, baseline).
 
     Fitted on training patients (with `label`); what the columns do not tell is left out. Where
-    there are no training patients the scores are cross-validated in the test cohort.
+    there are no training patients the scores are cross-validated in the test cohort, and left
+    out where that cannot be done (`left_out`).
     """
     scores = pd.DataFrame(index=test.index)
-    everybody = pd.concat([train, test])
     if len(train):
         scores["Prevalence"] = train.label.mean()
-    if VOLUME in everybody and (everybody[VOLUME] > 0).all():
-        scores["Volume"] = _fitted(
-            volume_model(), train[[VOLUME]], test[[VOLUME]], train, test, seed
-        )
+    if left_out(train, test):
+        return scores
+    for name, model, inputs in _told(train, test):
+        parts = inputs.iloc[: len(train)], inputs.iloc[len(train) :]
+        scores[name] = _fitted(model, *parts, train, test, seed)
+    return scores
+
+
+def _told(train: pd.DataFrame, test: pd.DataFrame) -> Iterator[tuple[str, Pipeline, pd.DataFrame]]:
+    """Give name, model and inputs of each baseline that the patients' columns tell."""
+    everybody = pd.concat([train, test])
+    measured = VOLUME in everybody and pd.api.types.is_numeric_dtype(everybody[VOLUME])
+    if measured and (everybody[VOLUME] > 0).all():
+        yield "Volume", volume_model(), everybody[[VOLUME]]
     known = groups(everybody, ACQUISITION)
     if known.shape[1]:
-        parts = known.iloc[: len(train)], known.iloc[len(train) :]
-        scores["Acquisition"] = _fitted(acquisition_model(), *parts, train, test, seed)
-    return scores
+        yield "Acquisition", acquisition_model(), known
+
+
+def left_out(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, str]:
+    """Return why baselines that the columns tell have no scores: baseline, reason."""
+    rarer = test.label.value_counts().min()
+    if len(train) or rarer >= FEWEST:
+        return {}
+    reason = f"no training patients, and {rarer} of a label in the test: no cross-validation"
+    return {name: reason for name, _, _ in _told(train, test)}
 
 
 def _fitted(

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from radiogenomics.scoretable import IN_SAMPLE
 from radiogenomics.study import Study, whole_file
 
 COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model everywhere
@@ -23,7 +24,6 @@ COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model every
 }
 SPARE = ("#882255", "#44AA99", "#DDCC77", "#332288", "#117733", "#AA4499")  # Tol's, other models
 MANY = 500  # points of a curve, and patients of a box, above which fewer are drawn
-IN_SAMPLE = "Com_in_sample"  # shown to explain the paper's combined model, never the best
 LABELS = {0: "#0072B2", 1: "#D55E00"}
 BACK = "#555555"
 PAGE = go.layout.Template(
@@ -122,7 +122,7 @@ def roc(
     """
     figure = _figure(title, "1 - specificity", "sensitivity", study, height=560)
     by, colours = aucs.set_index("model"), palette(curves)
-    best = by.value.drop(IN_SAMPLE, errors="ignore").idxmax()
+    best = max(by.index, key=lambda model: (model != IN_SAMPLE, by.value[model]))
     for model, curve in curves.items():
         row, drawn = by.loc[model], _thinned(curve)
         name = f"{model} {row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"

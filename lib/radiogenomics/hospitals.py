@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from radiogenomics import models, signature
@@ -10,23 +11,25 @@ from radiogenomics.features import load_features
 from radiogenomics.study import Study
 
 FEWEST = 3  # hospitals
+MODELS = ("Clinical", *models.RADIOMICS)
+NEEDED = 5  # patients of each label in the others: the SVM's Platt scaling has five folds
 
 
 def leave_one_out(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
     """Return each hospital's AUC by models that were fitted on all the others.
 
-    Clinical, LR, SVM and Bayes, selection included; the CNN is not trained again. A hospital
-    with one label only has no AUC.
+    Clinical, LR, SVM and Bayes, selection included; the CNN is not trained again. `reason` says
+    why a hospital has no AUC: one label only, or too few patients of a label in the others.
 
     Args:
         study: settings and seed.
         patients: with hospital and label.
 
     Returns:
-        hospital, model, n, events, auc, ci_low, ci_high; no rows with fewer than three
+        hospital, model, n, events, auc, ci_low, ci_high, reason; no rows with fewer than three
         hospitals, or where the study has no features.
     """
-    names = ["hospital", "model", "n", "events", "auc", "ci_low", "ci_high"]
+    names = ["hospital", "model", "n", "events", "auc", "ci_low", "ci_high", "reason"]
     known = "hospital" in patients and (study.tables / "features.parquet").exists()
     if not known or patients.hospital.nunique() < FEWEST:
         return pd.DataFrame(columns=names)
@@ -34,14 +37,24 @@ def leave_one_out(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for hospital in hospitals:
         held = patients.hospital == hospital
-        scores = _scores(study, patients[~held], patients[held], features)
         labels = patients.label[held].to_numpy(int)
-        for model, score in scores.items():
+        reason = _reason(patients.label[~held], labels)
+        scores = {} if reason else _scores(study, patients[~held], patients[held], features)
+        for model in MODELS:
             found = [float("nan")] * 3
-            if 0 < labels.sum() < len(labels):
-                found = auc_interval(labels, score, study.settings.evaluation.confidence)
-            rows.append((hospital, model, len(labels), int(labels.sum()), *found))
+            if model in scores:
+                found = auc_interval(labels, scores[model], study.settings.evaluation.confidence)
+            rows.append((hospital, model, len(labels), int(labels.sum()), *found, reason))
     return pd.DataFrame(rows, columns=names)
+
+
+def _reason(others: pd.Series, labels: np.ndarray) -> str:
+    """Return why nothing can be said about a hospital with these labels, or ""."""
+    if not 0 < labels.sum() < len(labels):
+        return "one label only"
+    rarer = min(int((others == label).sum()) for label in (0, 1))
+    few = f"{rarer} patients of a label in the other hospitals, {NEEDED} are needed"
+    return few if rarer < NEEDED else ""
 
 
 def _scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame, features: pd.DataFrame) -> dict:

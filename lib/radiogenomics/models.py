@@ -19,11 +19,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
+from radiogenomics.scoretable import COLUMNS, IN_SAMPLE
 from radiogenomics.study import Study, StudyError, read_json, whole_file, write_json
 
 RADIOMICS = ("LR", "SVM", "Bayes")
-MODELS = ("Clinical", *RADIOMICS, "CNN", "Com", "Com_in_sample")
-COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]
+MODELS = ("Clinical", *RADIOMICS, "CNN", "Com", IN_SAMPLE)
 TRUSTED = {  # types of scikit-learn and numpy that skops does not list; no code comes with them
     "numpy.number",
     "sklearn.calibration._CalibratedClassifier",

@@ -383,14 +383,26 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
 
 
 def _comparison_study(predictions: Path, out: Path) -> Study:
-    """Write the settings of a comparison to `out`, which must not hold a study's reports."""
-    manifest = out / "manifest.json"
-    if manifest.exists() and not (out / "study.toml").exists():
+    """Write the settings of a comparison to `out`: a new folder, or an earlier comparison's.
+
+    Raises:
+        StudyError: `out` holds a study, or its reports, or the very table of scores.
+    """
+    told, toml = 'title = "Comparison of scores: ', out / "study.toml"
+    earlier = toml.is_file() and toml.read_text("utf-8", "replace").startswith(told)
+    names = ["cohort.csv", *([] if earlier else [toml.name, "manifest.json", "predictions.csv"])]
+    held = [name for name in names if (out / name).exists()]
+    if held:
         raise StudyError(
-            f"{out} holds the reports of a study. Expected: a new folder, or one of an earlier "
-            "comparison. Name another folder."
+            f"{out.name} holds a study, or the reports of a study ({', '.join(held)}). Expected: a "
+            "new folder, or one of an earlier comparison. Name another folder."
         )
-    lines = [f"title = {json.dumps('Comparison of scores: ' + predictions.name)}"]
+    if predictions.resolve() == (out / "predictions.csv").resolve():
+        raise StudyError(
+            f"{predictions.name} stands in {out.name}, where this comparison would overwrite it. "
+            "Expected: a table elsewhere. Name another folder."
+        )
+    lines = [told + json.dumps(predictions.name)[1:]]
     if _synthetic(predictions):
         lines.append("synthetic = true")
     lines += ["", "[label]", 'name = "label 1"', 'negative_name = "label 0"']

@@ -7,11 +7,15 @@ from pathlib import Path
 import pandas as pd
 
 from radiogenomics.cohort import EVER
-from radiogenomics.models import COLUMNS
+from radiogenomics.decision import REFERENCES
 from radiogenomics.study import StudyError, read_cells
 
 NEEDED = ("patient", "label", "model", "score")
+COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]
+IN_SAMPLE = "Com_in_sample"  # the stack that explains the paper's combined model, never the best
 COHORTS = ("train", "test")
+TEST = "test"
+MEASURED = ("age", "thickness_mm", "volume_mm3")  # columns of numbers
 
 
 def read_scores(path: Path) -> pd.DataFrame:
@@ -26,15 +30,10 @@ def read_scores(path: Path) -> pd.DataFrame:
     table = _typed(_read(path, NEEDED), path)
     _refuse_crossing(table, path)
     _refuse_disagreement(table, path)
+    _refuse_in_sample_alone(table, path)
     for kind, rows in _kinds(table):
         _refuse_unpaired(rows, kind, path)
-    test = table[table.cohort == "test"]
-    if test.label.nunique() < 2:
-        found = sorted(test.label.unique().tolist())
-        raise StudyError(
-            f"{path.name}: the test patients' labels are {found}. Expected: both 0 and 1. Scores "
-            "of one label, or of training patients alone, cannot be evaluated."
-        )
+        _refuse_one_label(rows, kind, path)
     return table
 
 
@@ -57,11 +56,14 @@ def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     label = pd.to_numeric(table.label, errors="coerce")
     expected = {
         "patient": (table.patient != "", "a pseudonym"),
-        "model": (table.model != "", "the model's name"),
+        "model": (
+            ~table.model.isin(["", *REFERENCES]),
+            "a model's name, not all or none, which are the references of the decision curve",
+        ),
         "cohort": (table.cohort.isin(COHORTS), "train or test"),
         "label": (label.isin([0, 1]), "0 or 1"),
         "score": (score.notna() & (score.abs() < float("inf")), "a finite number such as 0.73"),
-        "fold": ((table.fold == "") | fold.notna(), "a number, or empty"),
+        "fold": ((table.fold == "") | (fold % 1 == 0), "a whole number, or empty"),
     }
     for column, (good, what) in expected.items():
         _refuse_values(table, column, good, what, path)
@@ -107,7 +109,7 @@ def _refuse_disagreement(table: pd.DataFrame, path: Path) -> None:
 def _kinds(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     train = table[table.cohort == "train"]
     return [
-        ("test", table[table.cohort == "test"]),
+        (TEST, table[table.cohort == "test"]),
         ("training, in-sample", train[train.fold.isna()]),
         ("training, out-of-fold", train[train.fold.notna()]),
     ]
@@ -132,6 +134,25 @@ def _refuse_unpaired(rows: pd.DataFrame, kind: str, path: Path) -> None:
             )
 
 
+def _refuse_one_label(rows: pd.DataFrame, kind: str, path: Path) -> None:
+    """Stop where test patients, or training patients if there are any, are of one label."""
+    found = sorted(rows.label.unique().tolist())
+    if len(found) < 2 and (len(rows) or kind == TEST):
+        raise StudyError(
+            f"{path.name}: the labels of the patients ({kind}) are {found}. Expected: both 0 and "
+            "1. Scores of one label, or of training patients alone, cannot be evaluated: add "
+            "patients, or leave these rows out."
+        )
+
+
+def _refuse_in_sample_alone(table: pd.DataFrame, path: Path) -> None:
+    if set(table.model) == {IN_SAMPLE}:
+        raise StudyError(
+            f"{path.name}: {IN_SAMPLE} is the only model. Expected: another name; this one is the "
+            "workbook's in-sample stack, which is shown beside others and never alone. Rename it."
+        )
+
+
 def _some(names: list[str]) -> str:
     return ", ".join(map(str, names[:5])) + (" and others" if len(names) > 5 else "")
 
@@ -144,7 +165,8 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
         table there are no other columns.
 
     Raises:
-        StudyError: a patient that is missing or stands twice, a label that disagrees.
+        StudyError: a patient that is missing or stands twice, a label that disagrees, a word
+            among numbers.
     """
     known = scores.drop_duplicates("patient").set_index("patient")[["cohort", "label"]]
     known = known.astype({"label": int}).rename_axis(None)
@@ -152,7 +174,7 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
         return known.assign(patient=known.index)
     raw = _read(path, ("patient",))
     twice = raw.patient[raw.patient.duplicated()].unique().tolist()
-    gone = [patient for patient in known.index if patient not in set(raw.patient)]
+    gone = known.index.difference(raw.patient, sort=False).tolist()
     for names, what in ((twice, "stand twice in"), (gone, "are missing in")):
         if names:
             raise StudyError(
@@ -161,7 +183,9 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
             )
     table = raw.set_index("patient", drop=False).loc[known.index].rename_axis(None)
     _refuse_other_labels(table, known, path)
-    table = table.replace("", pd.NA).apply(_numbers).assign(patient=known.index)
+    table = table.replace("", pd.NA)
+    _refuse_words(table, path)
+    table = table.apply(_numbers).assign(patient=known.index)
     if "smoking" in table:
         table["smoking_history"] = table.smoking.map(EVER)
     return table.assign(cohort=known.cohort, label=known.label)
@@ -177,6 +201,18 @@ def _refuse_other_labels(table: pd.DataFrame, known: pd.DataFrame, path: Path) -
             f"{path.name}: the labels of {len(other)} patients are not those of the scores: "
             f"{_some(other)}. Expected: the same label in both tables."
         )
+
+
+def _refuse_words(table: pd.DataFrame, path: Path) -> None:
+    """Stop where a measured column holds numbers and words; one of words alone makes groups."""
+    for name in [name for name in MEASURED if name in table]:
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        words = table.index[numbers.isna() & table[name].notna()].tolist()
+        if words and numbers.notna().any():
+            raise StudyError(
+                f"{path.name}: {name} of {len(words)} patients is no number: {_some(words)}; the "
+                f"first is {table[name][words[0]]!r}. Expected: a number, or empty."
+            )
 
 
 def _numbers(column: pd.Series) -> pd.Series:

@@ -29,7 +29,7 @@ COLUMNS = [
 def groups(patients: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
     """Return the named columns as groups of patients (patient, variable); absent ones left out.
 
-    Age in three bands; other numbers with over six values are halved at their median; a
+    Age in years in three bands; other numbers with over six values are halved at their median; a
     variable with one group says nothing and is left out.
     """
     found = {name: _grouped(patients[name]) for name in names if name in patients}
@@ -37,11 +37,12 @@ def groups(patients: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _grouped(values: pd.Series) -> pd.Series:
-    if values.name == "age":
+    measured = pd.api.types.is_numeric_dtype(values)
+    if values.name == "age" and measured:
         bands = [values.between(low, high, inclusive="left") for low, high, _ in AGES]
         found = np.select(bands, [name for _, _, name in AGES], UNKNOWN)
         return pd.Series(found, values.index)
-    if pd.api.types.is_numeric_dtype(values) and values.nunique() > LEVELS:
+    if measured and values.nunique() > LEVELS:
         middle = values.median()
         halves = np.where(values < middle, f"under {middle:g}", f"{middle:g} and over")
         return pd.Series(np.where(values.isna(), UNKNOWN, halves), values.index)
