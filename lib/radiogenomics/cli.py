@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from radiogenomics import cohort, inspection, own_study, phantom, report
+from radiogenomics import cohort, idc, inspection, own_study, phantom, report
 from radiogenomics.progress import progress
 from radiogenomics.study import StudyError, load_study
 
@@ -57,6 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--signal", choices=("paper", "none"), default="paper")
     made.add_argument("--faults", type=int, default=0)
     made.set_defaults(run=_phantom)
+
+    fetch = commands.add_parser("fetch", help="make a study of a public collection (network)")
+    fetch.add_argument("collection", help="such as nsclc-radiogenomics (data/collections)")
+    fetch.add_argument("folder", type=Path)
+    fetch.add_argument("--dry-run", action="store_true", help="list patients, series, gigabytes")
+    fetch.set_defaults(run=_fetch)
 
     begin = commands.add_parser("new", help="begin a study of your own in a folder")
     begin.add_argument("folder", type=Path)
@@ -125,6 +131,19 @@ def _phantom(given: argparse.Namespace) -> int:
         workers=os.cpu_count() or 1, progress=bar,
     )  # fmt: skip
     print(f"Made {given.patients} simulated patients in {given.folder}")
+    return DONE
+
+
+def _fetch(given: argparse.Namespace) -> int:
+    if given.dry_run:
+        mapping, _, chosen = idc.plan(given.collection, idc.client())
+        table = idc.summary(chosen, mapping)
+        print(table.to_string(index=False))
+        print(f"{table.patients.sum()} patients, {table.series.sum()} series, "
+              f"{table.gigabytes.sum():.1f} GB. {mapping['split']}")  # fmt: skip
+        return DONE
+    rows = idc.fetch(given.collection, given.folder)
+    print(f"{len(rows)} patients in {given.folder}; look at them with: workbook check")
     return DONE
 
 

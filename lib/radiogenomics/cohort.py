@@ -181,6 +181,10 @@ def exclude(
     checks += [("eligibility", f"age under {rules.min_age:g}", _below(table, "age", rules.min_age))]
     late = _above(table, "interval_days", rules.max_interval_days)
     checks.append(("eligibility", f"over {rules.max_interval_days:g} days from CT to biopsy", late))
+    if rules.histology:
+        told = table.get("histology", pd.Series("", table.index)).astype(str).str.casefold()
+        other = ~told.isin([h.casefold() for h in rules.histology])
+        checks.append(("eligibility", f"histology is not {' or '.join(rules.histology)}", other))
     checks.append(("clinical data", f"no {study.settings.label.name} status", table.label.isna()))
     needed = dict.fromkeys((*rules.required, *study.settings.clinical.predictors))
     for column in needed:

@@ -57,6 +57,7 @@ class Eligibility:
     min_age: float = 18
     max_interval_days: float = 14
     required: tuple[str, ...] = ("sex", "age", "smoking", "cea")
+    histology: tuple[str, ...] = ()  # values of column histology that may take part; (): any
 
 
 @dataclass(frozen=True)
@@ -141,12 +142,42 @@ class GradCAM:
 
 @dataclass(frozen=True)
 class Author:
-    """What only a person knows; quoted in the reports."""
+    """What only a person knows; quoted in the reports, fills the checklists (`checklists`).
 
-    ethics: str = ""
-    readers: str = ""
-    reference_standard: str = ""
-    segmentation: str = ""
+    One sentence each; empty means not stated. `segmentation_kind` is manual, semi-automatic or
+    automatic; `test_outlines` is filled where one reader or tool drew all outlines of the test
+    cohort; the three `_availability` count in METRICS where they hold a link or DOI.
+    """
+
+    ethics: str = ""  # approval, consent
+    readers: str = ""  # who drew the outlines, how experienced
+    reference_standard: str = ""  # how and by whom the label was found
+    segmentation: str = ""  # how outlines were drawn, with which software
+    segmentation_kind: str = ""
+    test_outlines: str = ""
+    design: str = ""  # retrospective or prospective, consecutive or not
+    source: str = ""  # where the data come from, public or not
+    dates: str = ""  # first and last patient
+    setting: str = ""  # kind, number and place of the hospitals
+    population: str = ""  # who could take part, for whom they stand
+    treatment: str = ""  # before the CT
+    imaging: str = ""  # CT protocol, contrast phase, the guideline it follows
+    interval: str = ""  # from CT to the sample for the label
+    blinding: str = ""  # of readers to the label, of the label to the images
+    overlap: str = ""  # earlier publications on these patients
+    sample_size: str = ""  # how it was arrived at
+    fairness: str = ""  # known inequalities, what was done about them
+    usage: str = ""  # who is to use the models on whom, with which input, and what if it is poor
+    limitations: str = ""
+    guideline: str = ""  # the reporting guideline that the manuscript follows
+    protocol: str = ""
+    registration: str = ""
+    funding: str = ""
+    conflicts: str = ""
+    involvement: str = ""  # of patients and the public
+    data_availability: str = ""
+    code_availability: str = ""
+    model_availability: str = ""
 
 
 @dataclass(frozen=True)
@@ -355,7 +386,7 @@ def _checked(kind: type, name: str, value: Any, where: str) -> Any:
     default = kind.__dict__[name]
     if isinstance(default, tuple):
         items = value if isinstance(value, (list, tuple)) else [value]
-        inner = type(default[0])
+        inner = type(default[0]) if default else str
         fixed = len(default) if inner in (int, float) and name != "log_sigma_mm" else len(items)
         good = len(items) == fixed and all(_is_a(item, inner) for item in items)
         new = tuple(inner(item) for item in items) if good else None
@@ -428,7 +459,7 @@ def read_cells(path: Path) -> pd.DataFrame:
         semicolons = text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",")
         raw = pd.read_csv(
             io.StringIO(text), dtype=str, keep_default_na=False, sep=";" if semicolons else ",",
-            index_col=False, on_bad_lines="error",
+            header=None, index_col=False, on_bad_lines="error",
         )  # fmt: skip
     except FileNotFoundError:
         raise StudyError(f"{path} is not there. Expected: one row a patient.") from None
@@ -442,8 +473,11 @@ def read_cells(path: Path) -> pd.DataFrame:
             f"{path.name} is no table ({str(fault).strip()}). Expected: a header and one row a "
             "patient, as many cells in each. Save it as CSV UTF-8."
         ) from None
-    raw = raw.rename(columns=lambda name: name.strip().lower())
+    # pandas itself would rename the second of two columns of one name
+    raw = raw[1:].set_axis(raw.iloc[0].str.strip().str.lower().rename(None), axis=1)
+    raw = raw.reset_index(drop=True)
     raw = raw.apply(lambda column: column.fillna("").str.strip())
+    raw = raw.loc[:, (raw.columns != "") | (raw != "").any().to_numpy()]  # Excel's empty columns
     _refuse_columns(path, raw)
     decimal = re.compile(r"^(-?\d+),(\d+)$")
     return raw.apply(lambda c: c.str.replace(decimal, r"\1.\2", regex=True)) if semicolons else raw

@@ -1,0 +1,152 @@
+"""A public collection becomes a study: series chosen from a recorded index, no network."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from radiogenomics import cli, cohort, idc
+from radiogenomics.study import Study, StudyError, load_study
+
+INDEX = pd.read_csv(Path(__file__).parent / "reference" / "idc_nsclc_radiogenomics.csv")
+MAPPING = idc.load_mapping("nsclc-radiogenomics")
+SERIES = idc.series_of(INDEX, MAPPING)
+CHOSEN = idc.choose_series(SERIES, MAPPING).set_index("patient", drop=False)
+# The columns of the collection's clinical table; the values here are made up.
+CLINICAL = pd.DataFrame(
+    {
+        "dicom_patient_id": CHOSEN.patient,
+        "egfr_mutation_status": ["Mutant", "Wildtype", "Unknown"] * 5,
+        "kras_mutation_status": "Wildtype",
+        "alk_translocation_status": "Not collected",
+        "age_at_histological_diagnosis": range(50, 65),
+        "gender": ["Male", "Female", "Female"] * 5,
+        "smoking_status": ["Former", "Nonsmoker", "Current"] * 5,
+        "histology_": ["Adenocarcinoma"] * 14 + ["Squamous cell carcinoma"],
+        "patient_affiliation": "Stanford",
+        "days_between_ct_and_surgery": 20,
+    }
+)
+
+
+def test_the_best_outline_and_its_ct_are_chosen():
+    source = CHOSEN.outline_source
+    assert source["R01-001"] == source["R01-002"] == "radiologist, 3D Slicer"
+    assert source["R01-098"] == "radiologist, ePAD"
+    assert source["AMC-012"] == "AI FDG tumour, corrected by a radiologist"
+    assert CHOSEN.reason["AMC-002"] == "no outline of the lesion"
+    assert CHOSEN.reason["R01-158"] == "no axial CT for its outline"
+    by = SERIES.set_index("SeriesInstanceUID")
+    for row in CHOSEN[CHOSEN.reason == ""].itertuples():
+        seg, ct = by.loc[row.seg], by.loc[row.ct]
+        assert seg.Modality == "SEG" and ct.Modality == "CT" and ct.instanceCount >= 40
+        assert seg.PatientID == ct.PatientID == row.patient
+        assert seg.StudyInstanceUID == ct.StudyInstanceUID
+        assert "scout" not in str(ct.SeriesDescription).lower()
+
+
+def test_the_series_that_the_outline_refers_to_goes_first():
+    row = CHOSEN.loc["R01-001"]
+    others = SERIES[(SERIES.Modality == "CT") & (SERIES.PatientID == "AMC-001")]
+    other = others[others.instanceCount >= 40].SeriesInstanceUID.iloc[0]
+    references = pd.Series({row.seg: other})
+    again = idc.choose_series(SERIES, MAPPING, references).set_index("patient")
+    assert again.ct["R01-001"] == other and row.ct != other
+    assert again.ct["R01-002"] == CHOSEN.ct["R01-002"]
+
+
+def test_the_table_holds_every_patient_and_the_study_reads_it(tmp_path):
+    table = idc.cohort_table(CHOSEN.reset_index(drop=True), CLINICAL, MAPPING)
+    assert len(table) == 15 and set(table.hospital) == {"R01", "AMC"}
+    first = table.set_index("patient").loc["R01-001"]
+    chosen = CHOSEN.loc["R01-001"]
+    assert first.ct == f"R01-001/CT_{chosen.ct}" and first["mask"] == f"R01-001/SEG_{chosen.seg}"
+    assert set(table.smoking) == {"never", "former", "current"}
+    (tmp_path / "study.toml").write_text(idc.study_toml(MAPPING), encoding="utf-8")
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    for path in table.ct[table.ct != ""]:
+        (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "slice.dcm").write_text(path)
+    for path in table["mask"][table["mask"] != ""]:
+        (tmp_path / path).mkdir(parents=True)
+    study = load_study(tmp_path)
+    read = cohort.read_cohort(study)
+    assert (read.fault == "").all() and read.label.isna().sum() == 5
+    assert study.settings.privacy.patient_is_pseudonym
+    with pytest.raises(StudyError, match="no EGFR mutant status"):  # too few here to run
+        cohort.exclude(study, read)
+
+
+def test_histology_is_a_rule_of_eligibility(tmp_path):
+    (tmp_path / "study.toml").write_text(idc.study_toml(MAPPING), encoding="utf-8")
+    study: Study = load_study(tmp_path)
+    assert study.settings.eligibility.histology == ("adenocarcinoma",)
+    assert study.settings.hospitals.test == ("AMC",)
+
+
+def test_dry_run_counts_patients_series_and_gigabytes():
+    table = idc.summary(CHOSEN.reset_index(drop=True), MAPPING)
+    assert table.patients.sum() == 15 and table.series.sum() == 2 * (CHOSEN.reason == "").sum()
+    assert table.gigabytes.sum() == pytest.approx(CHOSEN.mb.sum() / 1000, abs=0.4)
+
+
+def test_licences_and_citations_are_written():
+    text = idc.licences(SERIES, CHOSEN, MAPPING)
+    assert "CC BY 3.0" in text and "CC BY 4.0" in text and "10.1038/sdata.2018.202" in text
+
+
+def test_other_tables_and_names_are_refused(monkeypatch, capsys):
+    with pytest.raises(StudyError, match="has no column egfr_mutation_status"):
+        idc.cohort_table(CHOSEN, CLINICAL.drop(columns="egfr_mutation_status"), MAPPING)
+    with pytest.raises(StudyError, match="Expected: one of nsclc-radiogenomics"):
+        idc.load_mapping("luna")
+    monkeypatch.setitem(__import__("sys").modules, "idc_index", None)
+    assert cli.main(["fetch", "nsclc-radiogenomics", "anywhere", "--dry-run"]) == 1
+    assert "uv run --extra idc" in capsys.readouterr().err
+
+
+class Recorded:
+    """Stands for the Imaging Data Commons' client: the recorded tables, nothing downloaded."""
+
+    index = INDEX
+    seg_index = pd.DataFrame({"SeriesInstanceUID": [], "segmented_SeriesInstanceUID": []})
+
+    def __init__(self):
+        self.asked = {}
+
+    def fetch_index(self, name):
+        self.asked[name] = True
+
+    def get_clinical_table(self, name):
+        assert name == "nsclc_radiogenomics_clinical" and self.asked["clinical_index"]
+        return CLINICAL
+
+    def download_from_selection(self, place, **how):
+        self.asked |= how
+
+
+def test_fetch_asks_for_the_chosen_series_alone_and_leaves_a_study(monkeypatch, tmp_path):
+    recorded = Recorded()
+    monkeypatch.setattr(idc, "client", lambda: recorded)
+    table = idc.fetch("nsclc-radiogenomics", tmp_path / "study")
+    wanted = CHOSEN[CHOSEN.reason == ""]
+    assert set(recorded.asked["seriesInstanceUID"]) == {*wanted.seg, *wanted.ct}
+    assert recorded.asked["use_s5cmd_sync"] and recorded.asked["dirTemplate"] == idc.PLACE
+    assert len(table) == 15
+    assert sorted(p.name for p in (tmp_path / "study").iterdir()) == [
+        "LICENCES.md", "cohort.csv", "study.toml",
+    ]  # fmt: skip
+
+
+def test_whole_index_gives_the_counts_of_the_collection():
+    package = pytest.importorskip("idc_index_data", reason="needs the extra idc")
+    columns = [*idc.KEPT, "collection_id"]
+    index = pd.read_parquet(
+        package.IDC_INDEX_PARQUET_FILEPATH, columns=columns,
+        filters=[("collection_id", "==", MAPPING["collection"])],
+    )  # fmt: skip
+    chosen = idc.choose_series(idc.series_of(index, MAPPING), MAPPING)
+    counts = chosen[chosen.reason == ""].groupby([chosen.patient.str[:3], "outline_source"]).size()
+    assert len(chosen) == 211
+    assert counts["R01"].to_dict()["radiologist, 3D Slicer"] == 96
+    assert counts["R01"].to_dict()["radiologist, ePAD"] == 48
+    assert counts["AMC"].sum() == 37
