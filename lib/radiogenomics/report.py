@@ -67,6 +67,11 @@ PACKAGES = (
     "radiogenomics", "tensorflow", "keras", "pyradiomics-bhklab", "simpleitk", "scikit-learn",
     "statsmodels", "numpy", "scipy", "pandas", "plotly", "papermill", "nbconvert",
 )  # fmt: skip
+QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a kernel that ends
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
+    "WORKBOOK_HEADLESS": "1",  # no browser looks on: the viewer shows its static twin
+}
 KEPT = ("state", "seconds", "overrides")  # of each notebook in the manifest
 MAKERS = ("02_preprocessing", "03_radiomics", "04_cnn")  # whose settings a prediction must share
 COMPARISON = "05_comparison"
@@ -222,7 +227,7 @@ def _followed_progress() -> Iterator[Path]:
     Gives a temporary folder of this run alone.
     """
     folder = Path(tempfile.mkdtemp())
-    os.environ |= {FILE: str(folder / "progress"), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    os.environ |= QUIET | {FILE: str(folder / "progress")}
     follower, done = Follower(folder / "progress"), threading.Event()
 
     def follow() -> None:
