@@ -46,16 +46,27 @@ def write(study, n=12, files=True, **changes):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"patient": {1: "P00"}}, "rows 2, 3: patient P00 stands more than once"),
         ({"smoking": {3: "yes"}}, "row 5, patient P03: smoking is 'yes'. Expected: one of never"),
         ({"label": {2: "Mutant"}}, "row 4, patient P02: label is 'Mutant'"),
         ({"age": {0: "6o"}}, "row 2, patient P00: age is '6o'. Expected: a number"),
         ({"hospital": {5: "C"}}, "row 7, patient P05: hospital is 'C'. Expected: one of A, B"),
         ({"ct": {1: "../x.nii"}}, "row 3, patient P01: ct is '../x.nii'. Expected: a path inside"),
+    ],
+)
+def test_faults_name_row_patient_and_remedy_and_exclude_the_patient(study, changes, says):
+    write(study, **changes)
+    left, out, _ = cohort.exclude(study, cohort.read_cohort(study))
+    assert len(out) == 1 and says in out.reason[0] and len(left) == 11
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"patient": {1: "P00"}}, "rows 2, 3: patient P00 stands more than once"),
         ({"cohort": {0: "test"}}, "row 2, patient P00: cohort is 'test'. Expected: train"),
     ],
 )
-def test_faults_name_row_patient_and_remedy(study, changes, says):
+def test_faults_of_the_whole_table_stop(study, changes, says):
     write(study, **changes)
     with pytest.raises(StudyError) as fault:
         cohort.read_cohort(study)

@@ -34,7 +34,7 @@ def test_the_best_outline_and_its_ct_are_chosen():
     assert source["R01-098"] == "radiologist, ePAD"
     assert source["AMC-012"] == "AI FDG tumour, corrected by a radiologist"
     assert CHOSEN.reason["AMC-002"] == "no outline of the lesion"
-    assert CHOSEN.reason["R01-158"] == "no axial CT for its outline"
+    assert CHOSEN.ct["R01-158"] != ""  # its CT is one for attenuation correction: taken last
     by = SERIES.set_index("SeriesInstanceUID")
     for row in CHOSEN[CHOSEN.reason == ""].itertuples():
         seg, ct = by.loc[row.seg], by.loc[row.ct]
@@ -110,8 +110,8 @@ class Recorded:
     index = INDEX
     seg_index = pd.DataFrame({"SeriesInstanceUID": [], "segmented_SeriesInstanceUID": []})
 
-    def __init__(self):
-        self.asked = {}
+    def __init__(self, lost=0):
+        self.asked, self.lost = {}, lost
 
     def fetch_index(self, name):
         self.asked[name] = True
@@ -122,6 +122,14 @@ class Recorded:
 
     def download_from_selection(self, place, **how):
         self.asked |= how
+        wanted = SERIES[SERIES.SeriesInstanceUID.isin(how["seriesInstanceUID"][self.lost :])]
+        for one in wanted.itertuples():
+            folder = Path(place) / one.PatientID / f"{one.Modality}_{one.SeriesInstanceUID}"
+            folder.mkdir(parents=True, exist_ok=True)
+            size, rest = divmod(round(one.series_size_MB * 1e6), one.instanceCount)
+            for i in range(one.instanceCount):
+                with (folder / f"{i}.dcm").open("wb") as stream:
+                    stream.truncate(size + (rest if i == 0 else 0))
 
 
 def test_fetch_asks_for_the_chosen_series_alone_and_leaves_a_study(monkeypatch, tmp_path):
@@ -132,9 +140,30 @@ def test_fetch_asks_for_the_chosen_series_alone_and_leaves_a_study(monkeypatch, 
     assert set(recorded.asked["seriesInstanceUID"]) == {*wanted.seg, *wanted.ct}
     assert recorded.asked["use_s5cmd_sync"] and recorded.asked["dirTemplate"] == idc.PLACE
     assert len(table) == 15
-    assert sorted(p.name for p in (tmp_path / "study").iterdir()) == [
-        "LICENCES.md", "cohort.csv", "study.toml",
-    ]  # fmt: skip
+    assert all((tmp_path / "study" / f).is_file()
+               for f in ("LICENCES.md", "cohort.csv", "study.toml"))  # fmt: skip
+
+
+def test_a_download_that_is_not_whole_leaves_no_study(monkeypatch, tmp_path):
+    monkeypatch.setattr(idc, "client", lambda: Recorded(lost=2))
+    with pytest.raises(StudyError, match="2 of .* series are not whole .*: it goes on"):
+        idc.fetch("nsclc-radiogenomics", tmp_path / "study")
+    assert not (tmp_path / "study" / "study.toml").exists()
+
+
+def test_an_outline_on_the_pet_takes_the_ct_of_its_study():
+    row = CHOSEN.loc["AMC-001"]
+    references = pd.Series({row.seg: "1.2.3.the.pet"})
+    again = idc.choose_series(SERIES, MAPPING, references).set_index("patient")
+    assert again.ct["AMC-001"] == row.ct
+
+
+def test_no_network_is_told(monkeypatch, tmp_path):
+    unreachable = Recorded()
+    monkeypatch.setattr(unreachable, "fetch_index", lambda name: Path("gone").read_text())
+    monkeypatch.setattr(idc, "client", lambda: unreachable)
+    with pytest.raises(StudyError, match="cannot be reached .* Look at the network"):
+        idc.fetch("nsclc-radiogenomics", tmp_path / "study")
 
 
 def test_whole_index_gives_the_counts_of_the_collection():
@@ -149,4 +178,4 @@ def test_whole_index_gives_the_counts_of_the_collection():
     assert len(chosen) == 211
     assert counts["R01"].to_dict()["radiologist, 3D Slicer"] == 96
     assert counts["R01"].to_dict()["radiologist, ePAD"] == 48
-    assert counts["AMC"].sum() == 37
+    assert counts["AMC"].sum() == 38

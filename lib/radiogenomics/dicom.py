@@ -1,7 +1,8 @@
 """DICOM CT series: found in a folder, chosen by stated rules, checked slice by slice, read.
 
-The rules, in this order: the series that a DICOM mask refers to; the size of a mask that is an
-image file; the thinnest slices; the most slices; the lowest series number. Localizers never.
+The rules, in this order: the series that a DICOM mask refers to, else one that shares its frame of
+reference; the size of a mask that is an image file; the thinnest slices; the most slices; the
+lowest series number. Localizers never.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def read_header(path: Path) -> pydicom.Dataset | None:
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER, force=True)
         if "SOPClassUID" in header or "Modality" in header:
-            return header
+            return _readable(path, header)
     except (InvalidDicomError, EOFError, ValueError, AttributeError, NotImplementedError, OSError):
         pass
     if path.suffix.lower() in NAMED_DICOM:
@@ -75,6 +76,20 @@ def read_header(path: Path) -> pydicom.Dataset | None:
             "the CT. Export it again, or take the file away."
         )
     return None
+
+
+def _readable(path: Path, header: pydicom.Dataset) -> pydicom.Dataset:
+    for tag in HEADER:
+        try:
+            value = header.get(tag)
+            if value is not None and header[tag].VR in ("DS", "IS"):
+                np.asarray(value, float)
+        except (ValueError, TypeError, NotImplementedError):
+            raise StudyError(
+                f"{path.name}: {tag} in its header cannot be read. Expected: a value as DICOM "
+                "writes it. Export the original series."
+            ) from None
+    return header
 
 
 def find_series(folder: Path) -> list[Series]:
@@ -88,7 +103,7 @@ def find_series(folder: Path) -> list[Series]:
 
 
 def choose_ct(
-    folder: Path, referenced: str = "", mask_size: tuple[int, ...] | None = None
+    folder: Path, referenced: str = "", mask_size: tuple[int, ...] | None = None, frame: str = ""
 ) -> tuple[Series, list[Series]]:
     """Choose the CT series by the rules of this module; return it and the others.
 
@@ -96,6 +111,8 @@ def choose_ct(
         folder: holds the files, in any depth.
         referenced: the series that a DICOM mask was drawn on.
         mask_size: (x, y, z) of a mask that is an image file.
+        frame: the DICOM mask's frame of reference: a CT that shares it shares its coordinates,
+            also where the mask was drawn on another series, such as the PET of a PET/CT.
 
     Raises:
         StudyError: no CT, scans of several patients, or not the series that the mask refers to.
@@ -103,25 +120,29 @@ def choose_ct(
     every = find_series(folder)
     scans = [s for s in every if s.first.get("Modality") == "CT" and not _localizer(s.first)]
     if not scans:
-        kinds = ", ".join(sorted({str(s.first.get("Modality", "?")) for s in every})) or "none"
+        kinds = ", ".join(sorted({_kind(s.first) for s in every})) or "none"
         raise StudyError(
             f"{folder.name} holds no CT series; DICOM found: {kinds}. Expected: an axial CT."
         )
-    if len({str(s.first.get("PatientID", "")) for s in scans}) > 1:
+    if len({str(h.get("PatientID", "")) for s in scans for h in s.headers}) > 1:
         raise StudyError(
             f"{folder.name} holds CT of more than one patient. Expected: one. Sort the export."
         )
+    fitting = scans
     if referenced:
-        drawn_on = [s for s in scans if s.uid == referenced]
-        if not drawn_on:
-            raise StudyError(
-                f"{folder.name} holds {len(scans)} CT series, none of them the one that the mask "
-                "refers to. Expected: the series it was drawn on. Export that series."
-            )
-        chosen = drawn_on[0]
-    else:
-        chosen = min(scans, key=lambda s: _rank(s, mask_size))
+        shared = [s for s in scans if frame and s.first.get("FrameOfReferenceUID") == frame]
+        fitting = [s for s in scans if s.uid == referenced] or shared
+    if not fitting:
+        raise StudyError(
+            f"{folder.name} holds {len(scans)} CT series, none of them the one that the mask "
+            "refers to. Expected: the series it was drawn on. Export that series."
+        )
+    chosen = min(fitting, key=lambda s: _rank(s, mask_size))
     return chosen, [s for s in scans if s is not chosen]
+
+
+def _kind(header: pydicom.Dataset) -> str:
+    return str(header.get("Modality", "?")) + (" localizer" if _localizer(header) else "")
 
 
 def _localizer(header: pydicom.Dataset) -> bool:
@@ -173,12 +194,29 @@ def _check_slice(path: Path, header: pydicom.Dataset) -> None:
             f"{path.name} has no {', '.join(absent)}. Expected: an axial CT slice with its place. "
             "Export the original series."
         )
+    _check_values(path, header)
     syntax = UID(header.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
     whole = header.Rows * header.Columns * header.get("BitsAllocated", 16) // 8
     if not syntax.is_compressed and path.stat().st_size < whole:
         raise StudyError(
             f"{path.name} is cut off: {path.stat().st_size} bytes. Expected: at least {whole} for "
             f"{header.Columns} × {header.Rows} pixels. Copy it again."
+        )
+
+
+def _check_values(path: Path, header: pydicom.Dataset) -> None:
+    many = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
+    wrong = [tag for tag, n in many.items() if np.size(header.get(tag)) != n]
+    if wrong or min(header.PixelSpacing) <= 0:
+        told = ", ".join(f"{tag} {header.get(tag)}" for tag in wrong or ["PixelSpacing"])
+        raise StudyError(
+            f"{path.name} has {told}. Expected: 3 numbers of position, 6 of orientation, 2 of "
+            "spacing above 0. Export the original series."
+        )
+    if int(header.get("SamplesPerPixel") or 1) != 1:
+        raise StudyError(
+            f"{path.name} has {header.SamplesPerPixel} values a pixel, as a colour image. "
+            "Expected: HU. Export the original series, not screenshots."
         )
 
 
@@ -274,7 +312,7 @@ def _exposure(header: pydicom.Dataset) -> float:
 
 def _rescale(series: Series) -> str:
     found = {(h.get("RescaleSlope"), h.get("RescaleIntercept")) for h in series.headers}
-    if (None, None) in found:
+    if None in {value for pair in found for value in pair}:
         return "missing"
     pairs = sorted((float(slope), float(intercept)) for slope, intercept in found)
     return ", ".join(f"{slope:g} × value {intercept:+g}" for slope, intercept in pairs[:3])

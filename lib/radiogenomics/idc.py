@@ -6,6 +6,7 @@ client's own. A collection is described by one file, data/collections/NAME.toml.
 
 from __future__ import annotations
 
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ def choose_series(
 
     The outline: the first kind of [[outlines]] that the patient has; of several the one with
     the lowest uid. The CT: the series that the outline refers to where that is known
-    (`references`); else, in the outline's study, the CT with most slices that [ct] allows.
+    (`references`; an outline on a PET series has none); else, in the outline's study, the CT
+    with most slices that [ct] allows, one made for attenuation correction last.
 
     Args:
         series: `series_of` the index.
@@ -73,11 +75,12 @@ def choose_series(
         where there is no outline or no CT.
     """
     segs = _ranked_outlines(series, mapping)
-    scans = _axial(series[series.Modality == "CT"], mapping["ct"])
+    every = series[series.Modality == "CT"]
+    scans = _axial(every, mapping["ct"])
     rows = []
     for patient in sorted(series.PatientID.unique()):
         own = segs[segs.PatientID == patient]
-        rows.append({"patient": patient} | _pair(own, scans, references))
+        rows.append({"patient": patient} | _pair(own, scans, every, references))
     return pd.DataFrame(rows)
 
 
@@ -97,20 +100,21 @@ def _ranked_outlines(series: pd.DataFrame, mapping: dict[str, Any]) -> pd.DataFr
 
 def _axial(scans: pd.DataFrame, rules: dict[str, Any]) -> pd.DataFrame:
     """Return CT series that can be the scan, the one with most slices first."""
-    text = scans.SeriesDescription.fillna("").str.casefold()
-    bad = text.map(lambda t: any(word in t for word in rules["not"]))
-    good = scans[~bad & (scans.instanceCount >= rules["fewest_slices"])]
-    return good.sort_values(["instanceCount", "SeriesInstanceUID"], ascending=[False, True])
+    text = scans.SeriesDescription.fillna("")
+    bad = text.str.contains(rules["not"], case=False, regex=True)
+    last = text.str.contains(rules["last"], case=False, regex=True)
+    good = scans.assign(last=last)[~bad & (scans.instanceCount >= rules["fewest_slices"])]
+    order = ["last", "instanceCount", "SeriesInstanceUID"]
+    return good.sort_values(order, ascending=[True, False, True])
 
 
 def _pair(
-    outlines: pd.DataFrame, scans: pd.DataFrame, references: pd.Series | None
+    outlines: pd.DataFrame, scans: pd.DataFrame, every: pd.DataFrame, references: pd.Series | None
 ) -> dict[str, Any]:
     for seg in outlines.itertuples():
         known = references.get(seg.SeriesInstanceUID) if references is not None else None
-        if isinstance(known, str):
-            found = scans[scans.SeriesInstanceUID == known]
-        else:
+        found = every[every.SeriesInstanceUID == known]
+        if found.empty:
             found = scans[scans.StudyInstanceUID == seg.StudyInstanceUID]
         if len(found):
             ct = found.iloc[0]
@@ -234,6 +238,43 @@ def plan(name: str, idc: Any) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFram
     return mapping, series, choose_series(series, mapping)
 
 
+def _tables(idc: Any, mapping: dict[str, Any]) -> tuple[pd.Series, pd.DataFrame]:
+    """Return the CT series by SEG series, and the clinical table; the client only logs faults."""
+    try:
+        for name in ("seg_index", "clinical_index"):
+            idc.fetch_index(name)
+        clinical = idc.get_clinical_table(mapping["clinical"]["table"])
+    except (OSError, subprocess.CalledProcessError) as fault:
+        reason = type(fault).__name__
+        raise StudyError(
+            f"the Imaging Data Commons cannot be reached ({reason}). Expected: its index of "
+            "outlines and the clinical table. Look at the network and run the command again."
+        ) from None
+    outlines = getattr(idc, "seg_index", None)
+    if outlines is None or clinical is None:
+        raise StudyError(
+            f"the Imaging Data Commons gave no index of outlines or no table "
+            f"{mapping['clinical']['table']}. Run the command again later."
+        )
+    outlines = outlines.drop_duplicates("SeriesInstanceUID").set_index("SeriesInstanceUID")
+    return outlines.segmented_SeriesInstanceUID, clinical
+
+
+def _check_whole(folder: Path, series: pd.DataFrame) -> None:
+    """Refuse a download with fewer files or bytes than the index says."""
+    short = []
+    for one in series.itertuples():
+        place = folder / one.PatientID / f"{one.Modality}_{one.SeriesInstanceUID}"
+        sizes = [p.stat().st_size for p in place.glob("*") if p.is_file()]
+        if len(sizes) != one.instanceCount or sum(sizes) != round(one.series_size_MB * 1e6):
+            short.append(one.PatientID)
+    if short:
+        raise StudyError(
+            f"{len(short)} of {len(series)} series are not whole (first: patient {short[0]}). "
+            "Expected: every file of the index. Run the same command again: it goes on."
+        )
+
+
 def fetch(name: str, folder: Path) -> pd.DataFrame:
     """Download a collection into `folder` as a ready study; a second call goes on.
 
@@ -244,21 +285,21 @@ def fetch(name: str, folder: Path) -> pd.DataFrame:
         The rows of cohort.csv.
 
     Raises:
-        StudyError: no client or mapping, a clinical table of another form.
+        StudyError: no client, mapping or network, a clinical table of another form, a download
+            that is not whole (no study.toml is written then).
     """
     idc = client()
     mapping, series, _ = plan(name, idc)
-    for table in ("seg_index", "clinical_index"):
-        idc.fetch_index(table)
-    references = idc.seg_index.set_index("SeriesInstanceUID").segmented_SeriesInstanceUID
+    references, clinical = _tables(idc, mapping)
     chosen = choose_series(series, mapping, references)
-    table = cohort_table(chosen, idc.get_clinical_table(mapping["clinical"]["table"]), mapping)
+    table = cohort_table(chosen, clinical, mapping)
     wanted = chosen[chosen.reason == ""]
     folder.mkdir(parents=True, exist_ok=True)
     idc.download_from_selection(
         str(folder), seriesInstanceUID=[*wanted.seg, *wanted.ct], dirTemplate=PLACE,
         use_s5cmd_sync=True,
     )  # fmt: skip
+    _check_whole(folder, series[series.SeriesInstanceUID.isin([*wanted.seg, *wanted.ct])])
     texts = {"study.toml": study_toml(mapping), "LICENCES.md": licences(series, chosen, mapping)}
     for file, text in texts.items():
         with whole_file(folder / file) as part:

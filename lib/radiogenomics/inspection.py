@@ -161,7 +161,7 @@ def _inspect_one(row: dict) -> dict:
         found["patient_id"] = scan.patient_id
         found["mask"] = mask_row(scan) | {"thumbnail": thumbnail(scan)}
         found["acquisition"] = acquisition_row(scan)
-    except (StudyError, RuntimeError) as fault:
+    except (StudyError, RuntimeError, ValueError, LookupError, OSError) as fault:
         found["reason"] = redacted(str(fault))
     return found
 

@@ -1,7 +1,7 @@
 """Lesions drawn in DICOM, SEG or RTSTRUCT, as masks on the CT's grid; arrays are (z, y, x).
 
-SEG frames are read from their own geometry: the early writers of public collections name slices
-twice or not at all, on which stricter readers stop (highdicom issues 344 and 370). No kept
+SEG frames are read from their own geometry: the early writers of public collections leave out a
+frame's segment or what it was drawn on, on which highdicom 0.28 stops (its issue 344). No kept
 library reads RTSTRUCT with its holes onto a given grid (rt-utils: last release 2023).
 """
 
@@ -21,6 +21,7 @@ from radiogenomics.study import StudyError
 DRAWINGS = ("SEG", "RTSTRUCT")
 FILLED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 ON_GRID = 0.05  # voxels: how far a SEG frame may lie off the CT's grid and still be on it
+ENDLESS = 0xFFFFFFFF  # DICOM's length of what ends with a delimiter
 BETWEEN = 0.1  # slices: from here on a contour counts as drawn between two slices
 
 
@@ -51,11 +52,29 @@ def read_drawing(path: Path) -> pydicom.Dataset | None:
             f"{path.name} is DICOM {drawing.get('Modality', '?')}. Expected of a mask: SEG, "
             "RTSTRUCT, or an image file. Export the outline."
         )
+    _check_whole(drawing, path.name)
     return drawing
 
 
 def _drawn(header: pydicom.Dataset) -> bool:
     return header.get("Modality") in DRAWINGS
+
+
+def _check_whole(drawing: pydicom.Dataset, name: str) -> None:
+    """Refuse a drawing that lacks a part: pydicom reads a file that is cut off, without a word."""
+    parts = {
+        "SEG": ("SegmentSequence", "PerFrameFunctionalGroupsSequence", "PixelData"),
+        "RTSTRUCT": ("StructureSetROISequence", "ROIContourSequence"),
+    }[drawing.Modality]
+    absent = [part for part in parts if part not in drawing]
+    raw = [drawing.get_item(tag) for tag in drawing.keys()]  # noqa: SIM118 - no values yet
+    short = any(len(e.value or b"") < e.length < ENDLESS for e in raw if e.is_raw)
+    if absent or short:
+        told = f"has no {', '.join(absent)}" if absent else "ends too early"
+        raise StudyError(
+            f"{name} {told}: it is cut off or no {drawing.Modality}. Expected: a whole file. Copy "
+            "or export it again."
+        )
 
 
 def referenced_series(drawing: pydicom.Dataset) -> str:
@@ -105,9 +124,15 @@ def _segment(
     seg: pydicom.Dataset, label: str, ct: sitk.Image, name: str
 ) -> tuple[sitk.Image, list[str]]:
     names = {int(s.SegmentNumber): str(s.get("SegmentLabel", "")) for s in seg.SegmentSequence}
+    names.pop(0, None)  # the background of a LABELMAP
     number = _chosen(names, label, "segment", name)
     pixels = _pixels(seg, number, name)
     groups = seg.PerFrameFunctionalGroupsSequence
+    if len(groups) != len(pixels):
+        raise StudyError(
+            f"{name} holds {len(pixels)} frames and the places of {len(groups)}. Expected: one "
+            "place a frame. Export it again."
+        )
     wanted = [i for i, g in enumerate(groups) if _segment_of(seg, g) in (number, None)]
     frames = [i for i in wanted if pixels[i].any()]
     if not frames:
@@ -245,12 +270,19 @@ def _contours(
     number = _chosen(titles, label, "ROI", name)
     rois = [r for r in drawing.get("ROIContourSequence", []) if r.ReferencedROINumber == number]
     drawn = [c for roi in rois for c in roi.get("ContourSequence", [])]
-    filled = [c for c in drawn if c.get("ContourGeometricType", FILLED[0]) in FILLED]
+    filled = [
+        c
+        for c in drawn
+        if c.get("ContourGeometricType", FILLED[0]) in FILLED
+        and len(c.get("ContourData") or []) > 6
+    ]  # two points enclose nothing
     if not filled:
         raise StudyError(
             f"{name}: ROI {number} {titles[number]!r} has {len(drawn)} contours, none of them "
             "closed. Expected: the lesion's outlines. Draw them."
         )
+    if any(len(c.ContourData) % 3 for c in filled):
+        raise StudyError(f"{name}: a contour has no x, y, z a point. Export it again.")
     points = [np.array(c.ContourData, float).reshape(-1, 3) for c in filled]
     index = [_to_index(ct, p) for p in points]
     _check_planar(index, ct, name)
@@ -260,6 +292,11 @@ def _contours(
     mask = np.zeros(ct.GetSize()[::-1], bool)
     for height, group in by_height.items():
         mask[round(height)] |= _even_odd(group, mask.shape[1:])
+    if not mask.any():
+        raise StudyError(
+            f"{name}: the {len(filled)} contours of ROI {number} {titles[number]!r} enclose no "
+            "voxel's centre. Expected: a lesion of voxels. Draw it on this CT."
+        )
     between = [h for h in by_height if abs(h - round(h)) > BETWEEN]
     notes = [f"{len(between)} of {len(by_height)} contour heights lie between slices"]
     return _as_image(mask, ct), notes if between else []

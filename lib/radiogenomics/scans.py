@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from radiogenomics.study import StudyError
 ZIP = b"PK\x03\x04"
 NIFTI_FLOATS = {16: "f4", 64: "f8"}  # codes of the header: types that can hold a NaN
 HEADERS = (".mha", ".mhd", ".nrrd", ".nhdr")
+NO_READER = "sitk::ERROR: Unable to determine ImageIO reader for"
 CHUNK = 1 << 24  # bytes, a multiple of a voxel's
 
 
@@ -66,7 +68,9 @@ def _read_series(series: dicom.Series, folder: Path) -> sitk.Image:
 
 
 def _unreadable(path: Path, fault: Exception) -> StudyError:
-    reason = str(fault).strip().splitlines()[-1].replace(str(path.parent), "…")
+    lines = [line for line in str(fault).strip().splitlines() if not line.startswith("Reason:")]
+    reason = lines[-1].replace(str(path.parent), "…").replace(NO_READER, "no image format fits")
+    reason = re.sub(r"\(0x[0-9a-f]+\)", "", reason)  # an address in memory, another one each time
     return StudyError(
         f"{path.name} cannot be read as an image ({reason}). Export or copy it again."
     )
@@ -89,8 +93,8 @@ def _read_file(path: Path) -> sitk.Image:
 def _check_bytes(path: Path) -> None:
     """Refuse what the readers would mend in silence.
 
-    A .gz file that is cut off (filled up with zeros), NIfTI voxels that are no numbers (read as
-    0), spacings that are 0 or negative (read as 1, or without their sign).
+    A NIfTI or .gz file that is cut off (filled up with zeros), NIfTI voxels that are no numbers
+    (read as 0), spacings that are 0 or negative (read as 1, or without their sign).
     """
     with path.open("rb") as stream:
         start = stream.read(4096)
@@ -103,14 +107,25 @@ def _check_bytes(path: Path) -> None:
 
 
 def _check_text_header(path: Path, start: bytes) -> None:
+    """Check the spacing of a MetaImage (`=`) or NRRD (`:`), there also as lengths of vectors."""
     for line in start.split(b"\n\n")[0].decode("latin-1").splitlines():
-        name, _, value = line.partition("=")
-        if name.strip() == "ElementSpacing":
-            _check_spacing(path, [float(v) for v in value.split()])
+        name, _, value = line.replace("=", ":", 1).partition(":")
+        if name.strip() in ("ElementSpacing", "spacings"):
+            _check_spacing(path, [_number(v) for v in value.split()])
+        elif name.strip() == "space directions":
+            vectors = [[_number(v) for v in part.strip("()").split(",")] for part in value.split()]
+            _check_spacing(path, [float(np.linalg.norm(v)) for v in vectors])
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 def _check_spacing(path: Path, spacing: list[float]) -> None:
-    if min(spacing) <= 0 or not np.isfinite(spacing).all():
+    if not len(spacing) or not np.isfinite(spacing).all() or min(spacing) <= 0:
         told = ", ".join(f"{v:g}" for v in spacing)
         raise StudyError(
             f"{path.name}: voxel spacing ({told}) mm in the header. Expected: above 0. Export it "
@@ -123,9 +138,14 @@ def _check_stream(path: Path) -> None:
     bad = 0
     try:
         with opened(path, "rb") as stream:
-            kind = _nifti_floats(path, stream) if ".nii" in path.name.lower() else None
+            missing, kind = (
+                _nifti_voxels(path, stream) if ".nii" in path.name.lower() else (0, None)
+            )
             while block := stream.read(CHUNK):
+                missing -= len(block)
                 bad += _no_numbers(block, kind) if kind else 0
+        if missing > 0:
+            raise EOFError(f"{missing} bytes of the voxels are missing")
     except (OSError, EOFError, zlib.error) as fault:
         raise StudyError(
             f"{path.name} cannot be read: it is damaged or cut off ({fault}). Copy it again."
@@ -134,17 +154,28 @@ def _check_stream(path: Path) -> None:
         raise _not_finite(path.name, bad)
 
 
-def _nifti_floats(path: Path, stream: BinaryIO) -> np.dtype | None:
-    """Read the header up to the first voxel; return the voxels' type where it can hold a NaN."""
+def _nifti_voxels(path: Path, stream: BinaryIO) -> tuple[int, np.dtype | None]:
+    """Read the header up to the first voxel.
+
+    Returns:
+        The bytes of the voxels, and their type where it can hold a NaN.
+    """
     header = stream.read(348)
     if len(header) < 348:
         raise EOFError("no whole header")
-    order = "<" if struct.unpack("<i", header[:4])[0] == 348 else ">"
-    axes = struct.unpack(f"{order}8h", header[40:56])[0]
-    _check_spacing(path, np.abs(struct.unpack(f"{order}8f", header[76:108])[1 : 1 + axes][:3]))
-    stream.read(max(int(struct.unpack(f"{order}f", header[108:112])[0]) - 348, 0))
-    code = NIFTI_FLOATS.get(struct.unpack(f"{order}h", header[70:72])[0])
-    return np.dtype(order + code) if code else None
+    order = "<" if header[:4] == struct.pack("<i", 348) else ">"
+    length, axes, *size = struct.unpack(f"{order}i36x8h", header[:56])
+    code, bits = struct.unpack(f"{order}2h", header[70:74])
+    offset = struct.unpack(f"{order}f", header[108:112])[0]
+    if length != 348 or not 1 <= axes <= 7 or not 0 <= offset < CHUNK:
+        raise StudyError(
+            f"{path.name} is no NIfTI-1 file, whatever its name says. Expected: an image. Export "
+            "it again."
+        )
+    _check_spacing(path, struct.unpack(f"{order}8f", header[76:108])[1 : 1 + axes][:3])
+    stream.read(max(int(offset) - 348, 0))
+    kind = np.dtype(order + NIFTI_FLOATS[code]) if code in NIFTI_FLOATS else None
+    return int(np.prod(np.maximum(size[:axes], 1), dtype=np.int64)) * bits // 8, kind
 
 
 def _no_numbers(block: bytes, kind: np.dtype) -> int:
@@ -154,7 +185,7 @@ def _no_numbers(block: bytes, kind: np.dtype) -> int:
 
 def _not_finite(name: str, bad: int) -> StudyError:
     return StudyError(
-        f"{name}: {bad} voxels are not finite numbers. Expected: HU in every voxel. Export again."
+        f"{name}: {bad} voxels are not finite numbers. Expected: a number in each. Export again."
     )
 
 
@@ -180,7 +211,11 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
     notes, about, patient_id = [], {}, ""
     if ct_path.is_dir():
         referenced = outlines.referenced_series(drawing) if drawing else ""
-        series, others = dicom.choose_ct(ct_path, referenced, mask.GetSize() if mask else None)
+        frame = str(drawing.get("FrameOfReferenceUID", "")) if drawing else ""
+        size = mask.GetSize() if mask else None
+        series, others = dicom.choose_ct(ct_path, referenced, size, frame)
+        if referenced and series.uid != referenced:
+            notes.append("drawn on another series of the CT's frame of reference")
         ct = _read_series(series, ct_path)
         about, patient_id = dicom.acquisition(series), str(series.first.get("PatientID", ""))
         if others:
@@ -214,15 +249,16 @@ def _labelled(mask: sitk.Image, label: str, name: str) -> sitk.Image:
         wanted = float(label or 1)
     except ValueError:
         wanted = float("nan")
-    if wanted in found:
+    whole = (found == np.round(found)).all()
+    if wanted in found and wanted and whole:
         return sitk.Cast(sitk.Equal(mask, wanted), sitk.sitkUInt8)
     values = ", ".join(f"{v:g}" for v in found[:6]) + (", …" if len(found) > 6 else "")
     lesions = found[found != 0]
     remedy = "Draw the lesion, or set mask_label in cohort.csv."
-    if len(lesions) == 1 and lesions[0] == int(lesions[0]):
-        remedy = f"If that is the lesion, set mask_label = {int(lesions[0])} in cohort.csv."
-    elif (lesions != np.round(lesions)).any():
+    if not whole:
         remedy = "Fractions are no labels: choose a threshold and save the lesion as 0 and 1."
+    elif len(lesions) == 1:
+        remedy = f"If that is the lesion, set mask_label = {int(lesions[0])} in cohort.csv."
     elif not len(lesions):
         remedy = "The mask is empty: draw the lesion."
     raise StudyError(
@@ -253,6 +289,7 @@ def same_grid(a: sitk.Image, b: sitk.Image, tolerance_mm: float = 1e-2) -> bool:
 
 
 def _taken_over(ct: sitk.Image, mask: sitk.Image, name: str) -> sitk.Image:
+    _refuse_swapped(ct, mask, name)
     voxels = np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1]
     corners = np.array([voxels.min(axis=0), voxels.max(axis=0)])
     points = np.array(np.meshgrid(*corners.T)).reshape(3, -1).T
@@ -272,6 +309,17 @@ def _taken_over(ct: sitk.Image, mask: sitk.Image, name: str) -> sitk.Image:
             f"{describe_grid(ct)}. Draw the lesion on this CT, or export both from one series."
         )
     return moved
+
+
+def _refuse_swapped(ct: sitk.Image, mask: sitk.Image, name: str) -> None:
+    """Refuse a mask whose size is the CT's in another order while its axes are the CT's."""
+    sizes = ct.GetSize(), mask.GetSize()
+    same_axes = np.allclose(ct.GetDirection(), mask.GetDirection(), atol=1e-4)
+    if sizes[0] != sizes[1] and sorted(sizes[0]) == sorted(sizes[1]) and same_axes:
+        raise StudyError(
+            f"{name} has its axes swapped: mask {describe_grid(mask)}; CT {describe_grid(ct)}. "
+            "Expected: the CT's order. Save the mask with the CT's header (x, y, z)."
+        )
 
 
 def describe_grid(image: sitk.Image) -> str:

@@ -1,0 +1,670 @@
+"""Bad inputs are refused with what was found, expected and to do; odd but good ones are read."""
+
+import gzip
+import io
+import struct
+import zipfile
+
+import corpus
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from corpus import ORIGIN, ROOT, SHAPE, lesion, place, square, volume
+from radiogenomics import cohort, inspection, scans
+from radiogenomics.study import Privacy, Settings, Study, StudyError
+
+PLANES = np.indices(SHAPE)[0]
+
+
+def at(z, **tags):
+    """Change one slice of a series."""
+
+    def change(made, index):
+        for tag, value in tags.items():
+            if index == z:
+                setattr(made, tag, value)
+
+    return change
+
+
+def without(*tags, only=None):
+    """Take header entries away."""
+
+    def change(made, index):
+        for tag in tags:
+            if only is None or index == only:
+                delattr(made, tag)
+
+    return change
+
+
+def cut(path, left):
+    """Leave the first `left` bytes of a file (negative: all but so many)."""
+    path.write_bytes(path.read_bytes()[:left])
+
+
+def swapped(path, old, new):
+    """Replace bytes of a file."""
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+
+
+def patched(path, position, layout, value):
+    """Replace a number of a binary header."""
+    content = bytearray(path.read_bytes())
+    struct.pack_into(layout, content, position, value)
+    path.write_bytes(content)
+
+
+def first(case):
+    """The file of the first slice."""
+    return sorted(case.ct.iterdir())[0]
+
+
+def voxel(value):
+    """A CT with one voxel that is no number."""
+    ct = volume().astype(np.float32)
+    ct[1, 2, 3] = value
+    return ct
+
+
+def as_ct(case, name, content):
+    case.ct = case.written(name, content)
+
+
+def zipped(case):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("ct.nii", "not an image " * 500)
+    as_ct(case, "ct.nii.gz", stream.getvalue())
+
+
+def four_dimensional(case, volumes=2):
+    case.ct = case.folder / "4d.nii.gz"
+    sitk.WriteImage(sitk.JoinSeries([corpus.image(volume(i)) for i in range(volumes)]), case.ct)
+
+
+def empty_folder(case):
+    case.ct = case.folder / "nothing"
+    case.ct.mkdir()
+
+
+def doubled_size(case):
+    case.series()
+    corpus.save(corpus.ct_slice(volume()[3][:10], 3, ROOT + "3"), case.ct / "other.dcm")
+
+
+def seg(case, masks=None, label="", change=None, **more):
+    case.mask = corpus.write_seg(
+        case.folder / "seg.dcm", case.ct, masks or {"GTV": lesion()}, **more
+    )
+    case.label = label
+    if change:
+        corpus.edit(case.mask, change)
+
+
+def rtstruct(case, *contours, label="", kind="CLOSED_PLANAR", change=None):
+    rois = {"GTV": list(contours), "heart": [square(1, 4, 1)]}
+    case.mask = corpus.write_rtstruct(case.folder / "rs.dcm", case.ct, rois, kind)
+    case.label = label or "GTV"
+    if change:
+        corpus.edit(case.mask, change)
+
+
+def two_segs(case):
+    folder = case.folder / "masks"
+    folder.mkdir()
+    for name in "ab":
+        corpus.write_seg(folder / f"{name}.dcm", case.ct, {"GTV": lesion()})
+    case.mask = folder
+
+
+def no_places(made):
+    for group in made.PerFrameFunctionalGroupsSequence:
+        del group.PlanePositionSequence
+
+
+OTHER = {"a": lesion(), "b": (PLANES == 7).astype(np.uint8)}
+SAGITTAL = np.array([place(5, y, z) for y, z in ((3, 2), (9, 2), (9, 5), (3, 5))])
+DICOM = "is named like DICOM but is none, or is cut off"
+
+SERIES = {
+    "header cut off": (lambda c: cut(first(c), 300), DICOM, "Export it again"),
+    "pixels cut off": (
+        lambda c: cut(first(c), -500),
+        "3_000.dcm",
+        "cannot be read",
+        "copy it again",
+    ),
+    "pixels gone": (
+        lambda c: (c.series(hu=np.zeros((8, 64, 64), np.int16)), cut(first(c), 2000)),
+        "3_000.dcm is cut off: 2000 bytes",
+        "at least 8192 for 64 × 64 pixels",
+    ),
+    "text as .dcm": (lambda c: (c.ct / "n.dcm").write_text("hi\n" * 99), "n.dcm", DICOM),
+    "jpg as .dcm": (lambda c: (c.ct / "n.dcm").write_bytes(b"\xff\xd8\xff\xe0JFIF" * 99), DICOM),
+    "empty .dcm": (lambda c: (c.ct / "n.dcm").touch(), "n.dcm", DICOM),
+    "MR": (lambda c: c.series(Modality="MR"), "holds no CT series; DICOM found: MR", "axial CT"),
+    "localizer only": (
+        lambda c: c.series(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]),
+        "DICOM found: CT localizer",
+        "Expected: an axial CT",
+    ),
+    "empty folder": (empty_folder, "nothing holds no CT series; DICOM found: none"),
+    "two patients": (
+        lambda c: corpus.write_ct(c.ct, series=ROOT + "8", PatientID="X"),
+        "ct holds CT of more than one patient",
+        "Sort the export",
+    ),
+    "two patients in one series": (
+        lambda c: c.series(at(3, PatientID="X")),
+        "more than one patient",
+    ),
+    "tilted gantry": (
+        lambda c: c.series(
+            lambda made, z: setattr(
+                made, "ImagePositionPatient", [-30, -20 + 0.5 * z, 100 + 2.5 * z]
+            )
+        ),
+        "gantry is tilted by 11.3°",
+        "dcm2niix",
+    ),
+    "missing slice": (
+        lambda c: c.series(skip=[3]),
+        "slices 3 and 4 lie 5.00 mm apart",
+        "InstanceNumber 3 and 5",
+        "Export all slices",
+    ),
+    "doubled slice": (
+        lambda c: c.series(at(4, ImagePositionPatient=place(0, 0, 3))),
+        "two slices lie at the same place (InstanceNumber 4 and 5)",
+        "export one",
+    ),
+    "copied file": (
+        lambda c: (c.ct / "copy.dcm").write_bytes(first(c).read_bytes()),
+        "two slices lie at the same place",
+    ),
+    "multi-frame": (lambda c: c.series(at(0, NumberOfFrames=4)), "3_000.dcm is a multi-frame file"),
+    "slices of two sizes": (doubled_size, "slices differ in Rows (10 to 20)", "one geometry"),
+    "slices of two directions": (
+        lambda c: c.series(at(3, ImageOrientationPatient=[0, 1, 0, -1, 0, 0])),
+        "slices differ in ImageOrientationPatient",
+    ),
+    "no position": (
+        lambda c: c.series(without("ImagePositionPatient", only=2)),
+        "3_010.dcm has no ImagePositionPatient",
+        "Export the original",
+    ),
+    "half a position": (
+        lambda c: c.series(at(2, ImagePositionPatient=[0, 0])),
+        "3_010.dcm has ImagePositionPatient [0",
+        "3 numbers of position",
+    ),
+    "pixel spacing 0": (lambda c: c.series(PixelSpacing=[0, 0]), "has PixelSpacing [0", "above 0"),
+    "thickness in words": (
+        lambda c: [swapped(f, b"2.5 ", b"abc ") for f in c.ct.iterdir()],
+        "3_000.dcm: SliceThickness in its header cannot be read",
+    ),
+    "colour": (
+        lambda c: c.series(SamplesPerPixel=3, PhotometricInterpretation="RGB"),
+        "3 values a pixel, as a colour image",
+        "not screenshots",
+    ),
+    "one slice": (lambda c: c.series(hu=volume()[:1]), "holds one slice", "Export all slices"),
+    "one file": (lambda c: setattr(c, "ct", first(c)), "is one slice", "name the folder"),
+}
+
+IMAGES = {
+    "4D": (four_dimensional, "4d.nii.gz is 4D", "Expected: one 3D volume"),
+    "RGB": (
+        lambda c: c.new_ct(np.zeros((*SHAPE, 3), np.uint8), vector=True),
+        "3D, 3 values a voxel",
+    ),
+    "2D": (lambda c: c.new_ct(np.zeros((20, 24), np.uint8), "p.png"), "p.png is 2D"),
+    "NIfTI pixdim 0": (
+        lambda c: patched(c.new_ct(name="a.nii"), 80, "<f", 0),
+        "spacing (0, 0.8, 2.5)",
+    ),
+    "NIfTI pixdim -0.7": (
+        lambda c: patched(c.new_ct(name="a.nii"), 80, "<f", -0.7),
+        "a.nii: voxel spacing (-0.7, 0.8, 2.5)",
+        "flipped axis",
+    ),
+    "NIfTI pixdim NaN": (lambda c: patched(c.new_ct(name="a.nii"), 88, "<f", np.nan), "nan) mm"),
+    "NIfTI offset NaN": (
+        lambda c: patched(c.new_ct(name="a.nii"), 108, "<f", np.nan),
+        "no NIfTI-1",
+    ),
+    "MetaImage spacing -0.7": (
+        lambda c: swapped(c.new_ct(name="a.mha"), b"Spacing = 0", b"Spacing = -0"),
+        "a.mha: voxel spacing (-0.7, 0.8, 2.5)",
+        "Expected: above 0",
+    ),
+    "MetaImage spacing x": (
+        lambda c: swapped(c.new_ct(name="a.mha"), b"Spacing = 0", b"Spacing = x"),
+        "a.mha: voxel spacing (nan",
+    ),
+    "NRRD direction 0": (
+        lambda c: swapped(c.new_ct(name="a.nrrd"), b"s: (0.69999999999999996", b"s: (0"),
+        "a.nrrd: voxel spacing (0, 0.8, 2.5)",
+    ),
+    "NRRD direction none": (
+        lambda c: swapped(c.new_ct(name="a.nrrd"), b"(0,0,2.5)", b"none"),
+        "a.nrrd: voxel spacing (0.7, 0.8, nan)",
+    ),
+    "zip as .nii.gz": (zipped, "ct.nii.gz is a zip archive", "Unpack it first"),
+    "gzip cut off": (
+        lambda c: cut(c.new_ct(), 3000),
+        "ct2.nii.gz cannot be read",
+        "damaged or cut off",
+    ),
+    "NIfTI cut off": (
+        lambda c: cut(c.new_ct(name="a.nii"), -100),
+        "100 bytes of the voxels are missing",
+    ),
+    "gzip of NIfTI cut off": (
+        lambda c: as_ct(c, "z.nii.gz", gzip.compress(c.new_ct(name="a.nii").read_bytes()[:-64])),
+        "64 bytes of the voxels",
+    ),
+    "NRRD cut off": (lambda c: cut(c.new_ct(name="a.nrrd"), -100), "a.nrrd cannot be read"),
+    "MetaImage cut off": (lambda c: cut(c.new_ct(name="a.mha"), -100), "a.mha cannot be read"),
+    "text as .nii": (
+        lambda c: as_ct(c, "t.nii", b"patient,age\n" * 99),
+        "t.nii is no NIfTI-1 file",
+    ),
+    "text as .nii.gz": (lambda c: as_ct(c, "t.nii.gz", gzip.compress(b"text " * 99)), "no NIfTI-1"),
+    "zeros as .nii": (lambda c: as_ct(c, "t.nii", bytes(999)), "t.nii is no NIfTI-1 file"),
+    "DICOM as .nii": (
+        lambda c: as_ct(c, "d.nii", first(c).read_bytes()),
+        "d.nii is no NIfTI-1 file",
+    ),
+    "text as .nrrd": (lambda c: as_ct(c, "t.nrrd", b"hello\n" * 9), "t.nrrd cannot be read"),
+    "empty file": (
+        lambda c: as_ct(c, "e.nii.gz", b""),
+        "e.nii.gz cannot be read",
+        "no whole header",
+    ),
+    "file not there": (lambda c: setattr(c, "ct", c.folder / "x.nii"), "x.nii is not there"),
+}
+IMAGES |= {
+    f"{value} in .{kind}": (
+        lambda c, v=value, k=kind: c.new_ct(voxel(v), f"b.{k}"),
+        f"b.{kind}: 1 voxels are not finite numbers",
+    )
+    for value in (np.nan, np.inf, -np.inf)
+    for kind in ("nii", "nii.gz", "nrrd", "mha")
+}
+
+MASKS = {
+    "empty": (lambda c: c.new_mask(0 * lesion()), "The mask is empty: draw the lesion"),
+    "label 255": (lambda c: c.new_mask(255 * lesion()), "labels 0, 255", "set mask_label = 255"),
+    "labels 2 and 3": (
+        lambda c: c.new_mask(lesion() * (2 + (PLANES == 3)).astype(np.uint8)),
+        "labels 0, 2, 3. Expected: 1",
+        "set mask_label",
+    ),
+    "label 0 wanted": (lambda c: setattr(c, "label", "0"), "labels 0, 1. Expected: 0"),
+    "label in words": (lambda c: setattr(c, "label", "tumour"), "labels 0, 1. Expected: tumour"),
+    "fractions": (lambda c: c.new_mask(lesion() * np.float32(0.7)), "0.7", "choose a threshold"),
+    "fractions up to 1": (
+        lambda c: c.new_mask(lesion() * np.where(PLANES == 3, 1, 0.5)),
+        "0, 0.5, 1",
+        "Fractions are no labels",
+    ),
+    "NaN outside": (lambda c: c.new_mask(np.where(lesion(), 1, np.nan)), "voxels are not finite"),
+    "the CT itself": (
+        lambda c: c.new_mask(volume()),
+        "holds the labels -894, -888",
+        "Draw the lesion",
+    ),
+    "far away": (
+        lambda c: c.new_mask(origin=(500, 0, 0)),
+        "does not lie inside the CT",
+        "mask 24×20×8 voxels",
+        "; CT 24×20×8 voxels of 0.7×0.8×2.5 mm from (-30.0",
+    ),
+    "half outside": (
+        lambda c: c.new_mask(origin=(ORIGIN[0] + 8, *ORIGIN[1:])),
+        "does not lie inside",
+    ),
+    "smaller than a voxel": (
+        lambda c: c.new_mask(
+            np.pad(np.ones((1, 1, 1), np.uint8), 1),
+            spacing=(0.1, 0.1, 0.1),
+            origin=place(9.3, 9.3, 3.3),
+        ),
+        "does not lie",
+    ),
+    "x and y swapped": (
+        lambda c: c.new_mask(lesion().transpose(0, 2, 1)),
+        "has its axes swapped",
+        "mask 20×24×8",
+        "CT 24×20×8",
+        "Save the mask with the CT's header",
+    ),
+    "x and z swapped": (lambda c: c.new_mask(lesion().transpose(2, 1, 0)), "has its axes swapped"),
+    "RGB": (lambda c: c.new_mask(np.ones((*SHAPE, 3), np.uint8), vector=True), "3 values a voxel"),
+    "DICOM CT": (lambda c: setattr(c, "mask", first(c)), "3_000.dcm is DICOM CT", "SEG, RTSTRUCT"),
+    "CT folder": (
+        lambda c: setattr(c, "mask", c.ct),
+        "ct holds 0 SEG or RTSTRUCT files",
+        "Name the file",
+    ),
+    "SEG of another series": (
+        lambda c: (seg(c), c.series(series=ROOT + "77")),
+        "none of them the one that the mask refers to",
+        "Export that series",
+    ),
+    "SEG without that segment": (
+        lambda c: seg(c, OTHER, "liver"),
+        "1 'a', 2 'b'. Expected: segment 'liver'",
+    ),
+    "SEG, no segment named": (
+        lambda c: seg(c, OTHER),
+        "1 'a', 2 'b'. Expected: one segment",
+        "mask_label",
+    ),
+    "SEG with nothing drawn": (
+        lambda c: seg(c, {"a": 0 * lesion()}),
+        "segment 1 is empty",
+        "Draw it",
+    ),
+    "SEG, second empty": (
+        lambda c: seg(c, {"a": lesion(), "b": 0 * lesion()}, "b"),
+        "segment 2 is empty",
+    ),
+    "SEG cut off": (lambda c: (seg(c), cut(c.mask, -30)), "seg.dcm ends too early", "Copy"),
+    "SEG header only": (lambda c: (seg(c), cut(c.mask, 1500)), "seg.dcm has no SegmentSequence"),
+    "SEG without places": (
+        lambda c: seg(c, change=no_places),
+        "a frame has no ImagePositionPatient",
+    ),
+    "SEG, a place too few": (
+        lambda c: seg(c, change=lambda s: s.PerFrameFunctionalGroupsSequence.pop()),
+        "seg.dcm holds 4 frames and the places of 3",
+    ),
+    "SEG outside": (
+        lambda c: (seg(c), c.series(skip=[0, 1, 2, 3])),
+        "does not lie inside the CT",
+        "of 4",
+    ),
+    "two SEG": (two_segs, "masks holds 2 SEG or RTSTRUCT files. Expected: one"),
+    "RTSTRUCT without contours": (lambda c: rtstruct(c), "ROI 1 'GTV' has 0 contours", "Draw them"),
+    "RTSTRUCT of points": (
+        lambda c: rtstruct(c, square(3, 4, 2), kind="POINT"),
+        "none of them closed",
+    ),
+    "RTSTRUCT of lines": (lambda c: rtstruct(c, square(3, 9, 2)[:2]), "none of them closed"),
+    "RTSTRUCT without that ROI": (
+        lambda c: rtstruct(c, label="lung"),
+        "1 'GTV', 2 'heart'. Expected: ROI 'lung'",
+    ),
+    "RTSTRUCT sagittal": (
+        lambda c: rtstruct(c, SAGITTAL),
+        "1 of 1 contours lean across slices",
+        "axial",
+    ),
+    "RTSTRUCT outside": (
+        lambda c: rtstruct(c, square(3, 9, 122)),
+        "4 of 4 points",
+        "(x, y, z) of [24, 20, 8]",
+    ),
+    "RTSTRUCT between centres": (
+        lambda c: rtstruct(c, square(3.2, 3.4, 2)),
+        "enclose no voxel's centre",
+    ),
+    "RTSTRUCT cut off": (
+        lambda c: (rtstruct(c, square(3, 9, 2), square(3, 9, 3)), cut(c.mask, -300)),
+        "rs.dcm ends too early",
+    ),
+    "RTSTRUCT of x and y": (lambda c: rtstruct(c, square(3, 9, 2)[:, :2]), "no x, y, z a point"),
+    "RTSTRUCT of another series": (
+        lambda c: (rtstruct(c, square(3, 9, 2)), c.series(series=ROOT + "77")),
+        "none of them the one that the mask refers to",
+    ),
+}
+
+
+def refused(tmp_path, spoil, *says):
+    case = corpus.good_case(tmp_path)
+    spoil(case)
+    with pytest.raises(StudyError) as fault:
+        scans.read_scan(case.ct, case.mask, case.label)
+    message = str(fault.value)
+    assert [part for part in says if part not in message] == [], message
+    assert not any(secret in message for secret in (str(tmp_path), corpus.PATIENT_ID, ROOT))
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_bad_series_is_refused(tmp_path, name):
+    refused(tmp_path, *SERIES[name])
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_bad_image_file_is_refused(tmp_path, name):
+    refused(tmp_path, *IMAGES[name])
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_bad_mask_is_refused(tmp_path, name):
+    refused(tmp_path, *MASKS[name])
+
+
+def flipped(case):
+    """The lesion on the CT's grid with x and y turned round: an honest other grid."""
+    turned = sitk.Flip(corpus.image(lesion()), (True, True, False))
+    case.mask = case.folder / "turned.nii.gz"
+    sitk.WriteImage(turned, case.mask)
+
+
+def near(case):
+    case.new_mask(lesion()[1:7, 2:16, 4:20], origin=place(4, 2, 1))
+
+
+def big_endian(case):
+    """A NIfTI file as a big-endian machine writes it: every number's bytes turned round."""
+    content = case.new_ct(name="little.nii").read_bytes()
+    layout = ("i", "10s18sihss", "8h", "3f4h", "8f", "3fh2s", "4f2i", "80s24s", "2h6f12f16s4s")
+    header = struct.unpack("<" + "".join(layout), content[:348])
+    voxels = np.frombuffer(content[352:], "<i2").astype(">i2").tobytes()
+    big = struct.pack(">" + "".join(layout), *header) + content[348:352] + voxels
+    as_ct(case, "big.nii", big)
+
+
+ODD = {
+    "no suffix": (lambda c: [f.rename(f.with_suffix("")) for f in c.ct.glob("*.dcm")], ""),
+    "other files in the folder": (lambda c: (c.ct / "notes.txt").write_text("hello"), ""),
+    "4D of one volume": (lambda c: four_dimensional(c, 1), ""),
+    "label 255 named": (lambda c: (c.new_mask(255 * lesion()), setattr(c, "label", "255")), ""),
+    "label as 1.0": (lambda c: setattr(c, "label", "1.0"), ""),
+    "mask on a smaller grid": (near, "mask taken over from another grid"),
+    "mask with axes turned round": (flipped, "mask taken over from another grid"),
+    "big-endian NIfTI": (big_endian, ""),
+    "floats": (lambda c: c.new_ct(volume().astype(np.float64), "f.nrrd"), ""),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_but_good_input_is_read(tmp_path, name):
+    build, note = ODD[name]
+    case = corpus.good_case(tmp_path)
+    build(case)
+    scan = scans.read_scan(case.ct, case.mask, case.label)
+    assert (sitk.GetArrayFromImage(scan.ct) == volume()).all()
+    assert (sitk.GetArrayFromImage(scan.mask) == lesion()).all()
+    assert ", ".join(scan.notes) == note
+
+
+@pytest.fixture
+def study(tmp_path):
+    corpus.write_files(tmp_path)
+    return Study(tmp_path, tmp_path / "reports", Settings(workers=1))
+
+
+def written(study, table, **how):
+    """Write a table as cohort.csv, or text, or bytes, as they are."""
+    if isinstance(table, pd.DataFrame):
+        table.to_csv(study.cohort_csv, index=False, **how)
+    elif isinstance(table, str):
+        study.cohort_csv.write_text(table, encoding="utf-8")
+    else:
+        study.cohort_csv.write_bytes(table)
+
+
+GOOD = corpus.cohort_table()
+HEAD = GOOD.to_csv(index=False)
+
+TABLES = {
+    "no file": (None, "is not there. Expected: one row a patient"),
+    "empty file": (b"", "cohort.csv is no table", "a header and one row a patient"),
+    "blank lines": (b"\n\n", "cohort.csv is no table"),
+    "UTF-16": (HEAD.encode("utf-16"), "cohort.csv is not UTF-8 (byte 0)", "Save As, CSV UTF-8"),
+    "Latin-1": (HEAD.replace("P03", "Jürgen").encode("latin-1"), "is not UTF-8 (byte"),
+    "a row too long": (HEAD.replace("P01,", "P01,x,", 1), "cohort.csv is no table", "line 3"),
+    "column twice": (HEAD.replace("cea", "sex", 1), "has column sex twice", "Take one away"),
+    "column twice in capitals": (HEAD.replace("cea", "Sex", 1), "has column sex twice"),
+    "no column": (
+        GOOD.drop(columns=["smoking", "mask"]),
+        "has no column mask, smoking",
+        "Found: p",
+    ),
+    "one name twice": (corpus.with_cell(1, "patient", "P00"), "rows 2, 3: patient P00 stands more"),
+    "one name twice but for a space": (
+        corpus.with_cell(1, "patient", "P00 "),
+        "rows 2, 3: patient",
+    ),
+    "no name": (corpus.with_cell(3, "patient", " "), "row 5: patient is empty", "a pseudonym"),
+    "formula": (corpus.with_cell(3, "cea", "=HYPERLINK(1)"), "row 5: cea is '=HYPERLINK(1)'"),
+    "formula with @": (corpus.with_cell(3, "age", "@SUM(1)"), "would run as a formula"),
+    "formula with +": (corpus.with_cell(3, "patient", "+cmd|' /C calc'!A0"), "Replace the cell"),
+    "cohort against hospital": (
+        GOOD.assign(cohort="test"),
+        "patient P00: cohort is 'test'",
+        "train",
+    ),
+    "labels yes": (GOOD.assign(label="yes"), "row 2, patient P00: label is 'yes'", "Recode"),
+    "sexes in another code": (GOOD.assign(sex="w"), "no value of sex can be read. Recode"),
+    "hospitals unknown": (GOOD.assign(hospital="C"), "hospital is 'C'. Expected: one of A, B"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_bad_table_is_refused(study, name):
+    table, *says = TABLES[name]
+    if table is not None:
+        written(study, table)
+    with pytest.raises(StudyError) as fault:
+        cohort.read_cohort(study)
+    assert [part for part in says if part not in str(fault.value)] == [], str(fault.value)
+
+
+CELLS = {
+    "smoking code": (3, "smoking", "yes", "row 5, patient P03: smoking is 'yes'. Expected: one of"),
+    "sex code": (3, "sex", "w", "sex is 'w'. Expected: one of female, male, or nothing"),
+    "label Mutant": (2, "label", "Mutant", "label is 'Mutant'. Expected: 0 (wild-type) or 1"),
+    "label yes": (2, "label", "yes", "row 4, patient P02: label is 'yes'"),
+    "label 2": (2, "label", "2", "name the positive value in study.toml [label]"),
+    "age in words": (0, "age", "6o", "row 2, patient P00: age is '6o'. Expected: a number"),
+    "age inf": (0, "age", "inf", "age is 'inf'. Expected: a number such as 61"),
+    "age with a comma": (0, "age", "60,5", "age is '60,5'. Expected: a number"),
+    "hospital": (5, "hospital", "C", "hospital is 'C'. Expected: one of A, B (study.toml"),
+    "hospital missing": (5, "hospital", "", "hospital is ''. Expected: one of A, B"),
+    "path up": (1, "ct", "../x.nii", "ct is '../x.nii'. Expected: a path inside the study folder"),
+    "path up on Windows": (1, "mask", "..\\x.nii", "mask is '../x.nii'. Expected: a path inside"),
+    "path up in the middle": (1, "ct", "scans/../../x.nii", "Expected: a path inside"),
+    "absolute path": (1, "ct", "/etc/passwd", "ct is '/etc/passwd'. Expected: a path inside"),
+    "drive": (1, "ct", "C:\\scans\\1.nii", "ct is 'C:/scans/1.nii'. Expected: a path inside"),
+    "share": (1, "mask", "\\\\host\\scans\\1.nii", "Expected: a path inside the study folder"),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_bad_cell_excludes_its_patient_alone(study, name):
+    row, column, value, says = CELLS[name]
+    written(study, corpus.with_cell(row, column, value))
+    left, out, flow = cohort.exclude(study, cohort.read_cohort(study))
+    (gone,) = out.itertuples()
+    assert gone.patient == f"P{row:02d}" and gone.step == "table" and says in gone.reason
+    count = flow.set_index(["step", "reason"]).n
+    included = count["included", "train"] + count["included", "test"]
+    assert count["found", "in cohort.csv"] == 12 == len(left) + count["table"].sum()
+    assert len(left) == included == 11
+
+
+EXCEL = GOOD.to_csv(index=False, sep=";", decimal=",").replace("60.5", "60,5")
+READ = {
+    "semicolons and decimal commas": EXCEL,
+    "BOM": HEAD.encode("utf-8-sig"),
+    "Windows line ends": HEAD.replace("\n", "\r\n"),
+    "spaces around": HEAD.replace(",", " , "),
+    "capitals in headers": HEAD.replace("patient,hospital", "Patient,HOSPITAL", 1),
+    "capitals in codes": HEAD.replace("female", "Female").replace("never", "NEVER"),
+    "empty columns behind": HEAD.replace("\n", ",,\n"),
+    "backslashes in paths": HEAD.replace("scans/", "scans\\"),
+    "BOM, semicolons, Windows": ("\ufeff" + EXCEL).replace("\n", "\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_odd_but_good_table_is_read_as_the_plain_one(study, name):
+    written(study, HEAD)
+    plain = cohort.read_cohort(study)
+    written(study, READ[name])
+    pd.testing.assert_frame_equal(cohort.read_cohort(study), plain)
+    assert (plain.fault == "").all() and plain.age.tolist() == [60.5] * 12
+
+
+def test_mixed_labels_are_excluded_one_by_one(study):
+    table = GOOD.assign(label=["0", "1", "yes", "Mutant", *GOOD.label[4:]])
+    written(study, table)
+    left, out, _ = cohort.exclude(study, cohort.read_cohort(study))
+    assert out.patient.tolist() == ["P02", "P03"] and len(left) == 10
+
+
+def image_rows(folder, *patients):
+    """A DICOM CT with its mask for each (name, PatientID), as rows of the cohort."""
+    rows = []
+    for n, (name, patient_id) in enumerate(patients):
+        ct = corpus.write_ct(
+            folder / name, volume(n), series=f"{ROOT}{n + 3}", PatientID=patient_id
+        )
+        mask = corpus.write_image(folder / f"{name}.nii.gz", lesion())
+        rows.append((name, "train" if n else "test", str(ct), str(mask), ""))
+    return pd.DataFrame(rows, columns=["patient", "cohort", "ct", "mask", "mask_label"])
+
+
+def test_hospital_number_as_name_stops_unless_declared_a_pseudonym(tmp_path):
+    rows = image_rows(tmp_path, ("P1", "H-1"), ("H-2", "H-2"), ("P3", "H-3"))
+    study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))
+    with pytest.raises(StudyError, match="1 names in column patient are the PatientID") as fault:
+        inspection.inspect_cohort(study, rows)
+    assert "patient_is_pseudonym = true" in str(fault.value) and "H-2" not in str(fault.value)
+    declared = Settings(workers=1, privacy=Privacy(patient_is_pseudonym=True))
+    study = Study(tmp_path, tmp_path / "reports", declared)
+    assert len(inspection.inspect_cohort(study, rows)[0]) == 3
+
+
+def test_one_person_in_two_rows_stops(tmp_path):
+    rows = image_rows(tmp_path, ("P1", "H-1"), ("P2", "H-2"), ("P3", "H-1"), ("P4", "H-4"))
+    study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))
+    with pytest.raises(StudyError, match=r"P1 \(test\), P3 \(train\) are one person"):
+        inspection.inspect_cohort(study, rows)
+
+
+def test_bad_images_are_failures_and_the_batch_goes_on(tmp_path):
+    rows = image_rows(tmp_path, ("P1", "H-1"), ("P2", "H-2"), ("P3", "H-3"))
+    cut(first(corpus.Case(tmp_path, tmp_path / "P2", tmp_path)), 200)
+    study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))
+    masks, acquisition, failures = inspection.inspect_cohort(study, rows)
+    assert masks.patient.tolist() == acquisition.patient.tolist() == ["P1", "P3"]
+    assert failures.patient.tolist() == ["P2"] and DICOM in failures.reason[0]
+
+
+def test_ct_without_rescale_is_flagged(tmp_path):
+    case = corpus.good_case(tmp_path)
+    case.series(without("RescaleSlope", "RescaleIntercept"), volume() + 1024)
+    scan = scans.read_scan(case.ct, case.mask)
+    assert inspection.acquisition_row(scan)["rescale"] == "missing"
+    assert "lowest value of the CT" in inspection.mask_row(scan)["flags"]
