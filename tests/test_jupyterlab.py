@@ -7,7 +7,7 @@ import pytest
 from conftest import QUICK
 from lab import jupyterlab, opened, outputs, run_all
 from playwright.sync_api import sync_playwright
-from radiogenomics import report
+from radiogenomics import pages, report
 from test_browser import CHROMIUM
 
 pytestmark = [
@@ -62,7 +62,7 @@ def test_notebook_runs_by_hand(browser, address, place, name):
     errors = [o for o in found if o["output_type"] == "error"]
     assert not errors, errors[0]["evalue"]
     assert not [o for o in found if o.get("name") == "stderr"], "noise on stderr"
-    figures = [o for o in found if report.PLOTLY in o.get("data", {})]
+    figures = [o for o in found if pages.PLOTLY in o.get("data", {})]
     if figures:
         page.evaluate("jupyterapp.shell.currentWidget.content.scrollToItem(0)")
         page.locator(".js-plotly-plot, .plotly").first.wait_for(timeout=30_000, state="attached")

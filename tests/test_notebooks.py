@@ -7,7 +7,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cohort, features, models, report, scans, volumes
+from radiogenomics import cohort, features, models, pages, report, scans, volumes
 from radiogenomics.study import StudyError, load_study, read_json
 from sklearn.metrics import roc_auc_score
 
@@ -153,7 +153,7 @@ def test_reports_ask_nothing_of_the_network_and_show_the_mark(finished):
         text = html.read_text(encoding="utf-8")
         outside = re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=.https?://", text)
         assert not outside and "connect-src 'none'" in text
-        assert report.SYNTHETIC in text, html.name
+        assert pages.SYNTHETIC in text, html.name
     for name in ("05_comparison", "04_cnn", "06_gradcam"):
         text = (finished.reports / f"{name}.html").read_text(encoding="utf-8")
         assert 'class="figure-data"' in text and '<details class="code">' in text

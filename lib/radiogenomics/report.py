@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import hashlib
-import importlib.metadata
 import json
 import os
-import platform
-import re
-import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,21 +15,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-import jinja2
-import nbformat
 import pandas as pd
 import papermill
-from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from radiogenomics import privacy, scoretable, seal
+from radiogenomics import privacy, scoretable
 from radiogenomics.cohort import IMAGES
+from radiogenomics.manifest import earlier_states, write_manifest
+from radiogenomics.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
 from radiogenomics.progress import FILE, Follower, minutes
 from radiogenomics.study import (
     Settings,
     Study,
     StudyError,
-    content_hash,
     load_study,
     overridden,
     read_cells,
@@ -51,54 +42,18 @@ if os.name == "posix":
 else:
     import msvcrt
 
-ROOT = Path(__file__).parents[2]
-NOTEBOOKS = ROOT / "notebooks"
-TEMPLATE = Path(__file__).parent / "template"
-PLOTLY = "application/vnd.plotly.v1+json"
-DRAWABLE = {  # traces of the plotly bundle that the reports carry
-    "bar", "box", "contour", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "image",
-    "pie", "scatter", "scatterternary", "violin",
-}  # fmt: skip
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; font-src data:; connect-src 'none'"
-)
-PACKAGES = (
-    "radiogenomics", "tensorflow", "keras", "pyradiomics-bhklab", "simpleitk", "scikit-learn",
-    "statsmodels", "numpy", "scipy", "pandas", "plotly", "papermill", "nbconvert",
-)  # fmt: skip
 QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a kernel that ends
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
     "WORKBOOK_HEADLESS": "1",  # no browser looks on: the viewer shows its static twin
 }
-KEPT = ("state", "seconds", "overrides")  # of each notebook in the manifest
 MAKERS = ("02_preprocessing", "03_radiomics", "04_cnn")  # whose settings a prediction must share
 COMPARISON = "05_comparison"
 PREDICTION = "07_new_patient"
-SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
-PRIVACY = (
-    "These reports hold images of patients' lesions and one row a patient; they carry no name, "
-    "birth date or hospital number that the workbook knows of. Mail them as you would mail such "
-    "images: to people who may see them."
-)
 
 
 class NotebookFailed(StudyError):
     """A notebook stopped: says which, at which cell and why."""
-
-
-def notebooks() -> list[Path]:
-    """Return the numbered notebooks in their order."""
-    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-
-
-def title_of(path: Path) -> str:
-    """Return a notebook's first heading."""
-    for cell in nbformat.read(path, 4).cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("# "):
-            return cell.source.splitlines()[0][2:]
-    return path.stem
 
 
 def declared(path: Path) -> set[str]:
@@ -246,62 +201,6 @@ def _followed_progress() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def export_html(
-    executed: Path, html: Path, banner: str = "", nav: list[tuple[str, str]] | None = None
-) -> Path:
-    """Write an executed notebook as one HTML file that asks nothing of any network.
-
-    Raises:
-        StudyError: a figure has a trace that the shipped plotly bundle cannot draw.
-    """
-    notebook = nbformat.read(executed, 4)
-    _check_traces(notebook, executed.stem)
-    page = {
-        "policy": POLICY,
-        "css": _part("report.css"),
-        "banner": banner,
-        "nav": nav or [],
-        "contents": _contents(notebook),
-        "plotly": _part("plotly-cartesian.min.js"),
-        "draw": _part("draw.js"),
-    }
-    exporter = HTMLExporter(
-        template_name="workbook", extra_template_basedirs=[str(TEMPLATE)], embed_images=True
-    )
-    resources = {"metadata": {"name": title_of(executed)}, "page": page}
-    body, _ = exporter.from_notebook_node(notebook, resources=resources)
-    with whole_file(html) as part:
-        part.write_text(body, encoding="utf-8")
-    return html
-
-
-def _part(name: str) -> str:
-    return (TEMPLATE / name).read_text(encoding="utf-8")
-
-
-def _contents(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
-    lines = [
-        line
-        for cell in notebook.cells
-        if cell.cell_type == "markdown"
-        for line in cell.source.splitlines()
-    ]
-    names = [line[3:].strip() for line in lines if line.startswith("## ")]
-    return [(name.replace(" ", "-"), name) for name in names]
-
-
-def _check_traces(notebook: nbformat.NotebookNode, name: str) -> None:
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            figure = output.get("data", {}).get(PLOTLY)
-            kinds = {trace.get("type", "scatter") for trace in figure["data"]} if figure else set()
-            if kinds - DRAWABLE:
-                raise StudyError(
-                    f"{name}: a figure has traces {sorted(kinds - DRAWABLE)}, which the reports "
-                    f"cannot draw. Expected: {', '.join(sorted(DRAWABLE))}."
-                )
-
-
 def run_study(
     study: Study,
     only: list[str] | None = None,
@@ -333,7 +232,7 @@ def run_study(
     parameters = {"study": str(study.folder), "reports": str(study.reports), **overrides}
     settings = overridden(study.settings, {k: v for k, v in overrides.items() if k in _leaves()})
     study = dataclasses.replace(study, settings=settings)
-    states = _earlier_states(study)
+    states = earlier_states(study)
     for path in chosen:
         used = _declared_here(path, overrides)
         states[path.stem] |= {"state": "running", "seconds": 0.0, "overrides": used}
@@ -349,7 +248,7 @@ def run_study(
             raise
         finally:
             if output.exists():
-                export_html(output, study.reports / f"{path.stem}.html", _banner(study), _nav())
+                export_html(output, study.reports / f"{path.stem}.html", banner(study), nav())
             write_manifest(study, states, overrides, [study.cohort_csv])
             build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
@@ -381,7 +280,7 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
         run_notebook(path, executed, given)
     finally:
         if executed.exists():
-            export_html(executed, out / f"{COMPARISON}.html", _banner(study))
+            export_html(executed, out / f"{COMPARISON}.html", banner(study))
     state = {"name": COMPARISON, "state": "done", "seconds": time.monotonic() - start}
     write_manifest(study, {COMPARISON: state}, {}, [p for p in (predictions, columns) if p])
     return out / f"{COMPARISON}.html"
@@ -455,173 +354,6 @@ def _leaves() -> set[str]:
     return names
 
 
-def _earlier_states(study: Study) -> dict[str, dict[str, Any]]:
-    states = {
-        path.stem: {"name": path.stem, "title": title_of(path), "state": "not run", "seconds": 0.0}
-        for path in notebooks()
-    }
-    if study.manifest_json.exists():
-        for name, old in read_json(study.manifest_json).get("notebooks", {}).items():
-            if name in states:
-                states[name] |= {k: old[k] for k in KEPT if k in old}
-    return states
-
-
-def _banner(study: Study) -> str:
-    return SYNTHETIC if study.settings.synthetic else ""
-
-
-def _nav() -> list[tuple[str, str]]:
-    pages = [(f"{path.stem}.html", path.stem.replace("_", " ")) for path in notebooks()]
-    return [("index.html", "index"), *pages]
-
-
-def write_manifest(
-    study: Study, states: dict[str, dict], overrides: dict[str, Any], inputs: list[Path]
-) -> None:
-    """Write manifest.json: versions, lock, commit, settings, input hashes, times, seed."""
-    old = read_json(study.manifest_json) if study.manifest_json.exists() else {}
-    lock = ROOT / "uv.lock"
-    included = study.derived / "included.csv"
-    scans = pd.read_csv(included, dtype={"patient": str}) if included.exists() else pd.DataFrame()
-    hashes = (
-        scans.set_index("patient")[["ct_hash", "mask_hash"]].to_dict("index") if len(scans) else {}
-    )
-    content = old | {
-        "title": study.settings.title,
-        "synthetic": study.settings.synthetic,
-        "seed": study.settings.seed,
-        "settings": dataclasses.asdict(study.settings),
-        "overrides": overrides,
-        "versions": {name: _version(name) for name in PACKAGES},
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
-        "commit": _commit(),
-        "inputs": {path.name: content_hash(path) for path in inputs} | {"scans": hashes},
-        "notebooks": {name: {k: one[k] for k in KEPT if k in one} for name, one in states.items()},
-        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "peak_memory_mb": round(
-            resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-            / (1024 if sys.platform != "darwin" else 1024**2)
-        ),
-    }
-    write_json(study.manifest_json, content)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    """Return the workbook's git commit, `+` behind it when files were changed; None without git."""
-    try:
-        asked = ["git", "-C", str(ROOT)]
-        head = subprocess.run([*asked, "rev-parse", "HEAD"], capture_output=True, text=True)
-        state = subprocess.run([*asked, "status", "--porcelain"], capture_output=True, text=True)
-    except OSError:
-        return None
-    return head.stdout.strip() + ("+" if state.stdout else "") if head.returncode == 0 else None
-
-
-def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
-    """Write index.html from what is there: headline, figures, links to every report and table."""
-    failed = next((one for one in states if one["state"] == "failed"), None)
-    rows = [
-        {
-            "title": one["title"],
-            "state": one["state"],
-            "time": minutes(one["seconds"]) if one["seconds"] else "",
-            "html": f"{one['name']}.html"
-            if (study.reports / f"{one['name']}.html").exists()
-            else "",
-        }
-        for one in states
-    ]
-    settings = study.settings
-    page = {
-        "policy": POLICY,
-        "title": settings.title,
-        "label": settings.label.name,
-        "seed": settings.seed,
-        "folds": settings.evaluation.folds,
-        "css": _part("report.css"),
-        "plotly": _part("plotly-cartesian.min.js"),
-        "draw": _part("draw.js"),
-        "banner": _banner(study),
-        "failure": {"name": failed["title"], "message": failed.get("message", "")}
-        if failed
-        else None,
-        "warnings": _warnings(study),
-        "evaluations": len(seal.evaluations(study)),
-        "headline": _headline(study),
-        "headline_note": "AUC with DeLong interval; the rest at threshold 0.5 with Wilson interval",
-        "figures": _index_figures(study),
-        "notebooks": rows,
-        "files": _files(study),
-        "author": list(dataclasses.asdict(settings.author).items()),
-        "privacy": PRIVACY,
-    }
-    template = jinja2.Environment(autoescape=True).from_string(_part("index_page.html.j2"))
-    safe = {k: jinja2.utils.markupsafe.Markup(page[k]) for k in ("css", "plotly", "draw", "policy")}
-    with whole_file(study.reports / "index.html") as part:
-        part.write_text(template.render(**(page | safe)), encoding="utf-8")
-    return study.reports / "index.html"
-
-
-def _warnings(study: Study) -> list[str]:
-    path = study.tables / "warnings.csv"
-    return pd.read_csv(path).warning.tolist() if path.exists() else []
-
-
-def _headline(study: Study) -> list[list[str]]:
-    path = study.tables / "metrics.csv"
-    if not path.exists():
-        return []
-    table = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
-    table = table[table.scores == "external"]
-    auc = table[(table.metric == "auc") & (table.ci_method == "delong")]
-    half = table[(table.threshold_rule == "half") & (table.ci_method == "wilson")]
-    metrics = ("auc", "sensitivity", "specificity", "accuracy")
-    rows = [["model", "n", "events", *("AUC" if m == "auc" else m for m in metrics)]]
-    for model in auc.model:
-        one = pd.concat([auc, half])
-        one = one[one.model == model].set_index("metric")
-        cells = [f"{one.value[m]:.3f} ({one.ci_low[m]:.3f}-{one.ci_high[m]:.3f})" for m in metrics]
-        rows.append([model, str(one.n["auc"]), str(one.events["auc"]), *cells])
-    return rows
-
-
-def _index_figures(study: Study) -> list[dict[str, Any]]:
-    found = []
-    for name in ("flow", "roc_test", "calibration_test", "decision_test", "scores_test"):
-        path = study.figures / f"{name}.json"
-        if path.exists():
-            figure = read_json(path)
-            text = path.read_text(encoding="utf-8").replace("</", "<\\/")
-            found.append(
-                {
-                    "alt": re.sub("<[^>]+>", "", figure["layout"]["title"]["text"]),
-                    "height": figure["layout"].get("height", 450),
-                    "json": jinja2.utils.markupsafe.Markup(_with_frames(text)),
-                }
-            )
-    return found
-
-
-def _with_frames(text: str) -> str:
-    return text if '"frames"' in text else text.rstrip().removesuffix("}") + ', "frames": []}'
-
-
-def _files(study: Study) -> list[str]:
-    names = ["manifest.json", "predictions.csv"]
-    tables = [f"tables/{p.name}" for p in sorted(study.tables.glob("*")) if p.is_file()]
-    return [name for name in names if (study.reports / name).exists()] + tables
-
-
 def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
     """Run notebook 07 for a new patient and export its HTML to `out`.
 
@@ -631,10 +363,10 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
         NotebookFailed: the images or the models cannot be used.
     """
     path = NOTEBOOKS / f"{PREDICTION}.ipynb"
-    states = _earlier_states(study)
+    states = earlier_states(study)
     made_with = {k: v for name in MAKERS for k, v in states[name].get("overrides", {}).items()}
     where = {"study": str(study.folder), "reports": str(study.reports)}
     parameters = {**made_with, **where, **patient}
     executed = out / f"{PREDICTION}.ipynb"
     run_notebook(path, executed, parameters)
-    return export_html(executed, out / f"{PREDICTION}.html", _banner(study))
+    return export_html(executed, out / f"{PREDICTION}.html", banner(study))

@@ -1,0 +1,91 @@
+"""manifest.json: what made a report folder, versions, settings, hashes, times."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from radiogenomics.pages import notebooks, title_of
+from radiogenomics.study import Study, content_hash, read_json, write_json
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = (
+    "radiogenomics", "tensorflow", "keras", "pyradiomics-bhklab", "simpleitk", "scikit-learn",
+    "statsmodels", "numpy", "scipy", "pandas", "plotly", "papermill", "nbconvert",
+)  # fmt: skip
+KEPT = ("state", "seconds", "overrides")  # of each notebook in the manifest
+
+
+def earlier_states(study: Study) -> dict[str, dict[str, Any]]:
+    """Return every notebook's state in this report folder: name, title, state, seconds, ..."""
+    states = {
+        path.stem: {"name": path.stem, "title": title_of(path), "state": "not run", "seconds": 0.0}
+        for path in notebooks()
+    }
+    if study.manifest_json.exists():
+        for name, old in read_json(study.manifest_json).get("notebooks", {}).items():
+            if name in states:
+                states[name] |= {k: old[k] for k in KEPT if k in old}
+    return states
+
+
+def write_manifest(
+    study: Study, states: dict[str, dict], overrides: dict[str, Any], inputs: list[Path]
+) -> None:
+    """Write manifest.json: versions, lock, commit, settings, input hashes, times, seed."""
+    old = read_json(study.manifest_json) if study.manifest_json.exists() else {}
+    lock = ROOT / "uv.lock"
+    included = study.derived / "included.csv"
+    scans = pd.read_csv(included, dtype={"patient": str}) if included.exists() else pd.DataFrame()
+    hashes = (
+        scans.set_index("patient")[["ct_hash", "mask_hash"]].to_dict("index") if len(scans) else {}
+    )
+    content = old | {
+        "title": study.settings.title,
+        "synthetic": study.settings.synthetic,
+        "seed": study.settings.seed,
+        "settings": dataclasses.asdict(study.settings),
+        "overrides": overrides,
+        "versions": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
+        "commit": _commit(),
+        "inputs": {path.name: content_hash(path) for path in inputs} | {"scans": hashes},
+        "notebooks": {name: {k: one[k] for k in KEPT if k in one} for name, one in states.items()},
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "peak_memory_mb": round(
+            resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+            / (1024 if sys.platform != "darwin" else 1024**2)
+        ),
+    }
+    write_json(study.manifest_json, content)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """Return the workbook's git commit, `+` behind it when files were changed; None without git."""
+    try:
+        asked = ["git", "-C", str(ROOT)]
+        head = subprocess.run([*asked, "rev-parse", "HEAD"], capture_output=True, text=True)
+        state = subprocess.run([*asked, "status", "--porcelain"], capture_output=True, text=True)
+    except OSError:
+        return None
+    return head.stdout.strip() + ("+" if state.stdout else "") if head.returncode == 0 else None

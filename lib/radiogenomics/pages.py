@@ -1,0 +1,232 @@
+"""Pages: a notebook's HTML and the index, which ask nothing of any network."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+import pandas as pd
+from nbconvert import HTMLExporter
+
+from radiogenomics import seal
+from radiogenomics.print_tables import save_print_tables
+from radiogenomics.progress import minutes
+from radiogenomics.study import Study, StudyError, read_json, whole_file
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+TEMPLATE = Path(__file__).parent / "template"
+PLOTLY = "application/vnd.plotly.v1+json"
+DRAWABLE = {  # traces of the plotly bundle that the reports carry
+    "bar", "box", "contour", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "image",
+    "pie", "scatter", "scatterternary", "violin",
+}  # fmt: skip
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; font-src data:; connect-src 'none'"
+)
+SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
+PRIVACY = (
+    "These reports hold images of patients' lesions and one row a patient; they carry no name, "
+    "birth date or hospital number that the workbook knows of. Mail them as you would mail such "
+    "images: to people who may see them."
+)
+
+
+def notebooks() -> list[Path]:
+    """Return the numbered notebooks in their order."""
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def title_of(path: Path) -> str:
+    """Return a notebook's first heading."""
+    for cell in nbformat.read(path, 4).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("# "):
+            return cell.source.splitlines()[0][2:]
+    return path.stem
+
+
+def export_html(
+    executed: Path, html: Path, banner: str = "", nav: list[tuple[str, str]] | None = None
+) -> Path:
+    """Write an executed notebook as one HTML file that asks nothing of any network.
+
+    Raises:
+        StudyError: a figure has a trace that the shipped plotly bundle cannot draw.
+    """
+    notebook = nbformat.read(executed, 4)
+    _check_traces(notebook, executed.stem)
+    page = {
+        "policy": POLICY,
+        "css": _part("report.css"),
+        "banner": banner,
+        "nav": nav or [],
+        "contents": _contents(notebook),
+        "plotly": _part("plotly-cartesian.min.js"),
+        "draw": _part("draw.js"),
+    }
+    exporter = HTMLExporter(
+        template_name="workbook", extra_template_basedirs=[str(TEMPLATE)], embed_images=True
+    )
+    resources = {"metadata": {"name": title_of(executed)}, "page": page}
+    body, _ = exporter.from_notebook_node(notebook, resources=resources)
+    with whole_file(html) as part:
+        part.write_text(body, encoding="utf-8")
+    return html
+
+
+def _part(name: str) -> str:
+    return (TEMPLATE / name).read_text(encoding="utf-8")
+
+
+def _contents(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
+    lines = [
+        line
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for line in cell.source.splitlines()
+    ]
+    names = [line[3:].strip() for line in lines if line.startswith("## ")]
+    return [(name.replace(" ", "-"), name) for name in names]
+
+
+def _check_traces(notebook: nbformat.NotebookNode, name: str) -> None:
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            figure = output.get("data", {}).get(PLOTLY)
+            kinds = {trace.get("type", "scatter") for trace in figure["data"]} if figure else set()
+            if kinds - DRAWABLE:
+                raise StudyError(
+                    f"{name}: a figure has traces {sorted(kinds - DRAWABLE)}, which the reports "
+                    f"cannot draw. Expected: {', '.join(sorted(DRAWABLE))}."
+                )
+
+
+def banner(study: Study) -> str:
+    """Return the sentence over every page of a synthetic study, "" for real patients."""
+    return SYNTHETIC if study.settings.synthetic else ""
+
+
+def nav() -> list[tuple[str, str]]:
+    """Return address and name of the pages that every report links to."""
+    pages = [(f"{path.stem}.html", path.stem.replace("_", " ")) for path in notebooks()]
+    return [("index.html", "index"), *pages]
+
+
+def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
+    """Write index.html from what is there: headline, figures, links to every report and table."""
+    failed = next((one for one in states if one["state"] == "failed"), None)
+    settings = study.settings
+    page = {
+        "title": settings.title,
+        "label": settings.label.name,
+        "seed": settings.seed,
+        "folds": settings.evaluation.folds,
+        "banner": banner(study),
+        "failure": {"name": failed["title"], "message": failed.get("message", "")}
+        if failed
+        else None,
+        "warnings": _warnings(study),
+        "evaluations": len(seal.evaluations(study)),
+        "headline": _headline(study),
+        "headline_note": "AUC with DeLong interval; the rest at threshold 0.5 with Wilson interval",
+        "table1": _table1(study),
+        "figures": _index_figures(study),
+        "notebooks": [_notebook_row(study, one) for one in states],
+        "print_tables": [f"tables/{name}.html" for name in save_print_tables(study)],
+        "pictures": _below(study, "figures/*.svg", "figures/*.png"),
+        "checklists": _below(study, "checklists.html", "manuscript.md"),
+        "files": _below(study, "manifest.json", "predictions.csv", "tables/*.[cpj]*"),
+        "author": [(k, v) for k, v in dataclasses.asdict(settings.author).items() if v],
+        "privacy": PRIVACY,
+    }
+    safe = {name: jinja2.utils.markupsafe.Markup(text) for name, text in _inlined().items()}
+    template = jinja2.Environment(autoescape=True).from_string(_part("index_page.html.j2"))
+    with whole_file(study.reports / "index.html") as part:
+        part.write_text(template.render(**(page | safe)), encoding="utf-8")
+    return study.reports / "index.html"
+
+
+def _inlined() -> dict[str, str]:
+    parts = {"css": "report.css", "plotly": "plotly-cartesian.min.js", "draw": "draw.js"}
+    return {"policy": POLICY} | {name: _part(file) for name, file in parts.items()}
+
+
+def _notebook_row(study: Study, one: dict[str, Any]) -> dict[str, str]:
+    page = f"{one['name']}.html"
+    return {
+        "title": one["title"],
+        "state": one["state"],
+        "time": minutes(one["seconds"]) if one["seconds"] else "",
+        "html": page if (study.reports / page).exists() else "",
+    }
+
+
+def _below(study: Study, *patterns: str) -> list[str]:
+    """Return the files of the report folder that are there, as links."""
+    found = [p for pattern in patterns for p in sorted(study.reports.glob(pattern))]
+    return [p.relative_to(study.reports).as_posix() for p in found]
+
+
+def _table1(study: Study) -> list[list[str]]:
+    if not (study.tables / "table1.csv").exists():
+        return []
+    label = study.settings.label
+    table = study.table("table1.csv").fillna("")
+    first = table.characteristic.ne(table.characteristic.shift())
+    names = table.characteristic.str.replace("_", " ").where(first, "")
+    head = ["characteristic", "", label.negative_name, label.name, "p", "SMD", "missing"]
+    columns = [names, table.level, table["0"], table["1"], table.p, table.smd, table.missing]
+    rows = [[_cell(c) for c in row] for row in zip(*columns, strict=True)]
+    return [head, *rows]
+
+
+def _cell(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _warnings(study: Study) -> list[str]:
+    path = study.tables / "warnings.csv"
+    return pd.read_csv(path).warning.tolist() if path.exists() else []
+
+
+def _headline(study: Study) -> list[list[str]]:
+    path = study.tables / "metrics.csv"
+    if not path.exists():
+        return []
+    table = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
+    table = table[table.scores == "external"]
+    auc = table[(table.metric == "auc") & (table.ci_method == "delong")]
+    half = table[(table.threshold_rule == "half") & (table.ci_method == "wilson")]
+    metrics = ("auc", "sensitivity", "specificity", "accuracy")
+    rows = [["model", "n", "events", *("AUC" if m == "auc" else m for m in metrics)]]
+    for model in auc.model:
+        one = pd.concat([auc, half])
+        one = one[one.model == model].set_index("metric")
+        cells = [f"{one.value[m]:.3f} ({one.ci_low[m]:.3f}-{one.ci_high[m]:.3f})" for m in metrics]
+        rows.append([model, str(one.n["auc"]), str(one.events["auc"]), *cells])
+    return rows
+
+
+def _index_figures(study: Study) -> list[dict[str, Any]]:
+    found = []
+    for name in ("flow", "roc_test", "calibration_test", "decision_test", "scores_test"):
+        path = study.figures / f"{name}.json"
+        if path.exists():
+            figure = read_json(path)
+            text = path.read_text(encoding="utf-8").replace("</", "<\\/")
+            found.append(
+                {
+                    "alt": re.sub("<[^>]+>", "", figure["layout"]["title"]["text"]),
+                    "height": figure["layout"].get("height", 450),
+                    "json": jinja2.utils.markupsafe.Markup(_with_frames(text)),
+                }
+            )
+    return found
+
+
+def _with_frames(text: str) -> str:
+    return text if '"frames"' in text else text.rstrip().removesuffix("}") + ', "frames": []}'
