@@ -40,7 +40,7 @@ def opened(browser, html, width):
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=list(WIDTHS))
 def test_every_report_draws_its_figures_and_asks_nothing(finished, browser, width):
     reports = sorted(finished.reports.glob("*.html"))
-    assert len(reports) == 9  # eight notebooks and the index
+    assert len(reports) == 10  # eight notebooks, the checklists and the index
     for html in reports:
         page, requests, told = opened(browser, html, width)
         assert not requests and not told, html.name

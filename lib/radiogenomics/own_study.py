@@ -58,6 +58,8 @@ ethics = ""
 readers = ""
 reference_standard = ""
 segmentation = ""
+segmentation_kind = ""          # manual, semi-automatic or automatic
+# more of them: lib/radiogenomics/study.py, Author
 """
 
 

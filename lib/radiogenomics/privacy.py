@@ -89,7 +89,9 @@ def _visible(path: Path) -> str:
 
 def _own_words() -> set[str]:
     root = Path(__file__).parents[2]
-    texts = [*(root / "notebooks").glob("*.ipynb"), *Path(__file__).parent.glob("*.py")]
+    here = Path(__file__).parent
+    texts = [*(root / "notebooks").glob("*.ipynb"), *here.glob("*.py"), *here.glob("*.toml"),
+             *here.rglob("*.j2")]  # fmt: skip
     words = (re.findall(r"\w+", p.read_text(encoding="utf-8").casefold()) for p in texts)
     return {word for some in words for word in some}
 

@@ -19,8 +19,9 @@ import pandas as pd
 import papermill
 from traitlets.config import Config
 
-from radiogenomics import privacy, scoretable
+from radiogenomics import checklists, privacy, scoretable
 from radiogenomics.cohort import IMAGES
+from radiogenomics.illustrations import save_illustrations
 from radiogenomics.manifest import earlier_states, write_manifest
 from radiogenomics.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
 from radiogenomics.progress import FILE, Follower, minutes
@@ -250,7 +251,10 @@ def run_study(
             if output.exists():
                 export_html(output, study.reports / f"{path.stem}.html", banner(study), nav())
             write_manifest(study, states, overrides, [study.cohort_csv])
+            checklists.build(study)
             build_index(study, list(states.values()))
+    save_illustrations(study)
+    build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
 
 

@@ -213,6 +213,7 @@ CHOICES = {
     "augmentation": ("none", "flips"),
     "device": ("auto", "cpu", "gpu"),
     "checks": ("quick", "full"),
+    "segmentation_kind": ("", "manual", "semi-automatic", "automatic"),
 }
 
 LIMITS = {

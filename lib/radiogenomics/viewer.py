@@ -171,6 +171,8 @@ def static_html(scene: Scene) -> str:
     still = _still(scene)
     room = LIMIT - len(_page(still, "").encode())
     for smaller, step, note in _smaller(scene):
+        if smaller.hu.size > 8 * LIMIT:  # less than a bit a voxel: no need to try
+            continue
         packed = base64.b64encode(pack(smaller, step)).decode()
         caption = f"{_caption(scene)}{note}HU in steps of {step}."
         content = json.dumps(_described(smaller, step, caption) | {"packed": packed})

@@ -15,7 +15,8 @@ const INFERNO = [ // plotly's anchors of matplotlib's map
 const OUTLINES = [["#00d5ff", []], ["#7dff6a", [5, 4]]]; // colour and dashes: lesion, second
 const LEVELS = 100; // of the overlay, 0 to 1
 const SOLID = 0.5; // overlay values from here on have the full opacity, smaller ones less
-const GAP = 12, STACKED = 640, TALLEST = 460, DRAG = 8; // CSS pixels
+const GAP = 12, STACKED = 640, TALLEST = 460, HOLE = 9, DRAG = 8; // CSS pixels
+const SHADE = "rgba(0,0,0,.75)"; // under lines and letters, for a white ground
 const FAR = 5; // slices a PageUp
 const HELP = [
   ["↑ ↓ (or wheel, once a picture is clicked)", "next, previous slice; Page keys: five; Home, End"],
@@ -51,8 +52,9 @@ async function unpack(scene, packed) {
   const size = scene.shape.reduce((a, b) => a * b);
   let at = 0;
   const take = (n) => bytes.subarray(at, (at += n));
-  const hu = Int16Array.from(decode(take(size), take(size), scene.shape), (q) => scene.low + q * scene.step);
-  const heat = scene.overlay ? decode(take(size), take(size), scene.shape) : null;
+  const values = () => decode(take(size), take(size), scene.shape);
+  const hu = Int16Array.from(values(), (q) => scene.low + q * scene.step);
+  const heat = scene.overlay ? values() : null;
   const masks = scene.outlines.map(() => {
     const bits = take(Math.ceil(size / 8));
     return (i) => (bits[i >> 3] >> (7 - (i & 7))) & 1;
@@ -63,7 +65,8 @@ async function unpack(scene, packed) {
 function colours() {
   const table = [];
   for (let i = 0; i <= LEVELS; i++) {
-    const place = (i / LEVELS) * (INFERNO.length - 1), k = Math.min(Math.floor(place), INFERNO.length - 2);
+    const place = (i / LEVELS) * (INFERNO.length - 1);
+    const k = Math.min(Math.floor(place), INFERNO.length - 2);
     table.push(INFERNO[k].map((c, n) => c + (place - k) * (INFERNO[k + 1][n] - c)));
   }
   return table;
@@ -73,9 +76,9 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
   const { shape, spacing, origin } = scene;
   const strides = [shape[1] * shape[2], shape[2], 1];
   const palette = colours();
-  const state = { at: [...scene.start], overlay: true, outlines: true, opacity: 0.6 };
+  const state = { at: [...scene.start], overlay: true, outlines: true, opacity: 0.5 };
   const size = (axis) => shape[axis] * spacing[axis];
-  const mm = (axis, i) => (Math.round(10 * (origin[axis] + i * spacing[axis])) / 10 + 0).toFixed(1);
+  const mm = (axis, i) => (Math.round(10 * (origin[axis] + i * spacing[axis])) / 10 + 0).toFixed(1); // no -0
   const voxelAt = (at) => at.reduce((sum, i, axis) => sum + i * strides[axis], 0);
   const clamp = (i, axis) => Math.max(0, Math.min(shape[axis] - 1, i));
 
@@ -85,7 +88,8 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
   const planes = PLANES.map((plane) => {
     const canvas = make("canvas", { tabIndex: 0, className: "sv-plane" });
     canvas.setAttribute("role", "img");
-    const slider = make("input", { type: "range", min: 0, max: shape[plane.through] - 1, ariaLabel: `${plane.name} slice` });
+    const slider = make("input", { type: "range", min: 0, max: shape[plane.through] - 1 });
+    slider.ariaLabel = `${plane.name} slice`;
     const label = make("span", { className: "sv-where" });
     const columns = shape[plane.across], rows = shape[plane.down];
     const small = make("canvas", { width: columns, height: rows });
@@ -98,7 +102,7 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
     make("button", { type: "button", title: `key ${i + 1}`, onclick: () => preset(name) }, name));
   const outlines = make("input", { type: "checkbox", checked: true });
   const overlay = make("input", { type: "checkbox", checked: true });
-  const opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: state.opacity, ariaLabel: "opacity of the overlay" });
+  const opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: state.opacity });
   const bar = make("canvas", { width: LEVELS + 1, height: 1, className: "sv-colours" });
   build();
 
@@ -108,19 +112,18 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
       swatch.style.borderTop = `2px ${i ? "dashed" : "solid"} ${OUTLINES[i][0]}`;
       return make("span", {}, swatch, " ", name);
     });
-    const tools = make("div", { className: "sv-bar" }, make("span", { className: "sv-group" }, ...presets),
-      make("label", {}, "W ", width), make("label", {}, "L ", level, " HU"),
-      make("label", {}, outlines, " ", ...names));
+    const tools = make("div", { className: "sv-bar" }, make("span", {}, ...presets), make("label", {}, "W ", width),
+      make("label", {}, "L ", level, " HU"), make("label", {}, outlines, " ", ...names));
     const parts = [make("p", { className: "sv-title" }, scene.title), tools];
     if (heat) {
-      parts.push(make("div", { className: "sv-bar sv-scale" }, make("label", {}, overlay, " ", scene.overlay.name),
+      parts.push(make("div", { className: "sv-bar" }, make("label", {}, overlay, " ", scene.overlay.name),
         make("span", { className: "sv-key" }, "0", bar, `1 ${scene.overlay.unit}`),
         make("label", { className: "sv-opacity" }, "opacity ", opacity)));
     }
     const keys = make("table", {}, ...HELP.map(([key, does]) =>
       make("tr", {}, make("td", {}, key), make("td", {}, does))));
-    parts.push(make("div", { className: "sv-planes" }, ...planes.map((plane) => plane.panel)), readout, spoken,
-      make("p", { className: "sv-caption" }, scene.caption),
+    const pictures = make("div", { className: "sv-planes" }, ...planes.map((plane) => plane.panel));
+    parts.push(pictures, readout, spoken, make("p", { className: "sv-caption" }, scene.caption),
       make("details", { className: "sv-help" }, make("summary", {}, "Mouse, keys, touch"), keys));
     root.replaceChildren(...parts);
     root.dataset.lmSuppressShortcuts = "true"; // JupyterLab leaves the keys to the viewer
@@ -132,12 +135,16 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
     for (let row = 0, pixel = 0; row < plane.rows; row++) {
       const along = plane.headUp ? plane.rows - 1 - row : row;
       let voxel = first + along * strides[plane.down];
-      for (let column = 0; column < plane.columns; column++, pixel++, voxel += strides[plane.across]) put(pixel, voxel);
+      for (let column = 0; column < plane.columns; column++, pixel++) {
+        put(pixel, voxel);
+        voxel += strides[plane.across];
+      }
     }
   }
 
   function layer(plane, context, paint) { // paint voxel-sized pixels, then stretch them
-    const inner = plane.small.getContext("2d"), image = inner.createImageData(plane.columns, plane.rows);
+    const inner = plane.small.getContext("2d");
+    const image = inner.createImageData(plane.columns, plane.rows);
     paint(image.data);
     inner.putImageData(image, 0, 0);
     context.drawImage(plane.small, 0, 0, plane.wide, plane.high);
@@ -156,20 +163,41 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
     data[4 * pixel + 3] = 255 * state.opacity * Math.min(1, value / LEVELS / SOLID);
   }
 
-  function outline(plane, mask, which) { // the lesion's pixel edges, as lines in pixel units
+  function outline(plane, mask, which) { // closed lines along the mask's pixel edges, in pixels
     const key = which * shape[plane.through] + state.at[plane.through];
-    if (plane.paths.has(key)) return plane.paths.get(key);
-    const inside = new Uint8Array(plane.columns * plane.rows), path = new Path2D();
+    if (!plane.paths.has(key)) plane.paths.set(key, traced(edges(plane, mask), plane.columns + 1));
+    return plane.paths.get(key);
+  }
+
+  function edges(plane, mask) { // corner → the corners that follow, the mask on the right hand
+    const { columns, rows } = plane, inside = new Uint8Array(columns * rows), next = new Map();
     walk(plane, (pixel, voxel) => { inside[pixel] = mask(voxel); });
-    const is = (c, r) => c >= 0 && r >= 0 && c < plane.columns && r < plane.rows && inside[r * plane.columns + c];
-    const line = (c, r, right, down) => { path.moveTo(c, r); path.lineTo(c + right, r + down); };
-    for (let r = 0; r <= plane.rows; r++) {
-      for (let c = 0; c <= plane.columns; c++) {
-        if (is(c, r) !== is(c, r - 1)) line(c, r, 1, 0);
-        if (is(c, r) !== is(c - 1, r)) line(c, r, 0, 1);
+    const is = (c, r) => c >= 0 && r >= 0 && c < columns && r < rows && inside[r * columns + c];
+    const add = (from, to) => next.has(from) ? next.get(from).push(to) : next.set(from, [to]);
+    for (let pixel = 0; pixel < inside.length; pixel++) {
+      if (!inside[pixel]) continue;
+      const c = pixel % columns, r = (pixel - c) / columns, corner = pixel + r, below = corner + columns + 1;
+      if (!is(c, r - 1)) add(corner, corner + 1);
+      if (!is(c + 1, r)) add(corner + 1, below + 1);
+      if (!is(c, r + 1)) add(below + 1, below);
+      if (!is(c - 1, r)) add(below, corner);
+    }
+    return next;
+  }
+
+  function traced(next, across) {
+    const path = new Path2D();
+    for (const [start, followers] of next) {
+      while (followers.length) {
+        path.moveTo(start % across, Math.floor(start / across));
+        let corner = start;
+        do {
+          corner = next.get(corner).pop();
+          path.lineTo(corner % across, Math.floor(corner / across));
+        } while (corner !== start);
+        path.closePath();
       }
     }
-    plane.paths.set(key, path);
     return path;
   }
 
@@ -179,8 +207,7 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
       const path = new Path2D();
       path.addPath(outline(plane, mask, which), stretch);
       context.setLineDash(OUTLINES[which][1]);
-      context.lineCap = "round";
-      stroke(context, path, "rgba(0,0,0,.55)", 3.5);
+      stroke(context, path, SHADE, 3.5);
       stroke(context, path, OUTLINES[which][0], 1.6);
     });
     context.setLineDash([]);
@@ -194,19 +221,18 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
 
   function crosshair(plane, context) {
     const row = state.at[plane.down], up = plane.headUp ? plane.rows - 1 - row : row;
-    const x = ((state.at[plane.across] + 0.5) / plane.columns) * plane.wide, y = ((up + 0.5) / plane.rows) * plane.high;
-    const path = new Path2D(), hole = 9;
-    for (const [x0, y0, x1, y1] of [[0, y, x - hole, y], [x + hole, y, plane.wide, y], [x, 0, x, y - hole], [x, y + hole, x, plane.high]]) {
-      path.moveTo(x0, y0);
-      path.lineTo(x1, y1);
-    }
+    const x = ((state.at[plane.across] + 0.5) / plane.columns) * plane.wide;
+    const y = ((up + 0.5) / plane.rows) * plane.high;
+    const path = new Path2D();
+    path.rect(0, y, x - HOLE, 0);
+    path.rect(x + HOLE, y, plane.wide, 0);
+    path.rect(x, 0, 0, y - HOLE);
+    path.rect(x, y + HOLE, 0, plane.high);
     stroke(context, path, "rgba(255,238,140,.6)", 1);
   }
 
   function write(context, text, x, y, align, colour = "#fff") {
-    context.textAlign = align;
-    context.lineWidth = 3;
-    context.strokeStyle = "rgba(0,0,0,.75)";
+    Object.assign(context, { textAlign: align, lineJoin: "round", lineWidth: 3, strokeStyle: SHADE });
     context.strokeText(text, x, y);
     context.fillStyle = colour;
     context.fillText(text, x, y);
@@ -219,13 +245,14 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
     write(context, right, wide - 5, high / 2 + 5, "right");
     write(context, top, wide / 2, 15, "center");
     write(context, bottom, wide / 2, high - 6, "center");
-    context.font = "11px Helvetica, Arial, sans-serif";
+    context.font = "600 11px Helvetica, Arial, sans-serif";
     if (scene.synthetic) write(context, "SYNTHETIC", 6, 14, "left", "#ffb454");
-    if (wide > 190) write(context, `W ${state.width} L ${state.level}`, wide - 6, 14, "right", "#ddd");
+    context.font = "11px Helvetica, Arial, sans-serif";
+    if (wide > 190) write(context, `W ${state.width} L ${state.level}`, wide - 6, 14, "right");
     const room = size(plane.across) / 3, bar = [50, 20, 10, 5, 2, 1].find((n) => n <= room) || 1;
-    const path = new Path2D(), long = (bar / size(plane.across)) * wide;
-    for (const [x, y] of [[8, high - 12], [8, high - 8], [8 + long, high - 8], [8 + long, high - 12]]) path.lineTo(x, y);
-    stroke(context, path, "rgba(0,0,0,.75)", 4);
+    const path = new Path2D(), end = 8 + (bar / size(plane.across)) * wide;
+    for (const [x, y] of [[8, 12], [8, 8], [end, 8], [end, 12]]) path.lineTo(x, high - y);
+    stroke(context, path, SHADE, 4);
     stroke(context, path, "#fff", 1.5);
     write(context, `${bar} mm`, 8, high - 16, "left");
   }
@@ -235,21 +262,26 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
     context.setTransform(dense, 0, 0, dense, 0, 0);
     context.imageSmoothingQuality = "high";
     layer(plane, context, (data) => greys(plane, data));
-    if (heat && state.overlay) layer(plane, context, (data) => walk(plane, (pixel, voxel) => tint(data, pixel, heat[voxel])));
+    if (heat && state.overlay) {
+      layer(plane, context, (data) => walk(plane, (pixel, voxel) => tint(data, pixel, heat[voxel])));
+    }
     if (state.outlines) outlined(plane, context);
     crosshair(plane, context);
     annotate(plane, context);
-    const i = state.at[plane.through];
+    const { name, axis, through } = plane, i = state.at[through];
     plane.slider.value = i;
-    plane.label.textContent = `${plane.name} · ${plane.axis} ${mm(plane.through, i)} mm · ${i + 1}/${shape[plane.through]}`;
-    plane.canvas.ariaLabel = `CT, ${plane.name} plane, slice ${i + 1} of ${shape[plane.through]}. ${scene.title}`;
+    plane.label.textContent = `${name} · ${axis} ${mm(through, i)} mm · ${i + 1}/${shape[through]}`;
+    plane.canvas.ariaLabel = `CT, ${name} plane, slice ${i + 1} of ${shape[through]}. ${scene.title}`;
   }
 
   function render() {
     planes.filter((plane) => plane.wide).forEach(draw);
     width.value = state.width;
     level.value = state.level;
-    presets.forEach((button) => { button.ariaPressed = String(PRESETS[button.textContent].join() === `${state.width},${state.level}`); });
+    for (const button of presets) {
+      const [wide, middle] = PRESETS[button.textContent];
+      button.ariaPressed = String(wide === state.width && middle === state.level);
+    }
     outlines.checked = state.outlines;
     overlay.checked = state.overlay;
     colourBar();
@@ -263,7 +295,8 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
   }
 
   function describe(at) {
-    const voxel = voxelAt(at), words = [`x ${mm(2, at[2])} y ${mm(1, at[1])} z ${mm(0, at[0])} mm`, `${hu[voxel]} HU`];
+    const voxel = voxelAt(at), [z, y, x] = at.map((i, axis) => mm(axis, i));
+    const words = [`x ${x} y ${y} z ${z} mm`, `${hu[voxel]} HU`];
     if (heat) words.push(`${scene.overlay.name} ${(heat[voxel] / LEVELS).toFixed(2)}`);
     scene.outlines.forEach((name, i) => { if (masks[i](voxel)) words.push(`inside: ${name}`); });
     return words.join(" · ");
@@ -276,13 +309,16 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
   function layout() { // one scale for the three planes: a millimetre is equally long in all
     const room = root.clientWidth, stacked = room < STACKED;
     if (!room) return;
-    const widths = PLANES.map((plane) => size(plane.across)), highest = Math.max(...PLANES.map((plane) => size(plane.down)));
-    const fit = stacked ? room / Math.max(...widths) : (room - 2 * GAP) / (widths[0] + widths[1] + widths[2]);
+    const widths = PLANES.map((plane) => size(plane.across));
+    const highest = Math.max(...PLANES.map((plane) => size(plane.down)));
+    const row = widths[0] + widths[1] + widths[2];
+    const fit = stacked ? room / Math.max(...widths) : (room - 2 * GAP) / row;
     const scale = Math.min(fit, TALLEST / highest), dense = window.devicePixelRatio || 1;
     planes.forEach((plane, i) => {
       plane.wide = Math.floor(widths[i] * scale);
       plane.high = Math.floor(size(plane.down) * scale);
-      Object.assign(plane.canvas, { width: Math.round(plane.wide * dense), height: Math.round(plane.high * dense) });
+      plane.canvas.width = Math.round(plane.wide * dense);
+      plane.canvas.height = Math.round(plane.high * dense);
       Object.assign(plane.canvas.style, { width: `${plane.wide}px`, height: `${plane.high}px` });
       plane.panel.style.width = `${stacked ? room : plane.wide}px`;
     });
@@ -304,13 +340,16 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
     state.at[axis] = clamp(i, axis);
     render();
     clearTimeout(speech);
-    speech = setTimeout(() => { spoken.textContent = `slice ${state.at[axis] + 1} of ${shape[axis]}: ${describe(state.at)}`; }, 300);
+    speech = setTimeout(() => {
+      spoken.textContent = `slice ${state.at[axis] + 1} of ${shape[axis]}: ${describe(state.at)}`;
+    }, 300);
   }
 
   function under(plane, event) { // the voxel under the pointer
     const box = plane.canvas.getBoundingClientRect(), at = [...state.at];
+    const column = Math.floor(((event.clientX - box.left) / box.width) * plane.columns);
     const row = Math.floor(((event.clientY - box.top) / box.height) * plane.rows);
-    at[plane.across] = clamp(Math.floor(((event.clientX - box.left) / box.width) * plane.columns), plane.across);
+    at[plane.across] = clamp(column, plane.across);
     at[plane.down] = clamp(plane.headUp ? plane.rows - 1 - row : row, plane.down);
     return at;
   }
@@ -326,8 +365,8 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
     };
     const end = (e) => {
       plane.canvas.onpointermove = (later) => tell(under(plane, later), plane.name);
-      const still = Math.hypot(e.clientX - event.clientX, e.clientY - event.clientY) < DRAG;
-      if (touch && still && e.type === "pointerup") set({ at: under(plane, e) });
+      const moved = Math.hypot(e.clientX - event.clientX, e.clientY - event.clientY);
+      if (touch && moved < DRAG && e.type === "pointerup") set({ at: under(plane, e) });
     };
     if (!touch) plane.canvas.setPointerCapture(event.pointerId);
     if (!touch && !windowing) follow(event);
@@ -337,7 +376,9 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
 
   function key(plane, event) {
     const axis = plane.through, i = state.at[axis], last = shape[axis] - 1;
-    const steps = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: FAR, PageDown: -FAR, Home: -i, End: last - i };
+    const steps = {
+      ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: FAR, PageDown: -FAR, Home: -i, End: last - i,
+    };
     const does = {
       1: () => preset("Lung"), 2: () => preset("Mediastinum"), c: () => set({ at: [...scene.start] }),
       o: () => set({ overlay: !state.overlay }), l: () => set({ outlines: !state.outlines }),

@@ -1,0 +1,398 @@
+"""A methods and a results paragraph drafted from the tables of a run, ready to edit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from radiogenomics import seal
+from radiogenomics.study import Settings, Study, overridden, read_json
+
+Sentence = tuple[str, str]  # the text and the table that its numbers were read from
+Draft = dict[str, list[Sentence]]  # by heading
+
+SYNTHETIC = (
+    "All patients are simulated: this is a control of the workbook and no clinical evidence."
+)
+RULES = {
+    "half": "At a threshold of 0.5",
+    "youden": "At the threshold that maximised Youden's index out-of-fold in training",
+}
+
+
+def draft(study: Study) -> Draft:
+    """Return the sentences of both paragraphs whose tables are there, each with its table."""
+    start = [(SYNTHETIC, "")] if study.settings.synthetic else []
+    return {
+        "Methods": start + _sentences(study, METHODS) + _stated(study),
+        "Results": start + _sentences(study, RESULTS),
+    }
+
+
+def as_markdown(text: Draft, study: Study) -> str:
+    """Return the draft as Markdown: a heading and a paragraph each, then the tables it used."""
+    lines = [f"# {study.settings.title}", ""]
+    lines += [f"Drafted by the workbook on {time.strftime('%Y-%m-%d')} from this run's tables; "
+              "to be edited.", ""]  # fmt: skip
+    for heading, sentences in text.items():
+        used = dict.fromkeys(file for _, file in sentences if file)
+        lines += [f"## {heading}", "", " ".join(words for words, _ in sentences), ""]
+        lines += [f"Numbers from: {', '.join(used) or 'none'}.", ""]
+    return "\n".join(lines)
+
+
+def _sentences(study: Study, makers: list[tuple[str, Callable[[Study], str]]]) -> list[Sentence]:
+    made = [(make(study), file) for file, make in makers if _filled(study.reports / file)]
+    return [(words, file) for words, file in made if words]
+
+
+def _filled(path: Path) -> bool:
+    """Return whether a file is there and, if it is a table, has a row."""
+    if path.suffix != ".csv" or not path.is_file():
+        return path.is_file()
+    with path.open(encoding="utf-8") as lines:
+        return len(list(islice(lines, 2))) == 2
+
+
+def _used(study: Study, notebook: str) -> Settings:
+    """Return the settings that a notebook ran with: study.toml's and its own overrides."""
+    if not study.manifest_json.exists():
+        return study.settings
+    one = read_json(study.manifest_json).get("notebooks", {}).get(notebook, {})
+    known = {k: v for k, v in one.get("overrides", {}).items() if k in _names(study.settings)}
+    return overridden(study.settings, known)
+
+
+def _names(settings: Settings) -> set[str]:
+    sections = [vars(part) for part in vars(settings).values() if hasattr(part, "__dict__")]
+    return set().union(vars(settings), *sections)
+
+
+def _listed(words: list[Any]) -> str:
+    words = [str(word) for word in words]
+    return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def _with_interval(row: pd.Series, digits: int) -> str:
+    text = f"{row.value:.{digits}f}"
+    known = pd.notna(row.ci_low) and pd.notna(row.ci_high)
+    return f"{text} ({row.ci_low:.{digits}f} to {row.ci_high:.{digits}f})" if known else text
+
+
+def _external(study: Study, metric: str, method: str) -> pd.DataFrame:
+    """Return the external rows of metrics.csv that have a value, `Com_in_sample` left out."""
+    table = study.table("metrics.csv")
+    table = table[(table.scores == "external") & (table.model != "Com_in_sample")]
+    return table[(table.metric == metric) & (table.ci_method == method) & table.value.notna()]
+
+
+def _split(study: Study) -> str:
+    flow = study.table("flow.csv").set_index(["step", "reason"]).n
+    side, rules = study.settings.hospitals, study.settings.eligibility
+    return (
+        f"Patients of hospital {_listed(side.train)} (n = {flow.get(('included', 'train'), 0)}) "
+        f"formed the training cohort and patients of hospital {_listed(side.test)} "
+        f"(n = {flow.get(('included', 'test'), 0)}) the external test cohort; the split is by "
+        f"hospital. Eligible were patients of at least {rules.min_age:g} years with at most "
+        f"{rules.max_interval_days:g} days from CT to biopsy and known "
+        f"{_listed(rules.required)}; each patient was excluded once, for the first reason."
+    )
+
+
+def _acquisition(study: Study) -> str:
+    table = study.table("acquisition.csv")
+    text = f"CT slices lay {table.slice_mm.median():g} mm apart (median; "
+    text += f"{table.slice_mm.min():g} to {table.slice_mm.max():g})"
+    scanners = table.scanner.nunique() if "scanner" in table else 0
+    return f"{text}; {scanners} scanners are named." if scanners else f"{text}."
+
+
+def _preprocessing(study: Study) -> str:
+    used = _used(study, "02_preprocessing").preprocessing
+    z, y, x = used.shape
+    outside = {
+        "lesion": f"voxels outside the lesion were set to {used.outside_hu:g} HU",
+        "box": "the tissue around the lesion was kept",
+    }[used.background]
+    low, high = used.window_hu
+    return (
+        f"For the network, CT was resampled to {used.spacing_mm:g} mm (B-spline; the outline by "
+        f"nearest neighbour) and cropped to the lesion; {outside}; values were clipped to {low:g} "
+        f"to {high:g} HU, scaled to 0 to 1 and resized to {x} × {y} × {z} voxels (linear)."
+    )
+
+
+def _features(study: Study) -> str:
+    made = read_json(study.tables / "features_settings.json")
+    used, versions = made["settings"], made["versions"]
+    sigma = ", ".join(f"{s:g}" for s in used["log_sigma_mm"])
+    return (
+        f"{made['features']:,} radiomic features were computed with PyRadiomics "
+        f"{versions['pyradiomics']} from these image types: {', '.join(made['image_types'])}; "
+        f"resampling to {used['radiomics_spacing_mm']:g} mm, bin width {used['bin_width']:g} HU, "
+        f"Laplacian of Gaussian at {sigma} mm, {used['pad_mm']:g} mm of surroundings; all other "
+        "parameters at PyRadiomics' defaults."
+    )
+
+
+def _selection(study: Study) -> str:
+    steps = study.table("selection_steps.csv")
+    entered = steps.kept.iloc[0] + steps.dropped.iloc[0]
+    told = [f"{r.step} ({r.rule}; {r.kept:,} kept)" for r in steps.itertuples()]
+    text = f"On training patients alone, {entered:,} features were reduced by {_listed(told)}."
+    fallen = steps.step[steps.fell_back.astype(bool)].tolist()
+    return f"{text} {_listed(fallen)} would have left none and kept the best." if fallen else text
+
+
+def _models(study: Study) -> str:
+    predictors = _listed(study.settings.clinical.predictors)
+    known = {
+        "Clinical": f"Clinical (logistic regression on {predictors})",
+        "LR": "LR (unpenalised logistic regression on the selected features)",
+        "SVM": "SVM (radial kernel, C = 1, Platt scaling)",
+        "Bayes": "Bayes (Gaussian naive Bayes)",
+        "CNN": "CNN",
+        "Com": "Com (logistic stack of the out-of-fold logits of CNN and SVM)",
+    }  # fmt: skip
+    models = set(pd.read_csv(study.predictions_csv, usecols=["model"]).model)
+    told = [text for name, text in known.items() if name in models]
+    return f"The models compared were {_listed(told)}." if told else ""
+
+
+def _network(study: Study) -> str:
+    layers = study.table("cnn_layers.csv")
+    kinds = layers.kind.value_counts()
+    return (
+        f"The CNN has {len(layers)} layers, {kinds.get('Conv3D', 0)} of them 3D convolutions, and "
+        f"{layers.parameters.sum():,} parameters ({layers.trainable.sum():,} trainable) on an "
+        f"input of {layers.output_shape.iloc[0]} (z, y, x, channel)."
+    )
+
+
+def _training(study: Study) -> str:
+    history = study.table("cnn_history.csv")
+    used, final = _used(study, "04_cnn").cnn, history[history.training == "final"]
+    best = final.epoch[final.val_loss.idxmin()]
+    flips = {"none": "no augmentation", "flips": "random flips"}[used.augmentation]
+    return (
+        f"It was trained with Adam (learning rate {used.learning_rate:g}, batches of {used.batch}, "
+        f"dropout {used.dropout:g}, {flips}), {len(final)} of at most {used.epochs} epochs; epoch "
+        f"{best}, with the lowest loss on {used.validation:.0%} of the training patients held out, "
+        "was kept. "
+        f"{history.training.nunique() - 1} further networks gave out-of-fold scores."
+    )
+
+
+def _statistics(study: Study) -> str:
+    used = _used(study, "05_comparison").evaluation
+    low, high = used.decision_range
+    return (
+        f"Discrimination is given as AUC with DeLong's {used.confidence:.0%} interval, proportions "
+        f"with Wilson's; {used.bootstrap:,} stratified bootstrap samples are tabled beside. "
+        "Thresholds were chosen without the test cohort. Pairs of models were compared on the "
+        "external cohort by DeLong's test with Holm's correction. Calibration is given as slope, "
+        "intercept and observed over expected events, clinical utility as net benefit at threshold "
+        f"probabilities from {low:g} to {high:g}."
+    )
+
+
+def _software(study: Study) -> str:
+    made = read_json(study.manifest_json)
+    named = ("radiogenomics", "tensorflow", "scikit-learn", "statsmodels", "simpleitk")
+    told = [f"{name} {made['versions'][name]}" for name in named if made["versions"].get(name)]
+    return f"Software: Python {made['python']}, {', '.join(told)}; seed {made['seed']}."
+
+
+def _stated(study: Study) -> list[Sentence]:
+    names = ("design", "reference_standard", "interval", "segmentation", "readers", "blinding",
+             "ethics")  # fmt: skip
+    said = {name: getattr(study.settings.author, name).strip().rstrip(".") for name in names}
+    return [(f"{n.replace('_', ' ').capitalize()}: {t}.", "") for n, t in said.items() if t]
+
+
+def _flow(study: Study) -> str:
+    table = study.table("flow.csv")
+    found = table[table.step == "found"].n.sum()
+    out = table[~table.step.isin(["found", "included"]) & ~table.step.str.endswith("label")]
+    n = table.set_index(["step", "reason"]).n
+    sides = [
+        f"{n.get(('included', side), 0)} in the {name} cohort "
+        f"({n.get((f'{side} label', '1'), 0)} {study.settings.label.name})"
+        for side, name in (("train", "training"), ("test", "external test"))
+    ]
+    reasons = [
+        f"{r.n} {r.step}"
+        for r in out.groupby("step", sort=False).n.sum().reset_index().itertuples()
+    ]
+    told = f" ({', '.join(reasons)})" if reasons else ""
+    return f"Of {found} patients, {out.n.sum()} were excluded{told}; {_listed(sides)} remained."
+
+
+def _characteristics(study: Study) -> str:
+    table = study.table("table1_cohorts.csv").dropna(subset="smd")
+    unlike = table[table.smd > 0.1].sort_values("smd", ascending=False)
+    if unlike.empty:
+        return (
+            "No characteristic differed between the cohorts by a standardised difference over 0.1."
+        )
+    most = unlike.iloc[0]
+    return (
+        f"{len(unlike)} of {len(table)} characteristics differed between the cohorts by a "
+        f"standardised difference over 0.1, most {most.characteristic} ({most.smd:.2f})."
+    )
+
+
+def _signature(study: Study) -> str:
+    return f"The signature has {len(study.table('signature.csv'))} features."
+
+
+def _stability(study: Study) -> str:
+    table = study.table("stability.csv")
+    chosen = table[table.chosen.astype(bool)]
+    often = (chosen.frequency >= 0.5).sum()
+    return (
+        f"{often} of {len(chosen)} were chosen in at least half of the resamples."
+        if len(chosen)
+        else ""
+    )
+
+
+def _auc(study: Study) -> str:
+    rows = _external(study, "auc", "delong").sort_values("value", ascending=False)
+    if rows.empty:
+        return ""
+    level = _used(study, "05_comparison").evaluation.confidence
+    told = [f"{r.model} {_with_interval(r, 3)}" for _, r in rows.iterrows()]
+    one = rows.iloc[0]
+    return (
+        f"In the external test cohort ({one.n:.0f} patients, {one.events:.0f} events) the AUC "
+        f"({level:.0%} interval) was {_listed(told)}."
+    )
+
+
+def _delong(study: Study) -> str:
+    pairs = study.table("delong.csv").dropna(subset="p_holm")
+    if pairs.empty:
+        return ""
+    apart = pairs[pairs.p_holm < 0.05]
+    first = pairs.loc[pairs.p_holm.idxmin()]
+    told = f"{first.model_a} and {first.model_b}, {_p(first.p)}, after Holm {_p(first.p_holm)}"
+    return (
+        f"{len(apart)} of {len(pairs)} pairs of models differed in AUC at a Holm-corrected p below "
+        f"0.05 (smallest: {told})."
+    )
+
+
+def _proportions(study: Study) -> str:
+    sentences = []
+    for rule, start in RULES.items():
+        told = []
+        for model, rows in _at(study, rule).groupby("model", sort=False):
+            parts = [f"{r.metric} {_with_interval(r, 3)}" for _, r in rows.iterrows()]
+            told.append(f"{model} {', '.join(parts)}")
+        sentences += [f"{start}: {'; '.join(told)}."] if told else []
+    return " ".join(sentences)
+
+
+def _at(study: Study, rule: str) -> pd.DataFrame:
+    rows = pd.concat(_external(study, m, "wilson") for m in ("sensitivity", "specificity"))
+    return rows[rows.threshold_rule == rule]
+
+
+def _calibration(study: Study) -> str:
+    names = {"calibration_slope": "slope", "calibration_intercept": "intercept",
+             "o_over_e": "observed/expected"}  # fmt: skip
+    rows = pd.concat(_external(study, metric, "wald") for metric in names)
+    told = []
+    for model, one in rows.groupby("model", sort=False):
+        parts = [f"{names[r.metric]} {_with_interval(r, 2)}" for _, r in one.iterrows()]
+        told.append(f"{model} {', '.join(parts)}")
+    return f"External calibration: {'; '.join(told)}." if told else ""
+
+
+def _net_benefit(study: Study) -> str:
+    table = study.table("decision_best.csv")
+    acts = {"all": "acting on everybody", "none": "acting on nobody"}
+    told = [
+        f"{acts.get(r.model, r.model)} from {r[2]:.2f} to {r[3]:.2f}" for r in table.itertuples()
+    ]
+    return f"The highest net benefit had {_listed(told)}." if told else ""
+
+
+def _subgroups(study: Study) -> str:
+    table = study.table("subgroups.csv")
+    groups = table.drop_duplicates(["variable", "group"])
+    if groups.empty:
+        return ""
+    text = (
+        f"{len(groups)} subgroups were examined, {groups.flag.notna().sum()} of them flagged for "
+        "too few events or non-events"
+    )
+    tested = table.dropna(subset="p_holm")
+    if len(tested):
+        one = tested.loc[tested.p_holm.idxmin()]
+        text += (
+            f"; the smallest p of an interaction of score and group was that of {one.model} and "
+        )
+        text += f"{one.variable} (after Holm {_p(one.p_holm)})"
+    return f"{text}."
+
+
+def _baselines(study: Study) -> str:
+    table = study.table("baselines.csv").drop_duplicates("baseline").dropna(subset="auc")
+    rows = table.rename(columns={"auc": "value"})[table.baseline.values != "Prevalence"]
+    told = [f"{r.baseline.lower()} alone {_with_interval(r, 3)}" for _, r in rows.iterrows()]
+    return f"External AUC of simpler readers of the label: {_listed(told)}." if told else ""
+
+
+def _maps(study: Study) -> str:
+    table = study.table("gradcam.csv")
+    return (
+        f"On average {table.inside_lesion.mean():.0%} of a Grad-CAM map lay inside the lesion, "
+        f"which fills {table.lesion_share_of_box.mean():.0%} of its box ({len(table)} test "
+        f"patients, {table.zero_map.sum()} maps zero everywhere)."
+    )
+
+
+def _evaluations(study: Study) -> str:
+    n = len(seal.evaluations(study))
+    times = "once" if n == 1 else f"{n} times"
+    return f"The test cohort was evaluated {times} in this report folder." if n else ""
+
+
+METHODS = [
+    ("tables/flow.csv", _split),
+    ("tables/acquisition.csv", _acquisition),
+    ("tables/volumes.csv", _preprocessing),
+    ("tables/features_settings.json", _features),
+    ("tables/selection_steps.csv", _selection),
+    ("predictions.csv", _models),
+    ("tables/cnn_layers.csv", _network),
+    ("tables/cnn_history.csv", _training),
+    ("tables/metrics.csv", _statistics),
+    ("manifest.json", _software),
+]
+RESULTS = [
+    ("tables/flow.csv", _flow),
+    ("tables/table1_cohorts.csv", _characteristics),
+    ("tables/signature.csv", _signature),
+    ("tables/stability.csv", _stability),
+    ("tables/metrics.csv", _auc),
+    ("tables/delong.csv", _delong),
+    ("tables/metrics.csv", _proportions),
+    ("tables/metrics.csv", _calibration),
+    ("tables/decision_best.csv", _net_benefit),
+    ("tables/subgroups.csv", _subgroups),
+    ("tables/baselines.csv", _baselines),
+    ("tables/gradcam.csv", _maps),
+    ("manifest.json", _evaluations),
+]

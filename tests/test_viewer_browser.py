@@ -1,0 +1,405 @@
+"""The slice viewer in headless Chromium: mailed HTML without a network, and a live JupyterLab."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import numpy as np
+import pytest
+from playwright.sync_api import sync_playwright
+from radiogenomics import phantom, report, viewer
+from radiogenomics.prediction import EXAMPLE
+from radiogenomics.scans import read_pair
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+LOCAL = ("file:", "data:", "blob:")
+STEP_MS = 50
+TIMED = """(canvas, n) => { // milliseconds of each of n key presses, drawn to the last pixel
+    const times = [];
+    for (let i = 0; i < n; i++) {
+        const key = i % 20 < 10 ? "ArrowUp" : "ArrowDown", start = performance.now();
+        canvas.dispatchEvent(new KeyboardEvent("keydown", { key }));
+        canvas.getContext("2d").getImageData(0, 0, 1, 1);
+        times.push(performance.now() - start);
+    }
+    return times; }"""
+PIXELS = "canvas => canvas.toDataURL()"
+RAW = """canvas => ({ wide: canvas.width, high: canvas.height, data: Array.from(
+    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data) })"""
+LIVE = """from radiogenomics import viewer
+from radiogenomics.prediction import EXAMPLE
+from radiogenomics.scans import read_pair
+pair = read_pair(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz")
+viewer.show(viewer.scene_of_images(*pair, "Example patient", False))"""
+QUIET = """() => { const session = jupyterapp.shell.currentWidget?.sessionContext;
+    const kernel = session?.session?.kernel;
+    return session?.isReady && kernel?.connectionStatus == "connected"
+        && kernel.status == "idle" }"""
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="needs Chromium or Chrome on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+def small():
+    """A case that is not cut: random HU, voxels of three sizes, two outlines, an overlay."""
+    rng = np.random.default_rng(4)
+    lesion = np.zeros((12, 20, 30), bool)
+    lesion[4:8, 6:13, 10:19] = True
+    return viewer.Scene(
+        rng.integers(-1024, 1500, lesion.shape).astype(np.int16), lesion, "P1",
+        (2.5, 1.5, 1.0), (100.0, -20.0, 7.0), rng.random(lesion.shape),
+        second=np.roll(lesion, 2, axis=2), synthetic=True,
+    )  # fmt: skip
+
+
+def real():
+    """The real CT that the repository ships, 40 mm around its lesion."""
+    pair = read_pair(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz")
+    return viewer.scene_of_images(*pair, "Example patient", False)
+
+
+def simulated(folder):
+    """A patient of the built-in cohort."""
+    row = phantom.draw_cohort(24, 5).to_dict("records")[0]
+    phantom._write_patient(folder, row, 5)
+    pair = read_pair(folder / row["ct"], folder / row["mask"])
+    return viewer.scene_of_images(*pair, row["patient"], True)
+
+
+@pytest.fixture(scope="module")
+def page_of_three(tmp_path_factory):
+    """A report with three viewers, exported as every report is."""
+    folder = tmp_path_factory.mktemp("viewer")
+    cells = []
+    for scene in (small(), real(), simulated(folder)):
+        assert viewer.encoded_size(scene) <= 350_000
+        data = {"text/html": viewer.static_html(scene)}
+        output = nbformat.v4.new_output("display_data", data=data)
+        cells.append(nbformat.v4.new_code_cell("viewer.show(scene)", outputs=[output]))
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    nbformat.write(notebook, folder / "three.ipynb")
+    return report.export_html(folder / "three.ipynb", folder / "three.html")
+
+
+@pytest.fixture(params=[(1100, "light"), (390, "light"), (1100, "dark")], ids=str)
+def look(request):
+    return request.param
+
+
+def opened(browser, html, width=1100, colours="light", touch=False, wanted=9):
+    """Open a page with the network denied; return page, what it asked for or complained of."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 1000}, offline=True, color_scheme=colours,
+        has_touch=touch,
+    )  # fmt: skip
+    page, told = context.new_page(), []
+    page.on("request", lambda r: told.append(r.url) if not r.url.startswith(LOCAL) else None)
+    page.on("console", lambda m: told.append(m.text))
+    page.on("pageerror", lambda fault: told.append(str(fault)))
+    page.goto(html.as_uri())
+    page.wait_for_function(f"document.querySelectorAll('canvas.sv-plane').length == {wanted}")
+    return page, told
+
+
+def canvases(page, viewer_number=0):
+    place = page.locator(".slice-viewer").nth(viewer_number)
+    return place, [place.locator("canvas.sv-plane").nth(i) for i in range(3)]
+
+
+def numbers(text):
+    """Return x, y, z (mm) and HU of a readout."""
+    return [float(n) for n in re.search(r"x (\S+) y (\S+) z (\S+) mm · (\S+) HU", text).groups()]
+
+
+def test_three_viewers_on_a_page_draw_and_ask_nothing(browser, page_of_three, look):
+    page, told = opened(browser, page_of_three, *look)
+    pictures = [c.evaluate(PIXELS) for i in range(3) for c in canvases(page, i)[1]]
+    assert len(set(pictures)) == 9 and not told
+    for text in page.locator(".sv-help").all():
+        text.evaluate("help => help.open = true")
+    assert page.evaluate("document.documentElement.scrollWidth") <= look[0]
+    for place in page.locator(".slice-viewer").all():
+        assert place.evaluate("place => place.scrollWidth <= place.clientWidth")
+    assert page.locator(".slice-viewer figure").count() == 0
+    text, ground = page.locator(".sv-readout").first.evaluate(
+        "p => [getComputedStyle(p).color, getComputedStyle(document.body).backgroundColor]"
+    )
+    light = [sum(map(int, re.findall(r"\d+", c)[:3])) / 3 for c in (text, ground)]
+    assert abs(light[0] - light[1]) > 120
+    page.context.close()
+
+
+def test_place_and_hu_under_the_cursor_are_the_arrays(browser, page_of_three):
+    page, told = opened(browser, page_of_three)
+    case = small()
+    place, planes = canvases(page)
+    start = viewer._start(case)
+    for canvas, (down, across) in zip(planes, ((1, 2), (0, 2), (0, 1)), strict=True):
+        canvas.scroll_into_view_if_needed()
+        for right, low in ((0.02, 0.03), (0.31, 0.62), (0.55, 0.48), (0.97, 0.96), (0.76, 0.11)):
+            box = canvas.bounding_box()
+            x, y = round(right * box["width"]), round(low * box["height"])
+            page.mouse.move(box["x"] + x, box["y"] + y)
+            at = list(start)
+            at[across] = int(x / box["width"] * case.hu.shape[across])
+            row = int(y / box["height"] * case.hu.shape[down])
+            at[down] = row if down == 1 else case.hu.shape[0] - 1 - row  # head up
+            text = place.locator(".sv-readout").inner_text()
+            *point, hu = numbers(text)
+            expected = np.array(case.origin_mm) + np.array(at) * case.spacing_mm
+            assert np.allclose(point, expected[::-1], atol=0.051)
+            assert abs(hu - case.hu[tuple(at)]) <= 2
+            assert (
+                abs(float(re.search(r"Grad-CAM (\S+)", text)[1]) - case.overlay[tuple(at)]) < 0.01
+            )
+            assert ("inside: lesion" in text) == case.lesion[tuple(at)]
+            assert ("inside: second" in text) == case.second[tuple(at)]
+    assert not told
+    page.context.close()
+
+
+def test_hu_of_the_real_ct_is_right_after_the_cut(browser, page_of_three):
+    page, _ = opened(browser, page_of_three)
+    case = real()
+    place, planes = canvases(page, 1)
+    for canvas in planes:
+        canvas.scroll_into_view_if_needed()
+        for right, low in ((0.1, 0.2), (0.5, 0.5), (0.9, 0.7)):
+            box = canvas.bounding_box()
+            page.mouse.move(box["x"] + right * box["width"], box["y"] + low * box["height"])
+            *point, hu = numbers(place.locator(".sv-readout").inner_text())
+            at = np.round((np.array(point[::-1]) - case.origin_mm) / case.spacing_mm).astype(int)
+            assert abs(hu - case.hu[tuple(at)]) <= 2
+    page.context.close()
+
+
+def test_keys_mouse_and_tools_change_the_picture(browser, page_of_three):
+    page, told = opened(browser, page_of_three)
+    place, planes = canvases(page, 0)
+    where = place.locator(".sv-where")
+    seen = {planes[0].evaluate(PIXELS)}
+    before = int(re.search(r"(\d+)/12", where.first.inner_text())[1])
+    planes[0].focus()
+    for key in ("ArrowUp", "2", "o", "l", "PageDown"):
+        page.keyboard.press(key)
+        seen.add(planes[0].evaluate(PIXELS))
+    assert len(seen) == 6
+    assert f" {before + 1 - 5 if before > 4 else 1}/12" in where.first.inner_text()
+    assert place.locator("button[aria-pressed=true]").inner_text() == "Mediastinum"
+    page.keyboard.press("End")
+    assert " 12/12" in where.first.inner_text() and "z 127.5 mm" in where.first.inner_text()
+    page.wait_for_timeout(400)
+    assert place.locator("[aria-live]").inner_text().startswith("slice 12 of 12: x")
+    page.keyboard.press("c")
+    width = place.locator("input[type=number]").first
+    width.fill("300")
+    width.press("Enter")
+    assert planes[0].evaluate(PIXELS) not in seen
+    box = planes[0].bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down(button="right")
+    page.mouse.move(box["x"] + 80, box["y"] + 90)
+    page.mouse.up(button="right")
+    assert [n.input_value() for n in place.locator("input[type=number]").all()] == ["380", "100"]
+    assert not told
+    page.context.close()
+
+
+def test_the_crosshair_is_linked_over_the_planes(browser, page_of_three):
+    page, _ = opened(browser, page_of_three)
+    place, planes = canvases(page)
+    before = [c.evaluate(PIXELS) for c in planes]
+    planes[0].click(position={"x": 20, "y": 30})
+    point = numbers(place.locator(".sv-readout").inner_text())
+    coronal, sagittal = place.locator(".sv-where").all()[1:]
+    assert f"y {point[1]:.1f} mm" in coronal.inner_text()
+    assert f"x {point[0]:.1f} mm" in sagittal.inner_text()
+    assert all(c.evaluate(PIXELS) != old for c, old in zip(planes, before, strict=True))
+    page.context.close()
+
+
+def test_the_wheel_belongs_to_the_page_until_a_picture_is_clicked(browser, page_of_three):
+    page, _ = opened(browser, page_of_three)
+    place, planes = canvases(page)
+    where = place.locator(".sv-where").first
+    planes[0].hover()
+    before = where.inner_text()
+    page.mouse.wheel(0, 50)
+    page.wait_for_timeout(200)
+    assert where.inner_text() == before and page.evaluate("scrollY") > 0
+    planes[0].click()
+    scrolled = page.evaluate("scrollY")
+    page.mouse.wheel(0, 50)
+    page.wait_for_timeout(200)
+    assert where.inner_text() != before and page.evaluate("scrollY") == scrolled
+    page.context.close()
+
+
+def test_touch_taps_the_crosshair_and_drags_through_slices(browser, page_of_three):
+    page, told = opened(browser, page_of_three, 390, touch=True)
+    place, planes = canvases(page)
+    where = place.locator(".sv-where").first
+    before = int(re.search(r"(\d+)/12", where.inner_text())[1])
+    planes[0].scroll_into_view_if_needed()
+    box = planes[0].bounding_box()
+    x, y = box["x"] + 100, box["y"] + 40
+    finger = page.context.new_cdp_session(page)
+    for kind, right in (("Start", 0), ("Move", 20), ("Move", 33), ("End", None)):
+        points = [] if right is None else [{"x": x + right, "y": y}]
+        finger.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+    assert f" {before + 4}/12" in where.inner_text()
+    page.touchscreen.tap(x, y)
+    point = numbers(place.locator(".sv-readout").inner_text())
+    assert abs(point[0] - (7 + int(100 / box["width"] * 30))) <= 0.1
+    assert planes[0].evaluate("c => getComputedStyle(c).touchAction") == "pan-y" and not told
+    page.context.close()
+
+
+def test_ct_overlay_and_outline_are_drawn_in_their_place(browser, tmp_path):
+    """The first voxel (right, front, feet) of a block is bright, hot and outlined."""
+    hu = np.full((10, 12, 14), -1000, np.int16)
+    lesion, heat = np.zeros(hu.shape, bool), np.zeros(hu.shape)
+    block = (slice(1, 3), slice(2, 5), slice(3, 7))
+    hu[block], lesion[block], heat[block] = 1000, True, 1.0
+    html = viewer.static_html(viewer.Scene(hu, lesion, "P", (2.0, 1.0, 1.5), overlay=heat))
+    (tmp_path / "one.html").write_text(f"<body>{html}</body>", encoding="utf-8")
+    page, _ = opened(browser, tmp_path / "one.html", wanted=3)
+    _, planes = canvases(page)
+    boxes = ((3, 2, 7, 5), (3, 7, 7, 9), (2, 7, 5, 9))  # left, top, right, bottom; head up
+    grids = ((14, 12), (14, 10), (12, 10))
+    for canvas, box, grid in zip(planes, boxes, grids, strict=True):
+        canvas.focus()
+        page.keyboard.press("o")
+        page.keyboard.press("l")
+        plain = canvas.evaluate(RAW)
+        page.keyboard.press("l")
+        lines = changed(plain, canvas.evaluate(RAW))
+        page.keyboard.press("l")
+        page.keyboard.press("o")
+        hot = changed(plain, canvas.evaluate(RAW))
+        white = np.array(plain["data"]).reshape(plain["high"], plain["wide"], 4)[..., 0] > 128
+        scale = np.array([plain["wide"], plain["high"]] * 2) / np.array(grid * 2)
+        for found, slack in ((lines, 0.25), (hot, 1.0)):
+            assert np.allclose(found / scale, box, atol=slack), (box, found / scale)
+        rows, columns = (int((a + b) / 2) for a, b in ((box[1], box[3]), (box[0], box[2])))
+        y, x = int((rows + 0.3) * scale[1]), int((columns + 0.3) * scale[0])
+        assert white[y, x] and not white[y, -x]
+        page.keyboard.press("l")
+    page.context.close()
+
+
+def changed(before, after):
+    """Return left, top, right, bottom of what differs between two pictures."""
+    a, b = (np.array(p["data"]).reshape(p["high"], p["wide"], 4) for p in (before, after))
+    y, x = np.nonzero((a != b).any(axis=2))
+    return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1])
+
+
+@pytest.mark.parametrize("case", [0, 1, 2], ids=["small", "real", "simulated"])
+def test_a_step_takes_less_than_50_ms(browser, page_of_three, case):
+    page, _ = opened(browser, page_of_three)
+    times = canvases(page, case)[1][0].evaluate(TIMED, 40)
+    assert np.median(times) < STEP_MS, times
+    page.context.close()
+
+
+def test_print_shows_the_slices(browser, page_of_three):
+    page, _ = opened(browser, page_of_three)
+    page.emulate_media(media="print")
+    assert canvases(page)[1][0].is_visible()
+    assert not page.locator(".sv-help").first.is_visible()
+    page.context.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A JupyterLab of its own on a folder with a live and an untrusted notebook."""
+    root = tmp_path_factory.mktemp("lab")
+    v4 = nbformat.v4
+    output = v4.new_output("display_data", data={"text/html": viewer.static_html(small())})
+    still = v4.new_code_cell("viewer.show(scene)", outputs=[output])
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    for name, cell in (("live", v4.new_code_cell(LIVE)), ("untrusted", still)):
+        nbformat.write(v4.new_notebook(cells=[cell], metadata=kernel), root / f"{name}.ipynb")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    places = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR",
+              "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")  # fmt: skip
+    own = {name: str(tmp_path_factory.mktemp(name.lower())) for name in places}
+    environment = {k: v for k, v in os.environ.items() if k != viewer.HEADLESS} | own
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
+         "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--allow-root",
+         f"--ServerApp.root_dir={root}", "--expose-app-in-browser"],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{address}/api")
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def wait_for(address, seconds=60):
+    for _ in range(seconds * 2):
+        try:
+            return urllib.request.urlopen(address, timeout=2).close()
+        except OSError:
+            time.sleep(0.5)
+    raise TimeoutError(address)
+
+
+def test_live_in_jupyterlab(browser, lab):
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.goto(f"{lab}/lab/tree/live.ipynb?reset")
+    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext")
+    page.wait_for_function(QUIET, timeout=60_000)
+    page.evaluate('jupyterapp.commands.execute("notebook:run-all-cells")')
+    page.wait_for_selector("canvas.sv-plane", timeout=60_000)
+    place, planes = canvases(page)
+    page.wait_for_function("document.querySelector('.sv-where').textContent.includes('/19')")
+    case = real()
+    *point, hu = numbers(place.locator(".sv-readout").inner_text())
+    at = np.round((np.array(point[::-1]) - case.origin_mm) / case.spacing_mm).astype(int)
+    assert hu == case.hu[tuple(at)]  # live: every HU
+    before = planes[0].evaluate(PIXELS)
+    planes[0].click()
+    for key in ("ArrowUp", "1", "l", "o"):  # which mean something else to JupyterLab
+        page.keyboard.press(key)
+    assert planes[0].evaluate(PIXELS) != before
+    assert page.locator(".jp-Cell").count() == 1 and place.is_visible()
+    assert np.median(planes[0].evaluate(TIMED, 40)) < STEP_MS
+    page.close()
+
+
+def test_untrusted_in_jupyterlab_shows_a_picture_and_says_how(browser, lab):
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.goto(f"{lab}/lab/tree/untrusted.ipynb?reset")
+    picture = page.locator(".jp-OutputArea-output img")
+    picture.wait_for(timeout=60_000)
+    assert picture.evaluate("async i => { await i.decode(); return i.naturalWidth }") == 30
+    assert page.get_by_text("trust this notebook").is_visible()
+    assert page.locator("canvas.sv-plane").count() == 0
+    page.evaluate('void jupyterapp.commands.execute("notebook:trust")')
+    page.locator(".jp-Dialog button:has-text('Trust')").click()
+    page.wait_for_function("document.querySelectorAll('canvas.sv-plane').length == 3")
+    assert page.locator(".sv-where").first.is_visible() and picture.count() == 0
+    page.close()
