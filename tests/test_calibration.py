@@ -1,6 +1,7 @@
 """Calibration against R's rms, patsy's natural splines and the bootstrap's own theory."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,41 @@ def test_smooth_curve_is_a_natural_spline_fit():
     assert np.allclose(theirs.fittedvalues, ours.fittedvalues, atol=1e-6)
     curve = calibration.smooth_curve(LABELS, p)
     assert (curve.ci_low <= curve.observed).all() and (curve.observed <= curve.ci_high).all()
+
+
+def test_logistic_is_statsmodels_glm_where_groups_are_separated_too():
+    rng = np.random.default_rng(0)
+    separated = 0
+    for _ in range(60):
+        n = rng.integers(12, 200)
+        x, group = rng.normal(size=n) * rng.choice([0.1, 1, 30]), rng.integers(0, 3, n)
+        y = (rng.random(n) < expit(x + (group - 1) * rng.choice([0, 1, 20]))).astype(int)
+        parts = [group == g for g in (1, 2)]
+        design = np.column_stack([np.ones(n), x, *parts, *(x * part for part in parts)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ours = calibration.logistic(y, design)
+            warnings.simplefilter("ignore")
+            theirs = sm.GLM(y, design, sm.families.Binomial()).fit(maxiter=100, tol=1e-12)
+            assert ours.deviance == pytest.approx(theirs.deviance, abs=1e-6)
+        if np.abs(theirs.params).max() < 10:
+            assert np.allclose(ours.coefficients, theirs.params, rtol=1e-6, atol=1e-7)
+            assert np.allclose(ours.covariance, theirs.cov_params(), rtol=1e-5)
+        separated += np.abs(theirs.params).max() > 10
+    assert 5 < separated < 55
+
+
+def test_smooth_curves_band_is_statsmodels():
+    p = TABLE.p2.to_numpy()
+    x = logit(p)
+    knots = np.quantile(x, KNOTS[5])
+    fit = sm.GLM(LABELS, calibration._spline(x, knots), sm.families.Binomial()).fit(tol=1e-12)
+    curve = calibration.smooth_curve(LABELS, p, 0.9)
+    theirs = fit.get_prediction(calibration._spline(logit(curve.predicted.to_numpy()), knots))
+    theirs = theirs.summary_frame(alpha=0.1)
+    assert np.allclose(curve.observed, theirs["mean"], atol=1e-8)
+    assert np.allclose(curve.ci_low, theirs.mean_ci_lower, atol=1e-7)
+    assert np.allclose(curve.ci_high, theirs.mean_ci_upper, atol=1e-7)
 
 
 def test_smooth_curve_finds_a_known_distortion():

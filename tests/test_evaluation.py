@@ -123,6 +123,26 @@ def test_unbounded_scores_are_ranked_only():
         decision.decision_curve(labels, pd.DataFrame({"m": scores}))
 
 
+@pytest.mark.parametrize("digits", [1, 8])
+def test_corners_are_fewer_points_of_the_same_curve(digits):
+    whole = ev.roc_points(LABELS, score("p1").round(digits))
+    kept = ev.corners(whole)
+    assert len(kept) < 0.7 * len(whole) or digits == 1
+    assert np.allclose(np.interp(whole.tpr + whole.fpr, kept.tpr + kept.fpr, kept.tpr), whole.tpr)
+    assert np.trapezoid(kept.tpr, kept.fpr) == pytest.approx(np.trapezoid(whole.tpr, whole.fpr))
+
+
+def test_band_of_a_large_cohort_hardly_differs_from_that_of_all_its_points(monkeypatch):
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 5000)
+    scores = labels + rng.normal(size=5000)
+    drawn = resampling.draw(labels.astype(bool), 100, 1)
+    quick = ev.roc_band(labels, scores, drawn)
+    monkeypatch.setattr(resampling, "LARGE", 10_000)
+    whole = ev.roc_band(labels, scores, drawn)
+    assert np.abs(quick - whole)[["tpr_low", "tpr_high"]].to_numpy().max() < 0.005
+
+
 def test_holm_is_rs():
     """p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm") of R's stats."""
     assert ev.holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])

@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
-import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy import optimize, stats
 from scipy.special import expit, logit
-from statsmodels.tools.sm_exceptions import PerfectSeparationWarning
 
 from radiogenomics.evaluation import EvaluationError, checked, probabilities, wilson
 from radiogenomics.resampling import CLIP
 
 KNOTS = {3: (0.1, 0.5, 0.9), 5: (0.05, 0.275, 0.5, 0.725, 0.95)}  # Harrell 2015, quantiles
 MANY_EVENTS = 100  # of the rarer label, from which the smooth curve has five knots
+STEPS = 100  # of Newton's method at most
+SETTLED = 1e-14  # Newton's decrement, squared, below which a step is the last
+ROUNDING = 1e-9  # of a deviance
+SEPARATED = 1e-6  # deviance below which the labels are separated
+
+
+class Logistic(NamedTuple):
+    """A logistic model's coefficients, their covariance and its deviance; NaN if not settled."""
+
+    coefficients: np.ndarray
+    covariance: np.ndarray
+    deviance: float
+
+
+def logistic(labels: np.ndarray, design: np.ndarray) -> Logistic:
+    """Fit an unpenalised logistic model to labels (patient,) on a design (patient, column).
+
+    By Newton's method; a step that does not lower the deviance is halved. Where the labels are
+    separated, wholly or in a group, the deviance goes to its limit and coefficients grow.
+    """
+    sign = np.where(labels, -1.0, 1.0)
+
+    def deviance(coefficients: np.ndarray) -> float:
+        return float(2 * np.logaddexp(0, sign * (design @ coefficients)).sum())
+
+    found = np.zeros(design.shape[1])
+    lowest = deviance(found)
+    for _ in range(STEPS):
+        p = expit(design @ found)
+        information = design.T @ (design * (p * (1 - p))[:, np.newaxis])
+        gradient = design.T @ (labels - p)
+        step = np.linalg.lstsq(information, gradient, rcond=None)[0]
+        while (now := deviance(found + step)) > lowest + ROUNDING:
+            step = step / 2
+        found, lowest = found + step, now
+        if gradient @ step < SETTLED:
+            return Logistic(found, np.linalg.pinv(information), lowest)
+    return Logistic(found * np.nan, information * np.nan, float("nan"))
 
 
 def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> pd.DataFrame:
@@ -76,13 +112,9 @@ def _logistic(positive: np.ndarray, x: np.ndarray) -> list[tuple[float, float]]:
     ones, zeros = x[positive], x[~positive]
     if zeros.max() <= ones.min() or ones.max() <= zeros.min():
         return nothing
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        design = np.column_stack([np.ones(len(x)), x])
-        model = sm.GLM(positive.astype(float), design, family=sm.families.Binomial())
-        fit = model.fit(tol=1e-12, maxiter=100)
-    pairs = zip(fit.params, fit.bse, strict=True)
-    return [(float(c), float(s)) for c, s in pairs] if fit.converged else nothing
+    fit = logistic(positive, np.column_stack([np.ones(len(x)), x]))
+    errors = np.sqrt(np.diag(fit.covariance))
+    return [(float(c), float(s)) for c, s in zip(fit.coefficients, errors, strict=True)]
 
 
 def grouped_curve(
@@ -123,19 +155,15 @@ def smooth_curve(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.9
     if len(np.unique(knots)) < len(knots):
         return pd.DataFrame(columns=names, dtype=float)
     at = np.linspace(p.min(), p.max(), 101)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", PerfectSeparationWarning)
-        try:
-            model = sm.GLM(positive.astype(float), _spline(x, knots), sm.families.Binomial())
-            found = model.fit(maxiter=100).get_prediction(
-                _spline(logit(np.clip(at, CLIP, 1 - CLIP)), knots)
-            )
-        except PerfectSeparationWarning:
-            return pd.DataFrame(columns=names, dtype=float)
-    frame = found.summary_frame(alpha=1 - confidence)
-    curve = [at, frame["mean"], frame.mean_ci_lower, frame.mean_ci_upper]
-    return pd.DataFrame(dict(zip(names, map(np.asarray, curve), strict=True)))
+    fit = logistic(positive, _spline(x, knots))
+    if not fit.deviance > SEPARATED:
+        return pd.DataFrame(columns=names, dtype=float)
+    drawn = _spline(logit(np.clip(at, CLIP, 1 - CLIP)), knots)
+    middle = drawn @ fit.coefficients
+    spread = np.sqrt(np.einsum("ij,jk,ik->i", drawn, fit.covariance, drawn))
+    spread = spread * stats.norm.ppf(0.5 + confidence / 2)
+    curve = [at, *(expit(line) for line in (middle, middle - spread, middle + spread))]
+    return pd.DataFrame(dict(zip(names, curve, strict=True)))
 
 
 def _spline(x: np.ndarray, knots: np.ndarray) -> np.ndarray:

@@ -171,8 +171,12 @@ def drawn(study: Study, scores: pd.DataFrame, kind: str) -> Drawn | None:
 
 
 def long(curves: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
-    """Return roc.csv: the points of every kind of scores and model."""
-    rows = [c.assign(model=m, scores=kind) for kind, by in curves.items() for m, c in by.items()]
+    """Return roc.csv: the corners of the curves of every kind of scores and model."""
+    rows = [
+        ev.corners(curve).assign(model=model, scores=kind)
+        for kind, by in curves.items()
+        for model, curve in by.items()
+    ]
     return pd.concat(rows, ignore_index=True)
 
 
@@ -189,16 +193,17 @@ def metrics(
 
     Pooled out-of-fold AUCs get no interval: the folds' scores are of different models.
     """
-    tables = []
-    for kind in KINDS:
-        for model, pair in labelled(scores, kind).items():
-            rules = rules_of(chosen, model)
-            confidence = study.settings.evaluation.confidence
-            table = metrics_table(*pair, rules, confidence, drawings[kind])
-            if kind == "out_of_fold":
-                table = _without_auc_interval(table)
-            tables.append(table.assign(model=model, cohort=COHORTS[kind], scores=kind))
-    table = pd.concat(tables, ignore_index=True)
+    confidence = study.settings.evaluation.confidence
+
+    def table_of(kind: str, model: str, pair: tuple[np.ndarray, np.ndarray]) -> pd.DataFrame:
+        table = metrics_table(*pair, rules_of(chosen, model), confidence, drawings[kind])
+        if kind == "out_of_fold":
+            table = _without_auc_interval(table)
+        return table.assign(model=model, cohort=COHORTS[kind], scores=kind)
+
+    jobs = [(kind, *one) for kind in KINDS for one in labelled(scores, kind).items()]
+    with ThreadPoolExecutor() as pool:
+        table = pd.concat(pool.map(table_of, *zip(*jobs, strict=True)), ignore_index=True)
     first = ["model", "cohort", "scores"]
     return table[[*first, *table.columns.drop(first)]]
 

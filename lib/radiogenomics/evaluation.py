@@ -205,6 +205,13 @@ def roc_points(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
     )
 
 
+def corners(points: pd.DataFrame) -> pd.DataFrame:
+    """Return the ROC points at which the curve turns, and both ends: the curve stays the same."""
+    right, up = (np.diff(points[rate]) > 0 for rate in ("fpr", "tpr"))
+    straight = (right[1:] == right[:-1]) & (up[1:] == up[:-1]) & (right[1:] != up[1:])
+    return points[np.concatenate([[True], ~straight, [True]])]
+
+
 def roc_band(
     labels: np.ndarray, scores: np.ndarray, drawn: Drawn, confidence: float = 0.95
 ) -> pd.DataFrame:

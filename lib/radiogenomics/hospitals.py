@@ -7,7 +7,6 @@ import pandas as pd
 
 from radiogenomics import models, signature
 from radiogenomics.evaluation import auc_interval
-from radiogenomics.features import load_features
 from radiogenomics.study import Study
 
 FEWEST = 3  # hospitals
@@ -33,6 +32,8 @@ def leave_one_out(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
     known = "hospital" in patients and (study.tables / "features.parquet").exists()
     if not known or patients.hospital.nunique() < FEWEST:
         return pd.DataFrame(columns=names)
+    from radiogenomics.features import load_features  # PyRadiomics, of no use to `compare`
+
     hospitals, features = patients.hospital.unique(), load_features(study)
     rows = []
     for hospital in hospitals:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import skops.io
 from scipy.special import logit
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -176,7 +175,7 @@ def select(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def wide(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Return one column a model, one row a patient."""
-    found = list(dict.fromkeys(scores.model))
+    found = scores.model.unique().tolist()
     order = [m for m in MODELS if m in found] + [m for m in found if m not in MODELS]
     table = select(scores, kind).pivot(index="patient", columns="model", values="score")
     return table[[m for m in order if m in table]]
@@ -193,6 +192,8 @@ def training_scores(
 
 def save_model(model: BaseEstimator, path: Path) -> None:
     """Write a fitted scikit-learn model with skops: data, no code that runs on reading."""
+    import skops.io  # takes a second, and few callers save or load
+
     with whole_file(path) as part:
         skops.io.dump(model, part)
 
@@ -203,6 +204,8 @@ def load_model(path: Path) -> BaseEstimator:
     Raises:
         StudyError: there is none, or it holds other types.
     """
+    import skops.io
+
     if not path.exists():
         raise StudyError(f"{path.name} is not there. Fit the models: workbook run --from 03")
     strange = set(skops.io.get_untrusted_types(file=path)) - TRUSTED

@@ -18,6 +18,7 @@ BLOCK = 2_000_000  # counts worked on at once: bounds the memory
 CLIP = 1e-12  # scores nearer to 0 or 1 are taken as this where a logit is needed
 LARGE = 4000  # patients from which one Newton step from the whole sample's estimate is enough
 DRAWN = 500  # resamples behind a band that is only drawn
+POINTS = 1000  # of a large sample's curves behind such a band, at least
 UNDEFINED = 0.05  # share of resamples without a value above which there is no interval
 Values = dict[tuple[str, str], np.ndarray]
 Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # estimates, weights: the next change
@@ -133,8 +134,8 @@ def auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.nda
     lower = np.zeros((len(weights), len(zeros) + 1))
     np.cumsum(weights[:, zeros], axis=1, out=lower[:, 1:])
     beaten = lower[:, left] if (left == right).all() else (lower[:, left] + lower[:, right]) / 2
-    pairs = weights[:, ones].sum(axis=1) * lower[:, -1]
-    return np.einsum("ij,ij->i", weights[:, ones], beaten) / pairs
+    times = weights[:, ones]
+    return np.einsum("ij,ij->i", times, beaten) / (times.sum(axis=1) * lower[:, -1])
 
 
 def _order(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -223,6 +224,8 @@ def tpr_band(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the pointwise interval of the true positive rate at each false positive rate."""
     order, first = _order(-scores)
+    if len(first) > LARGE:
+        first = first[:: len(first) // POINTS]
     tpr = []
     for weights in _weights(counts[:DRAWN]):
         rates = [

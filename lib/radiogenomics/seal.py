@@ -93,7 +93,8 @@ def told(study: Study, scores: pd.DataFrame) -> str:
     text = "The test cohort had been evaluated **"
     if not earlier:
         return text + "0 times** before this result, as far as this report folder records."
-    same = sum(one.get("scores") == _digest(scores) for one in earlier)
+    these = _digest(scores)
+    same = sum(one.get("scores") == these for one in earlier)
     times = "1 time" if len(earlier) == 1 else f"{len(earlier)} times"
     return (
         f"{text}{times}** before this result, {same} of them with these very scores "

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy import stats
 from scipy.special import logit
 
-from radiogenomics.calibration import calibration
+from radiogenomics.calibration import calibration, logistic
 from radiogenomics.evaluation import auc_interval, delong, holm
 from radiogenomics.resampling import CLIP
 
@@ -142,15 +139,10 @@ def interaction(labels: np.ndarray, scores: np.ndarray, parts: np.ndarray) -> fl
     dummies = pd.get_dummies(used.part, drop_first=True, dtype=float).to_numpy()
     z = ((x - x.mean()) / x.std()).to_numpy()[:, np.newaxis]
     without = np.hstack([np.ones_like(z), z, dummies])
-    gap = _deviance(used.label, without) - _deviance(used.label, np.hstack([without, z * dummies]))
-    return float(stats.chi2.sf(max(gap, 0), dummies.shape[1]))
-
-
-def _deviance(labels: pd.Series, design: np.ndarray) -> float:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fit = sm.GLM(labels.to_numpy(float), design, sm.families.Binomial()).fit(maxiter=100)
-        return float(fit.deviance)
+    outcome = used.label.to_numpy()
+    small, large = (logistic(outcome, d) for d in (without, np.hstack([without, z * dummies])))
+    gap = small.deviance - large.deviance
+    return float(stats.chi2.sf(np.maximum(gap, 0), dummies.shape[1]))
 
 
 def _holm_by_model(table: pd.DataFrame) -> pd.Series:
