@@ -1,4 +1,7 @@
-"""The comparison models keep folds and cohorts apart; saved models come back the same."""
+"""The comparison models are R's, keep folds and cohorts apart, come back the same from disk."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,8 +10,10 @@ import statsmodels.api as sm
 from radiogenomics import models, seal
 from radiogenomics.study import Settings, Study, StudyError
 from scipy.special import logit
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.dummy import DummyClassifier
+
+REFERENCE = Path(__file__).parent / "reference"
 
 
 class Strange(BaseEstimator):
@@ -55,7 +60,64 @@ def test_clinical_model_is_statsmodels_logit(patients):
     male, ever = inputs.sex == "male", inputs.smoking == "ever"
     design = sm.add_constant(np.column_stack([male, ever]).astype(float))
     theirs = sm.Logit(patients.label, design).fit(disp=0).predict(design)
-    assert np.allclose(found, theirs, atol=1e-5)
+    assert np.allclose(found, theirs, atol=1e-7)
+
+
+@pytest.fixture(scope="module")
+def rs():
+    """The ten features, who trains, the labels and R's predictions."""
+    theirs = pd.read_csv(REFERENCE / "classifiers_predictions.csv")
+    names = json.loads((REFERENCE / "features.json").read_text())["classifiers"]["features"]
+    x = pd.read_csv(REFERENCE / "features_528x300.csv")[names]
+    return x, theirs.split == "train", theirs.y, theirs
+
+
+def test_unpenalised_logistic_regression_is_rs_glm(rs):
+    x, train, y, theirs = rs
+    model = models.radiomics_models(1)["LR"].fit(x[train], y[train])
+    assert np.abs(models.probability(model, x) - theirs.lr).max() < 3e-7
+
+
+def test_ridge_of_the_stack_is_rs_glmnet(rs):
+    x, train, y, theirs = rs
+    z = (x - x[train].mean()) / x[train].std()
+    model = models.stack().fit(z[train], y[train])
+    assert np.abs(models.probability(model, z) - theirs.ridge_C1).max() < 3e-7
+
+
+def test_support_vector_machine_is_e1071s(rs):
+    """Scaled by the sample SD, as R does; by the population's, decisions are up to 0.004 off."""
+    x, train, y, theirs = rs
+    z = (x - x[train].mean()) / x[train].std()
+    machine = clone(models.radiomics_models(1)["SVM"][-1].estimator).set_params(gamma=0.1)
+    found = machine.fit(z[train], y[train]).decision_function(z)
+    assert np.abs(found - theirs.svm_rbf_dec).max() < 3e-8
+    ours = models.radiomics_models(1)["SVM"].fit(x[train], y[train])
+    inner = ours[-1].calibrated_classifiers_[0].estimator
+    assert np.abs(inner.decision_function(ours[0].transform(x)) - theirs.svm_rbf_dec).max() < 5e-3
+
+
+def test_naive_bayes_is_e1071s_but_for_the_population_variance(rs):
+    x, train, y, theirs = rs
+    model = models.radiomics_models(1)["Bayes"].fit(x[train], y[train])
+    assert np.abs(models.probability(model, x) - theirs.nb).max() < 2e-3
+    n = model[-1].class_count_[:, np.newaxis]
+    model[-1].var_ *= n / (n - 1)
+    assert np.abs(models.probability(model, x) - theirs.nb).max() < 1e-9
+
+
+def test_clinical_model_is_rs_on_the_papers_counts():
+    table = pd.read_csv(REFERENCE / "clinical_joint_rank2_n660.csv")
+    theirs = json.loads((REFERENCE / "clinical_model_R.json").read_text())["rank2"]
+    table["sex"] = np.where(table.female == 1, "female", "male")
+    table["smoking_history"] = np.where(table.smoker == 1, "ever", "never")
+    inputs = models.clinical_columns(table, ("sex", "smoking"))
+    train = table.cohort == "train"
+    model = models.clinical_model().fit(inputs[train], table.egfr_mutant[train])
+    cells = pd.DataFrame(
+        {"sex": ["female", "male"] * 2, "smoking": ["never", "never", "ever", "ever"]}
+    )
+    assert np.abs(models.probability(model, cells) - theirs["p_by_cell_FN_MN_FS_MS"]).max() < 1e-7
 
 
 def test_scores_replace_earlier_ones_and_labels_join_once(tmp_path, patients):
@@ -78,7 +140,9 @@ def test_scores_replace_earlier_ones_and_labels_join_once(tmp_path, patients):
 
 def keep(study, patients):
     study.derived.mkdir(exist_ok=True)
-    patients.assign(ct="", mask="", mask_label="").to_csv(study.derived / "included.csv", index=False)
+    patients.assign(ct="", mask="", mask_label="").to_csv(
+        study.derived / "included.csv", index=False
+    )
 
 
 def test_saved_models_score_the_same_and_code_is_refused(tmp_path, patients):

@@ -50,15 +50,36 @@ def test_spearman_rule_is_the_stated_one(table, x, limit):
     assert set(kept[found.get_support()]) == set(theirs)
 
 
-@pytest.mark.parametrize("which", range(2))
-def test_lasso_is_glmnets_at_fixed_lambdas(table, x, which):
+FIXED = sorted(RS["lasso_fixed_lambda_standardised"], key=lambda r: -r["lambda"])
+
+
+@pytest.mark.parametrize("theirs", FIXED, ids=lambda r: str(r["lambda"]))
+def test_lasso_is_glmnets_at_fixed_lambdas(table, x, theirs):
+    """Fitted to the features that a rough fit keeps; that it is the fit to all, KKT says."""
     used = x.drop(columns=["f296", "f297", "f300"])
-    z = signature.standardised(used)
-    one = sorted(RS["lasso_fixed_lambda_standardised"], key=lambda r: -r["lambda"])[which]
-    model = signature.lasso(z, table.y.to_numpy(), one["lambda"], 1e-7)
-    theirs = pd.Series(one["nonzero"]).reindex(["(Intercept)", *used], fill_value=0.0)
+    z, y, lam = signature.standardised(used), table.y.to_numpy(), theirs["lambda"]
+    some = signature.lasso(z, y, lam, 1e-3).coef_[0] != 0
+    model = signature.lasso(z[:, some], y, lam)
+    gradient = np.abs(z.T @ (y - model.predict_proba(z[:, some])[:, 1])) / len(y)
+    assert gradient[~some].max() < lam and gradient.max() < lam * (1 + 1e-5)
+    expected = pd.Series(theirs["nonzero"]).reindex(["(Intercept)", *used], fill_value=0.0)
+    assert not expected[1:][~some].any()
     ours = np.append(model.intercept_, model.coef_[0])
-    assert np.abs(ours - theirs.to_numpy()).max() < 5e-5
+    assert np.abs(ours - expected[np.append(True, some)]).max() < 7e-6
+
+
+@pytest.mark.parametrize("which", ["1se", "min"])
+def test_pipelines_lasso_is_glmnets_on_its_path(table, x, which):
+    """As the pipeline fits it: after Mann-Whitney and Spearman, warm from larger lambdas."""
+    theirs = RS["lasso"]["pipeline_binomial_deviance"]
+    steps = signature.signature_pipeline(Radiomics(), 1)[:2]
+    kept = steps.fit_transform(x, table.y)
+    lam = theirs[f"lambda_{which}"]
+    path = signature.lasso_path(
+        signature.standardised(kept), table.y.to_numpy(), np.array([4 * lam, 2 * lam, lam])
+    )
+    original = pd.Series(theirs[f"coef_{which}"]).reindex(kept.columns, fill_value=0.0)
+    assert np.abs(path[-1] - original * kept.std(ddof=0)).max() < 6e-6
 
 
 @pytest.mark.slow

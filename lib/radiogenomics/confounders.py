@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from radiogenomics.cohort import categorical_test
 from radiogenomics.evaluation import auc_interval, holm
+from radiogenomics.models import ridge, unpenalised
 from radiogenomics.subgroups import groups
 
 ACQUISITION = ("scanner", "kernel", "thickness_mm")
@@ -28,12 +28,12 @@ CERTAIN = 0.01  # below this p an association of label and acquisition is told i
 def volume_model() -> Pipeline:
     """Return the unpenalised logistic regression on the lesion's log volume, unfitted."""
     logged = FunctionTransformer(np.log, feature_names_out="one-to-one")
-    return make_pipeline(logged, StandardScaler(), LogisticRegression(C=np.inf, max_iter=5000))
+    return make_pipeline(logged, StandardScaler(), unpenalised())
 
 
 def acquisition_model() -> Pipeline:
     """Return the logistic regression (ridge, C = 1) on acquisition; unseen scanners count 0."""
-    return make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression(C=1.0))
+    return make_pipeline(OneHotEncoder(handle_unknown="ignore"), ridge())
 
 
 def baseline_scores(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> pd.DataFrame:

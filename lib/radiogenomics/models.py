@@ -60,20 +60,34 @@ def clinical_columns(cohort: pd.DataFrame, predictors: tuple[str, ...]) -> pd.Da
     return pd.DataFrame({p: cohort[column] for p, column in renamed.items()}, index=cohort.index)
 
 
+def unpenalised() -> LogisticRegression:
+    """Return the logistic regression without penalty, unfitted; its scores are R's to 1e-6."""
+    return LogisticRegression(C=np.inf, tol=1e-8, max_iter=5000)
+
+
+def ridge() -> LogisticRegression:
+    """Return the logistic regression with C = 1, unfitted; its scores are R's to 1e-6."""
+    return LogisticRegression(C=1.0, tol=1e-8, max_iter=5000)
+
+
 def clinical_model() -> Pipeline:
     """Return the unpenalised logistic regression on clinical columns, unfitted."""
     columns = make_column_transformer(
         (OneHotEncoder(drop="first"), make_column_selector(dtype_exclude=np.number)),
         (StandardScaler(), make_column_selector(dtype_include=np.number)),
     )
-    return make_pipeline(columns, LogisticRegression(C=np.inf, max_iter=5000))
+    return make_pipeline(columns, unpenalised())
 
 
 def radiomics_models(seed: int) -> dict[str, Pipeline]:
-    """Return LR (unpenalised), SVM (RBF, C = 1, Platt scaling) and naive Bayes, unfitted."""
+    """Return LR (unpenalised), SVM (RBF, C = 1, Platt scaling) and naive Bayes, unfitted.
+
+    Features are scaled by the population SD, and naive Bayes takes the population variance of
+    each label; R's scale and e1071 take the sample's, so that scores differ by about 1 / n.
+    """
     folded = StratifiedKFold(5, shuffle=True, random_state=seed)
-    svm = CalibratedClassifierCV(SVC(kernel="rbf", C=1.0), cv=folded, ensemble=False)
-    kinds = {"LR": LogisticRegression(C=np.inf, max_iter=5000), "SVM": svm, "Bayes": GaussianNB()}
+    svm = CalibratedClassifierCV(SVC(kernel="rbf", C=1.0, tol=1e-8), cv=folded, ensemble=False)
+    kinds = {"LR": unpenalised(), "SVM": svm, "Bayes": GaussianNB()}
     return {name: make_pipeline(StandardScaler(), kind) for name, kind in kinds.items()}
 
 
@@ -115,7 +129,7 @@ def stack() -> LogisticRegression:
 
     The small penalty keeps the weights finite where the scores separate the classes.
     """
-    return LogisticRegression(C=1.0)
+    return ridge()
 
 
 def stack_inputs(cnn: np.ndarray, svm: np.ndarray) -> np.ndarray:

@@ -22,6 +22,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from radiogenomics.study import Radiomics
 
+TIGHT = 1e-8  # tolerance at which LASSO's coefficients are glmnet's to 1e-6
+ROUGH = 1e-3  # that of the folds, which only choose lambda
+
 
 class _Selector(SelectorMixin, BaseEstimator):
     """A selector of named features; `support_` and `fell_back_` are set by fit."""
@@ -100,17 +103,31 @@ def standardised(x: pd.DataFrame) -> np.ndarray:
     return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
 
 
-def lasso(z: np.ndarray, y: np.ndarray, lam: float, tol: float = 1e-5) -> LogisticRegression:
+def lasso(
+    z: np.ndarray, y: np.ndarray, lam: float, tol: float = TIGHT,
+    before: LogisticRegression | None = None,
+) -> LogisticRegression:  # fmt: skip
     """Fit glmnet's L1-penalised logistic regression at one lambda to z-scores.
 
-    glmnet's lambda is scikit-learn's 1 / (n C); the intercept is not penalised.
+    glmnet's lambda is scikit-learn's 1 / (n C); the intercept is not penalised. `before`, fitted
+    at a larger lambda, is where the search starts.
     """
     model = LogisticRegression(
-        l1_ratio=1.0, C=1 / (len(y) * lam), solver="saga", tol=tol, max_iter=5000, random_state=0
-    )
+        l1_ratio=1.0, C=1 / (len(y) * lam), solver="saga", tol=tol, max_iter=5000, random_state=0,
+        warm_start=True,
+    )  # fmt: skip
+    if before is not None:
+        model.coef_, model.intercept_ = before.coef_.copy(), before.intercept_.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(z, y)
+
+
+def lasso_path(z: np.ndarray, y: np.ndarray, lambdas: np.ndarray) -> np.ndarray:
+    """Return the coefficients (lambda, feature) of falling lambdas, each to 1e-6 or better."""
+    fitted = None
+    path = [(fitted := lasso(z, y, lam, before=fitted)).coef_[0] for lam in lambdas]
+    return np.array(path)
 
 
 def lambda_path(z: np.ndarray, y: np.ndarray, n: int = 30, ratio: float = 0.02) -> np.ndarray:
@@ -140,7 +157,7 @@ class Lasso(_Selector):
         self.deviance_ = deviance.mean(axis=0)
         self.se_ = deviance.std(axis=0, ddof=1) / np.sqrt(len(deviance))
         self.lambda_min_ = float(self.lambdas_[self.deviance_.argmin()])
-        self.path_ = np.array([lasso(z, y, lam).coef_[0] for lam in self.lambdas_])
+        self.path_ = lasso_path(z, y, self.lambdas_)
         self.coef_ = self.path_[self.deviance_.argmin()]
         gradient = np.abs(z.T @ (y - y.mean()))
         return self._keep(x, self.coef_ != 0, -gradient)
@@ -153,7 +170,7 @@ class Lasso(_Selector):
         z, new = ((part - inside.mean(axis=0)) / spread for part in (inside, x.iloc[held]))
         deviance = []
         for lam in self.lambdas_:
-            p = lasso(z.to_numpy(), y[fit], lam, 1e-3).predict_proba(new.to_numpy())[:, 1]
+            p = lasso(z.to_numpy(), y[fit], lam, ROUGH).predict_proba(new.to_numpy())[:, 1]
             p = np.clip(p, 1e-12, 1 - 1e-12)
             right = np.where(y[held] == 1, p, 1 - p)
             deviance.append(float(-2 * np.log(right).mean()))
