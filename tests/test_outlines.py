@@ -351,3 +351,15 @@ def test_ibsi_features_of_the_digital_phantom_are_within_tolerance():
     table = compared(found, "ibsi_1_dig_phantom.csv")
     assert table.agrees.all(), table[~table.agrees]
     assert len(table) == 102
+
+
+@pytest.mark.parametrize(("kind", "frame"), [("2", ""), ("128", "1.2.3.9")])
+def test_an_outline_on_the_pet_shares_the_cts_frame_of_reference(kind, frame):
+    image = pydicom.Dataset()
+    image.ReferencedSOPClassUID = f"1.2.840.10008.5.1.4.1.1.{kind}"  # 2: CT, 128: PET
+    series = pydicom.Dataset()
+    series.SeriesInstanceUID, series.ReferencedInstanceSequence = "1.2.3.4", [image]
+    drawing = pydicom.Dataset()
+    drawing.Modality, drawing.FrameOfReferenceUID = "SEG", "1.2.3.9"
+    drawing.ReferencedSeriesSequence = [series]
+    assert outlines.shared_frame(drawing) == frame

@@ -15,6 +15,7 @@ from radiogenomics.progress import progress
 from radiogenomics.study import StudyError, load_study
 
 DONE, FAULTS, USAGE = 0, 1, 2
+WORKSPACE = Path(__file__).parent / "workspace.json"  # README beside the first notebook
 BUILT_IN = Path("data") / "phantom"
 MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
 
@@ -90,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=_compare)
 
     lab = commands.add_parser("lab", help="open the notebooks in JupyterLab")
+    lab.add_argument("--port", type=int, default=8888)
+    lab.add_argument("--no-browser", action="store_true", help="print the address only")
     lab.set_defaults(run=_lab)
     return parser
 
@@ -188,8 +191,14 @@ def _compare(given: argparse.Namespace) -> int:
 
 
 def _lab(given: argparse.Namespace) -> int:
-    command = [sys.executable, "-m", "jupyterlab", str(report.NOTEBOOKS)]
-    return subprocess.run(command, check=False).returncode
+    """Open the README beside the first notebook, in a workspace of that name."""
+    lab = [sys.executable, "-m", "jupyterlab"]
+    kept = subprocess.run(
+        [*lab, "workspaces", "import", str(WORKSPACE)], capture_output=True, check=False
+    )
+    start = ["--LabApp.default_url=/lab/workspaces/workbook"] if kept.returncode == 0 else []
+    start += [f"--port={given.port}", *["--no-browser"] * given.no_browser]
+    return subprocess.run([*lab, str(report.ROOT), *start], check=False).returncode
 
 
 if __name__ == "__main__":

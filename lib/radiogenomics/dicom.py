@@ -1,8 +1,8 @@
 """DICOM CT series: found in a folder, chosen by stated rules, checked slice by slice, read.
 
-The rules, in this order: the series that a DICOM mask refers to, else one that shares its frame of
-reference; the size of a mask that is an image file; the thinnest slices; the most slices; the
-lowest series number. Localizers never.
+The rules, in this order: the series that a DICOM mask refers to, or that shares the frame of
+reference of its PET; the size of a mask that is an image file; the thinnest slices; the most
+slices; the lowest series number. Localizers never.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ def choose_ct(
         folder: holds the files, in any depth.
         referenced: the series that a DICOM mask was drawn on.
         mask_size: (x, y, z) of a mask that is an image file.
-        frame: the DICOM mask's frame of reference: a CT that shares it shares its coordinates,
-            also where the mask was drawn on another series, such as the PET of a PET/CT.
+        frame: the frame of reference of a mask that was drawn on another modality, such as the
+            PET of a PET/CT: a CT that shares it shares its coordinates.
 
     Raises:
         StudyError: no CT, scans of several patients, or not the series that the mask refers to.

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import SimpleITK as sitk
+from pydicom import uid
 from skimage.draw import polygon
 
 from radiogenomics.dicom import find_series
@@ -79,13 +80,28 @@ def _check_whole(drawing: pydicom.Dataset, name: str) -> None:
 
 def referenced_series(drawing: pydicom.Dataset) -> str:
     """Return the uid of the series a SEG or RTSTRUCT was drawn on, empty where it is not told."""
-    if drawing.Modality == "SEG":
-        series = drawing.get("ReferencedSeriesSequence", [])
-    else:
-        frames = drawing.get("ReferencedFrameOfReferenceSequence", [])
-        studies = [s for f in frames for s in f.get("RTReferencedStudySequence", [])]
-        series = [s for study in studies for s in study.get("RTReferencedSeriesSequence", [])]
+    series = _references(drawing)
     return str(series[0].get("SeriesInstanceUID", "")) if series else ""
+
+
+def shared_frame(drawing: pydicom.Dataset) -> str:
+    """Return the frame of reference of a SEG that was drawn on another modality, else empty.
+
+    A tumour outlined on the PET of a PET/CT lies where it lies on the CT.
+    """
+    series = _references(drawing)
+    images = series[0].get("ReferencedInstanceSequence", []) if series else []
+    kinds = {str(i.get("ReferencedSOPClassUID", "")) for i in images} - {""}
+    on_ct = not kinds or any(uid.CTImageStorage in kind for kind in kinds)
+    return "" if on_ct else str(drawing.get("FrameOfReferenceUID", ""))
+
+
+def _references(drawing: pydicom.Dataset) -> list[pydicom.Dataset]:
+    if drawing.Modality == "SEG":
+        return list(drawing.get("ReferencedSeriesSequence", []))
+    frames = drawing.get("ReferencedFrameOfReferenceSequence", [])
+    studies = [s for f in frames for s in f.get("RTReferencedStudySequence", [])]
+    return [s for study in studies for s in study.get("RTReferencedSeriesSequence", [])]
 
 
 def lesion_mask(

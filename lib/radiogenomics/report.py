@@ -48,6 +48,7 @@ QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a ker
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
     "WORKBOOK_HEADLESS": "1",  # no browser looks on: the viewer shows its static twin
 }
+ROOT = Path(__file__).parents[2]
 MAKERS = ("02_preprocessing", "03_radiomics", "04_cnn")  # whose settings a prediction must share
 COMPARISON = "05_comparison"
 PREDICTION = "07_new_patient"

@@ -211,11 +211,11 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
     notes, about, patient_id = [], {}, ""
     if ct_path.is_dir():
         referenced = outlines.referenced_series(drawing) if drawing else ""
-        frame = str(drawing.get("FrameOfReferenceUID", "")) if drawing else ""
+        frame = outlines.shared_frame(drawing) if drawing else ""
         size = mask.GetSize() if mask else None
         series, others = dicom.choose_ct(ct_path, referenced, size, frame)
         if referenced and series.uid != referenced:
-            notes.append("drawn on another series of the CT's frame of reference")
+            notes.append("drawn on another modality in the CT's frame of reference")
         ct = _read_series(series, ct_path)
         about, patient_id = dicom.acquisition(series), str(series.first.get("PatientID", ""))
         if others:
