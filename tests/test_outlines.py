@@ -7,10 +7,11 @@ import corpus
 import highdicom as hd
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 import SimpleITK as sitk
 from corpus import ORIGIN, ROOT, SHAPE, SPACING, item, lesion, square
-from radiogenomics import scans
+from radiogenomics import outlines, scans
 from radiogenomics.study import StudyError
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
