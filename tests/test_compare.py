@@ -207,7 +207,8 @@ def test_test_labels_stay_sealed(tmp_path):
     study = Study(tmp_path, tmp_path / "reports", Settings())
     (tmp_path / "derived").mkdir()
     rows = pd.DataFrame({"patient": ["a", "b"], "cohort": ["train", "test"], "label": [1, 0]})
-    rows.assign(ct="x", mask="y", mask_label="").to_csv(tmp_path / "derived" / "included.csv", index=False)
+    rows = rows.assign(ct="x", mask="y", mask_label="")
+    rows.to_csv(tmp_path / "derived" / "included.csv", index=False)
     patients = cohort.included(study)
     assert patients.label.isna().tolist() == [False, True]
     assert cohort.split(patients)[0].label.tolist() == [1]

@@ -1,12 +1,14 @@
-"""Grad-CAM on a network whose answer is known by hand, and its way back to the CT."""
+"""Grad-CAM against hand computation, finite differences and another package; its way to the CT."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import gradcam
+from radiogenomics import cnn, gradcam
 from radiogenomics.cnn import keras
-from radiogenomics.study import StudyError
+from radiogenomics.study import CNN, StudyError
+
+SHAPE = (16, 16, 16)
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +23,23 @@ def network():
     return model
 
 
+@pytest.fixture(scope="module")
+def papers():
+    """The paper's network, batch norm's statistics as after a training."""
+    model, rng = cnn.build(SHAPE, CNN(), seed=3), np.random.default_rng(3)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            ranges = ((0.5, 2), (-1, 1), (0, 1), (1, 3))
+            layer.set_weights([rng.uniform(*ends, layer.gamma.shape[0]) for ends in ranges])
+    return model
+
+
+def volumes_of(n, shape=SHAPE):
+    return np.random.default_rng(0).random((n, *shape, 1)).astype(np.float32)
+
+
 def test_map_is_the_hand_computed_one(network):
-    volume = np.random.default_rng(0).random((4, 6, 8, 1)).astype(np.float32)
+    volume = volumes_of(1, (4, 6, 8))[0]
     first, second = volume[..., 0], 1 - volume[..., 0]
     expected = np.maximum(3 * first - second, 0) / (4 * 6 * 8)
     assert np.allclose(gradcam.class_map(network, volume, "conv", 1), expected, atol=1e-6)
@@ -30,15 +47,89 @@ def test_map_is_the_hand_computed_one(network):
     assert np.allclose(wild, 2 * second / (4 * 6 * 8), atol=1e-6)
 
 
+@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize("layer", ["conv3d_1", "conv3d_2", "conv3d_3", "conv3d_4"])
+def test_map_of_the_papers_network_equals_finite_differences(papers, layer, label):
+    """A channel raised everywhere by h moves the logit by h times the sum of its gradients."""
+    volume, h = volumes_of(1), 1e-2
+    activation = keras.Model(papers.input, papers.get_layer(layer).output)(volume).numpy()
+    above = keras.Model(papers.get_layer(layer).output, papers.layers[-1].input)
+    steps = h * np.eye(activation.shape[-1], dtype=np.float32)[:, None, None, None]
+    kernel, bias = papers.layers[-1].get_weights()
+    up, down = (above(activation + s, training=False) @ kernel + bias for s in (steps, -steps))
+    slope = (up - down).numpy()[:, label] / (2 * h)
+    weights = slope / np.prod(activation.shape[1:4])
+    expected = np.maximum((activation[0] * weights).sum(axis=-1), 0)
+    found = gradcam.class_map(papers, volume[0], layer, label)
+    assert expected.max() > 0
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.99  # the rest is ReLU's kinks
+
+
+def test_equal_voxels_share_the_gradient_of_a_pooled_window():
+    """One convolution, then a pool of windows that are all 0: the channel's weight is 1 / 8."""
+    x = inputs = keras.Input((4, 4, 4, 1))
+    for layer in (keras.layers.Conv3D(1, 1, name="conv"), keras.layers.MaxPooling3D(2)):
+        x = layer(x)
+    x = keras.layers.Flatten()(x)
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
+    model.get_layer("conv").set_weights([np.ones((1, 1, 1, 1, 1)), np.zeros(1)])
+    model.layers[-1].set_weights([np.tile([[0.0, 1.0]], (8, 1)), np.zeros(2)])
+    volume = np.zeros((4, 4, 4, 1), np.float32)
+    volume[0, 0, 0] = 2  # seven of eight windows are ties
+    assert gradcam.class_map(model, volume, "conv", 1)[0, 0, 0] == pytest.approx(2 * 8 / 64)
+
+
+@pytest.mark.parametrize("layer", ["conv_1", "conv_2"])
+def test_map_equals_that_of_tf_keras_vis(layer):
+    """Tanh, not ReLU: without ties TensorFlow's pooling, which that package uses, is right."""
+    other = pytest.importorskip("tf_keras_vis.gradcam", reason="tf-keras-vis is not installed")
+    keras.utils.set_random_seed(4)
+    x = inputs = keras.Input((*SHAPE, 1))
+    for block in (1, 2):
+        x = keras.layers.Conv3D(6, 3, activation="tanh", name=f"conv_{block}")(x)
+        x = keras.layers.BatchNormalization()(keras.layers.MaxPooling3D(2)(x))
+    x = keras.layers.Dense(8, activation="relu")(keras.layers.GlobalAveragePooling3D()(x))
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
+    linear, volumes = keras.models.clone_model(model), volumes_of(2) - 0.5
+    linear.layers[-1].activation = keras.activations.linear
+    linear.set_weights(model.get_weights())
+    cam = other.Gradcam(linear, clone=False)
+    for label in (0, 1):
+        expected = cam(
+            lambda output, label=label: output[:, label], volumes, penultimate_layer=layer,
+            seek_penultimate_conv_layer=False, expand_cam=False, normalize_cam=False,
+        )  # fmt: skip
+        found = gradcam.class_maps(model, volumes, layer, label)
+        assert found.max() > 0
+        assert np.allclose(found, expected, rtol=1e-4, atol=1e-5 * found.max())
+
+
+def test_logits_are_what_the_softmax_gets_and_maps_do_not_depend_on_the_batch(papers):
+    volumes = volumes_of(10)
+    score = cnn.score(papers, volumes)
+    found = gradcam.logits(papers, volumes)
+    assert np.allclose(1 / (1 + np.exp(found[:, 0] - found[:, 1])), score, atol=1e-6)
+    together = gradcam.class_maps(papers, volumes, "conv3d_3", 1)
+    alone = gradcam.class_map(papers, volumes[9], "conv3d_3", 1)
+    assert together.shape == (10, 4, 4, 4) and np.allclose(together[9], alone, atol=1e-6)
+    assert not np.allclose(together, gradcam.class_maps(papers, volumes, "conv3d_3", 0))
+
+
 def test_zero_map_is_reported_not_divided(network):
     network_map = gradcam.class_map(network, np.zeros((4, 6, 8, 1), np.float32), "conv", 1)
     assert network_map.max() == 0 and gradcam.scaled(network_map).max() == 0
     assert np.isnan(gradcam.inside_share(network_map, np.ones_like(network_map)))
+    assert gradcam.kind(network_map) == "zero"
+    assert gradcam.kind(network_map + 0.3) == "constant"
+    assert gradcam.kind(volumes_of(1)) == "map"
 
 
-def test_unknown_layer_is_named(network):
+def test_unknown_layer_and_label_are_named(network):
+    volume = np.zeros((4, 6, 8, 1), np.float32)
     with pytest.raises(StudyError, match="Expected: one of conv"):
-        gradcam.class_map(network, np.zeros((4, 6, 8, 1), np.float32), "dense", 1)
+        gradcam.class_map(network, volume, "dense", 1)
+    with pytest.raises(StudyError, match=r"label = 2. Expected: 1 \(mutant\)"):
+        gradcam.class_map(network, volume, "conv", 2)
 
 
 def test_map_returns_to_its_place_on_the_ct():
@@ -73,3 +164,5 @@ def test_patients_are_chosen_by_rule():
         "true negative": "f",
     }
     assert set(chosen.patient[4:]) == {"a", "d"}
+    assert gradcam.spread_patients(scores, 3) == ["d", "f", "a"]
+    assert gradcam.spread_patients(scores, 99) == list("defbca")

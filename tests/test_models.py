@@ -133,6 +133,12 @@ def test_scores_replace_earlier_ones_and_labels_join_once(tmp_path, patients):
     joined, before = seal.join(study, scores, "05_comparison")
     assert (joined[joined.model == "SVM"].label.to_numpy() == patients.label).all()
     assert "0 times" in before
+    train = patients[patients.cohort == "train"]
+    folded = models.score_rows(train, "LR", np.full(60, 0.5), np.tile([1, 2], 30))
+    seal.join(study, pd.concat([scores, folded]), "05_comparison")
+    for wrong in (folded.iloc[1:], pd.concat([folded, folded.iloc[:1]])):
+        with pytest.raises(StudyError, match="each of the 60 training patients .out-of-fold."):
+            seal.join(study, pd.concat([scores, wrong]), "05_comparison")
     keep(study, patients.iloc[1:])
     with pytest.raises(StudyError, match="LR does not have one score for each of the 79"):
         seal.join(study, scores, "05_comparison")

@@ -21,6 +21,7 @@ NOTEBOOK = "05_comparison"
 KINDS = ("external", "in_sample", "out_of_fold")
 COHORTS = {"external": "test", "in_sample": "train", "out_of_fold": "train"}
 HALF = 0.5
+STACKED = 2  # scores in the combined models
 RANKED_ONLY = "scores outside [0, 1] can only be ranked: they are no probabilities"
 
 
@@ -28,7 +29,8 @@ def fit_combined(study: Study, patients: pd.DataFrame) -> None:
     """Fit both stacks on training patients and put their scores into predictions.csv.
 
     `Com` is fitted on out-of-fold scores; its own out-of-fold score of a patient comes from a
-    stack without the patient's fold. `Com_in_sample` is fitted on in-sample scores.
+    stack without the patient's fold. `Com_in_sample` is fitted on in-sample scores, in which
+    every patient was seen, so it has no out-of-fold scores.
     """
     scores = models.read_scores(study)
     train, test = split(patients)
@@ -42,9 +44,9 @@ def fit_combined(study: Study, patients: pd.DataFrame) -> None:
         model = models.stack().fit(inputs[kind], labels)
         models.save_model(model, study.models / f"{name}.skops")
         rows.append(models.score_rows(test, name, models.probability(model, inputs["external"])))
-        inside = models.probability(model, inputs["in_sample"])
-        oof = models.out_of_fold(models.stack(), inputs[kind], labels, fold)
-        rows.append(models.training_scores(train, name, inside, oof, fold))
+        rows.append(models.score_rows(train, name, models.probability(model, inputs["in_sample"])))
+    oof = models.out_of_fold(models.stack(), inputs["out_of_fold"], labels, fold)
+    rows.append(models.score_rows(train, "Com", oof, fold))
     models.save_scores(study, pd.concat(rows))
 
 
@@ -269,6 +271,8 @@ def at_thresholds(table: pd.DataFrame) -> pd.DataFrame:
 def _with_interval(row: tuple) -> str:
     if np.isnan(row.value):
         return "not defined"
+    if np.isnan(row.ci_low):
+        return f"{row.value:.3f}"
     return f"{row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"
 
 
@@ -369,16 +373,20 @@ def _auc(rows: pd.DataFrame) -> float:
 
 
 def optimism(scores: pd.DataFrame, by_fold: pd.DataFrame) -> pd.DataFrame:
-    """Return training AUCs: in-sample, out-of-fold pooled and by fold; external."""
+    """Return training AUCs: in-sample, out-of-fold pooled and by fold; external.
+
+    Without out-of-fold scores, as the in-sample stack is, a model has none of theirs.
+    """
     external, inside = labelled(scores, "external"), labelled(scores, "in_sample")
     rows = []
-    for model, part in by_fold.groupby("model", sort=False):
+    for model in external:
+        part = by_fold[by_fold.model == model]
         folds, pooled = part[part.fold != "pooled"].auc, part[part.fold == "pooled"].auc
         row = {
             "model": model,
-            "out-of-fold, pooled": pooled.item(),
+            "out-of-fold, pooled": pooled.max(),
             "out-of-fold, mean of folds": folds.mean(),
-            "range of folds": f"{folds.min():.3f}-{folds.max():.3f}",
+            "range of folds": f"{folds.min():.3f}-{folds.max():.3f}" if len(folds) else "none",
         }
         for name, pairs in (("in-sample", inside), ("external", external)):
             row[name] = ev.delong(*pairs[model])[0][0] if model in pairs else np.nan
@@ -449,8 +457,15 @@ def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame:
     return rows.set_index("variable").round(3)
 
 
-def parameter_counts(study: Study) -> dict[str, tuple[float, float]]:
-    """Return fitted and candidate parameters of the study's own models."""
+def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Return fitted and candidate parameters of each model that tells them.
+
+    Of the study's own, the combined models have those of their inputs, CNN and SVM, among their
+    candidates; of others, what the scores' column `parameters` says.
+    """
+    if "parameters" in scores:
+        told = scores.groupby("model", sort=False).parameters.first()
+        return {model: (np.nan, candidates) for model, candidates in told.items()}
     if not (study.tables / "cnn_layers.csv").exists():
         return {}
     trained = int(study.table("cnn_layers.csv").trainable.sum())
@@ -458,8 +473,9 @@ def parameter_counts(study: Study) -> dict[str, tuple[float, float]]:
     steps = study.table("selection_steps.csv")
     found, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
     radiomics = {name: (found if name == "LR" else np.nan, offered) for name in models.RADIOMICS}
-    own = {"Clinical": (clinical, clinical), "CNN": (trained, trained), "Com": (2, 2)}
-    return own | radiomics
+    own = {"Clinical": (clinical, clinical), "CNN": (trained, trained)}
+    stacked = (STACKED, trained + offered + STACKED)
+    return own | radiomics | {"Com": stacked, IN_SAMPLE: stacked}
 
 
 def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
@@ -467,7 +483,7 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
 
     The AUC that Riley's criteria expect is the pooled out-of-fold one, else the external one.
     """
-    counts, rows = parameter_counts(study), []
+    counts, rows = parameter_counts(study, scores), []
     auc = table[(table.metric == "auc") & table.ci_method.isin(["delong", "none"])]
     for one in auc[auc.scores == "external"].itertuples():
         inside = auc[(auc.model == one.model) & (auc.scores == "out_of_fold")]

@@ -139,7 +139,19 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def delong_table(labels: np.ndarray, scores: pd.DataFrame) -> pd.DataFrame:
-    """Compare every pair of models (columns) on the same patients (rows)."""
+    """Compare every pair of models (columns) on the same patients (rows, named by the index).
+
+    Raises:
+        EvaluationError: a model lacks patients; names both.
+    """
+    for name, values in scores.items():
+        gone = scores.index[values.isna()].tolist()
+        if gone:
+            raise EvaluationError(
+                f"model {name} lacks the scores of {len(gone)} patients: "
+                f"{', '.join(map(str, gone[:5]))}. Expected: paired scores, of the same patients "
+                "by every model. Leave these patients out of all models."
+            )
     names = list(scores.columns)
     aucs, _ = delong(labels, scores.to_numpy().T)
     auc = dict(zip(names, aucs, strict=True))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
+import ipywidgets
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
+from IPython.display import display
 
-from radiogenomics import gradcam
+from radiogenomics import gradcam, viewer
 from radiogenomics.cnn import keras
 from radiogenomics.scans import read_pair
-from radiogenomics.study import Study
+from radiogenomics.study import Study, StudyError
 from radiogenomics.volumes import lesion_box, load_volumes
 
 AROUND_MM = 10.0
@@ -27,19 +30,21 @@ class Case:
     on_ct: sitk.Image  # the map on the CT's own grid, not scaled
 
 
-def explain(study: Study, patient: pd.Series, network: keras.Model, layer: str) -> Case:
-    """Return the map of the mutant logit of one patient of the cohort."""
+def explain(
+    study: Study, patient: pd.Series, network: keras.Model, layer: str, label: int = 1
+) -> Case:
+    """Return the map of the label's logit (1: mutant) of one patient of the cohort."""
     ct, mask = read_pair(patient.ct, patient["mask"], patient.mask_label)
     volume = load_volumes(study, pd.DataFrame([patient]))[0]
-    return explain_images(study, ct, mask, volume, network, layer)
+    return explain_images(study, ct, mask, volume, network, layer, label)
 
 
 def explain_images(
     study: Study, ct: sitk.Image, mask: sitk.Image, volume: np.ndarray, network: keras.Model,
-    layer: str,
+    layer: str, label: int = 1,
 ) -> Case:  # fmt: skip
-    """Return the map of the mutant logit for images and their network input (z, y, x, 1)."""
-    heat = gradcam.class_map(network, volume, layer, 1)
+    """Return the map of the label's logit for images and their network input (z, y, x, 1)."""
+    heat = gradcam.class_map(network, volume, layer, label)
     box, _ = lesion_box(ct, mask, study.settings.preprocessing)
     near, lesion, placed = _surroundings(ct, mask, gradcam.on_box(heat, box))
     return Case(near, lesion, gradcam.scaled(placed), gradcam.on_ct(heat, box, ct))
@@ -58,23 +63,54 @@ def _surroundings(
     return tuple(sitk.GetArrayFromImage(image) for image in (hu, lesion, grid))
 
 
-def shares(study: Study, patients: pd.DataFrame, network: keras.Model, layer: str) -> pd.DataFrame:
-    """Return per patient the share of the map inside the lesion, and of the box that is lesion."""
-    rows = []
-    for _, patient in patients.iterrows():
-        ct, mask = read_pair(patient.ct, patient["mask"], patient.mask_label)
-        volume = load_volumes(study, pd.DataFrame([patient]))[0]
-        box, lesion = lesion_box(ct, mask, study.settings.preprocessing)
-        heat = gradcam.class_map(network, volume, layer, 1)
-        placed = sitk.GetArrayFromImage(gradcam.on_box(heat, box))
-        inside = sitk.GetArrayViewFromImage(lesion)
-        rows.append(
-            {
-                "patient": patient.patient,
-                "label": patient.label,
-                "inside_lesion": gradcam.inside_share(placed, inside),
-                "lesion_share_of_box": float(inside.mean()),
-                "zero_map": bool(heat.max() == 0),
-            }
+def show_map(
+    study: Study, patient: pd.Series, network: keras.Model, layer: str, label: int, title: str
+) -> None:
+    """Display the viewer with the map of the label's logit of one patient."""
+    case = explain(study, patient, network, layer, label)
+    spacing, synthetic = study.settings.preprocessing.spacing_mm, study.settings.synthetic
+    viewer.show(viewer.scene_of_case(case, title, synthetic, spacing))
+
+
+def explore(
+    study: Study, patients: pd.DataFrame, network: keras.Model, patient: str, layer: str, label: int
+) -> None:
+    """Display any patient's map of any layer and class: in a live notebook, chosen by menus.
+
+    Args:
+        study: names of the label, preprocessing, volumes.
+        patients: who can be chosen.
+        network: the paper's network.
+        patient: who is shown first (and alone, in a run without a front end).
+        layer: a convolutional layer's name.
+        label: 1 for mutant, 0 for wild-type.
+
+    Raises:
+        StudyError: the patient is not among them.
+    """
+    by = patients.set_index("patient", drop=False)
+    if patient not in by.index:
+        raise StudyError(
+            f"patient = {patient!r} is not among the {len(by)} patients of the test cohort. "
+            f"Expected: one such as {by.index[0]}."
         )
-    return pd.DataFrame(rows)
+    names = {1: study.settings.label.name, 0: study.settings.label.negative_name}
+
+    def draw(patient: str, layer: str, label: int) -> None:
+        title = f"{patient}: {layer}, logit of {names.get(label)}"
+        show_map(study, by.loc[patient], network, layer, label, title)
+
+    if os.environ.get(viewer.HEADLESS):
+        draw(patient, layer, label)
+        return
+    menus = {
+        "patient": _menu("patient", by.index.tolist(), patient),
+        "layer": _menu("layer", gradcam.conv_layers(network), layer),
+        "label": _menu("class", [(name, value) for value, name in names.items()], label),
+    }
+    view = ipywidgets.interactive_output(draw, menus)
+    display(ipywidgets.HBox(list(menus.values())), view)
+
+
+def _menu(name: str, options: list, value: str | int) -> ipywidgets.Dropdown:
+    return ipywidgets.Dropdown(options=options, value=value, description=name)

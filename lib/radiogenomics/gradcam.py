@@ -10,6 +10,9 @@ from radiogenomics.cnn import keras, tf
 from radiogenomics.study import StudyError
 from radiogenomics.volumes import resized_grid
 
+BATCH = 8  # volumes that pass the network at once
+FLAT = 1e-6  # of its highest value: a map that varies less is constant
+
 
 def conv_layers(model: keras.Model) -> list[str]:
     """Return the names of the convolutional layers, input to output."""
@@ -17,30 +20,87 @@ def conv_layers(model: keras.Model) -> list[str]:
 
 
 def class_map(model: keras.Model, volume: np.ndarray, layer: str, label: int) -> np.ndarray:
-    """Return the Grad-CAM map of one volume, float32 (z, y, x) on the layer's grid, not scaled.
+    """Return the Grad-CAM map of one volume (z, y, x, 1), as `class_maps` does of many."""
+    return class_maps(model, volume[np.newaxis], layer, label)[0]
+
+
+def class_maps(model: keras.Model, volumes: np.ndarray, layer: str, label: int) -> np.ndarray:
+    """Return Grad-CAM maps, float32 (patient, z, y, x) on the layer's grid, not scaled.
 
     The gradient is that of the class's logit, not of its softmax, which flattens out where the
     network is certain. A map that is zero everywhere stays zero.
 
     Args:
         model: the paper's network.
-        volume: (z, y, x, 1), from 0 to 1.
+        volumes: (patient, z, y, x, 1), from 0 to 1.
         layer: a convolutional layer's name.
         label: 1 for mutant, 0 for wild-type.
 
     Raises:
-        StudyError: the network has no such convolutional layer.
+        StudyError: the network has no such convolutional layer, or the label is not 0 or 1.
     """
     if layer not in conv_layers(model):
         raise StudyError(f"layer = {layer!r}. Expected: one of {', '.join(conv_layers(model))}.")
-    head = model.layers[-1]
-    inner = keras.Model(model.input, [model.get_layer(layer).output, head.input])
-    with tf.GradientTape() as tape:
-        activation, last = inner(volume[np.newaxis], training=False)
-        class_logit = tf.matmul(last, head.kernel)[0, label] + head.bias[label]
-    gradient = tape.gradient(class_logit, activation)
+    if label not in (0, 1):
+        raise StudyError(f"label = {label!r}. Expected: 1 (mutant) or 0 (wild-type).")
+    below = keras.Model(model.input, model.get_layer(layer).output)
+    starts = range(0, len(volumes), BATCH)
+    batches = (below(volumes[i : i + BATCH], training=False) for i in starts)
+    return np.concatenate([_maps(model, layer, activation, label) for activation in batches])
+
+
+def _maps(model: keras.Model, layer: str, activation: tf.Tensor, label: int) -> np.ndarray:
+    """Return the maps of a batch; in inference one volume's logit knows nothing of the others."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(activation)
+        class_logits = tf.reduce_sum(_logits_above(model, layer, activation)[:, label])
+    gradient = tape.gradient(class_logits, activation)
     weights = tf.reduce_mean(gradient, axis=(1, 2, 3))
-    return tf.nn.relu(tf.einsum("bzyxc,bc->bzyx", activation, weights))[0].numpy()
+    return tf.nn.relu(tf.einsum("bzyxc,bc->bzyx", activation, weights)).numpy()
+
+
+def _logits_above(model: keras.Model, layer: str, x: tf.Tensor) -> tf.Tensor:
+    """Return the logits from a layer's output; the network is one chain of layers."""
+    names = [one.name for one in model.layers]
+    for one in model.layers[names.index(layer) + 1 : -1]:
+        pools = isinstance(one, keras.layers.MaxPooling3D)
+        x = _pooled(x, one.pool_size) if pools else one(x, training=False)
+    return _logits(model.layers[-1], x)
+
+
+def _pooled(x: tf.Tensor, size: tuple[int, int, int]) -> tf.Tensor:
+    """Max-pool (batch, z, y, x, channel) without overlap, equal voxels sharing the gradient.
+
+    TensorFlow's own pooling on a CPU gives each of equal voxels the whole gradient. After a
+    ReLU most windows are 8 zeros: their say in a channel's weight would be eightfold.
+    """
+    grid = [n // side for n, side in zip(x.shape[1:4], size, strict=True)]
+    z, y, x_ = (n * side for n, side in zip(grid, size, strict=True))
+    split = [m for pair in zip(grid, size, strict=True) for m in pair]
+    windows = tf.reshape(x[:, :z, :y, :x_], [-1, *split, x.shape[-1]])
+    windows = tf.transpose(windows, [0, 1, 3, 5, 7, 2, 4, 6])
+    return tf.reduce_max(tf.reshape(windows, [-1, *grid, x.shape[-1], np.prod(size)]), axis=-1)
+
+
+def _logits(head: keras.layers.Dense, last: tf.Tensor) -> tf.Tensor:
+    return tf.matmul(last, head.kernel) + head.bias
+
+
+def logits(model: keras.Model, volumes: np.ndarray) -> np.ndarray:
+    """Return what the softmax gets, (patient, class), for volumes (patient, z, y, x, 1)."""
+    head = model.layers[-1]
+    inner = keras.Model(model.input, head.input)
+    starts = range(0, len(volumes), BATCH)
+    lasts = (inner(volumes[i : i + BATCH], training=False) for i in starts)
+    return np.concatenate([_logits(head, last).numpy() for last in lasts])
+
+
+def kind(heat: np.ndarray) -> str:
+    """Return `zero`, `constant` or `map`: only the last says where anything is."""
+    top = float(heat.max())
+    if top <= 0:
+        return "zero"
+    return "map" if top - float(heat.min()) > FLAT * top else "constant"
 
 
 def on_box(heat: np.ndarray, box: sitk.Image) -> sitk.Image:
@@ -52,6 +112,12 @@ def on_box(heat: np.ndarray, box: sitk.Image) -> sitk.Image:
     image = sitk.GetImageFromArray(heat.astype(np.float32))
     image.CopyInformation(resized_grid(box, heat.shape))
     return _resampled(image, box)
+
+
+def on_input(heat: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return a map (z, y, x) on the grid of the network's input of `shape`, as on the box."""
+    grid = sitk.Image([int(n) for n in shape[::-1]], sitk.sitkFloat32)
+    return sitk.GetArrayFromImage(on_box(heat, grid))
 
 
 def on_ct(heat: np.ndarray, box: sitk.Image, ct: sitk.Image) -> sitk.Image:
@@ -107,3 +173,10 @@ def shown_patients(scores: pd.DataFrame, threshold: float, n: int) -> pd.DataFra
     chosen = pd.concat([near.sort_values("outcome"), far.sort_values("outcome")])
     columns = ["patient", "label", "score", "outcome", "rule"]
     return chosen.drop_duplicates("patient")[columns].head(n).reset_index(drop=True)
+
+
+def spread_patients(scores: pd.DataFrame, n: int) -> list[str]:
+    """Choose n test patients whose scores lie evenly by rank, lowest and highest included."""
+    ordered = scores.sort_values(["score", "patient"]).patient.tolist()
+    places = np.linspace(0, len(ordered) - 1, min(n, len(ordered)))
+    return [ordered[int(round(place))] for place in places]

@@ -20,8 +20,9 @@ def metrics_table(
     """Return every metric of one model: threshold_rule, metric, value, ci_low, ci_high, ...
 
     One row a method of interval (`ci_method`), with n and events; bootstrap's where `drawn`
-    (`resampling.draw`) is given. Likelihood ratios have the log method's interval (Simel 1991),
-    undefined ones are NaN. Scores outside [0, 1] are ranked only.
+    (`resampling.draw`) is given. Likelihood ratios have the log method's interval (Simel 1991);
+    one without false positives (or true negatives) is infinite, 0 / 0 is NaN. Scores outside
+    [0, 1] are ranked only.
     """
     positive, scores = checked(labels, scores)
     auc, *plain = auc_interval(labels, scores, confidence)
@@ -65,9 +66,9 @@ def _shares(tp: int, fp: int, fn: int, tn: int) -> dict[str, tuple[int, int]]:
 
 
 def _ratio(a: int, m: int, b: int, n: int, confidence: float) -> tuple[float, float, float]:
-    """Return (a / m) / (b / n) with the log method's interval."""
+    """Return (a / m) / (b / n) with the log method's interval; infinite where only b is 0."""
     if b == 0:
-        return float("nan"), float("nan"), float("nan")
+        return float("inf" if a else "nan"), float("nan"), float("nan")
     ratio = (a / m) / (b / n)
     if a == 0:
         return ratio, float("nan"), float("nan")

@@ -19,6 +19,7 @@ CLIP = 1e-12  # scores nearer to 0 or 1 are taken as this where a logit is neede
 LARGE = 4000  # patients from which one Newton step from the whole sample's estimate is enough
 DRAWN = 500  # resamples behind a band that is only drawn
 POINTS = 1000  # of a large sample's curves behind such a band, at least
+HUGE = 1e300  # stands for infinity between percentiles
 UNDEFINED = 0.05  # share of resamples without a value above which there is no interval
 Values = dict[tuple[str, str], np.ndarray]
 Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # estimates, weights: the next change
@@ -70,11 +71,16 @@ def tails(confidence: float) -> list[float]:
 
 
 def percentile_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Return the percentile interval of (resample,); NaN where over 5% have no value."""
-    known = values[np.isfinite(values)]
+    """Return the percentile interval of (resample,); NaN where over 5% have no value.
+
+    Infinite values (a likelihood ratio without false positives) count as larger than all others.
+    """
+    known = values[~np.isnan(values)]
     if len(known) < (1 - UNDEFINED) * len(values):
         return float("nan"), float("nan")
-    low, high = np.percentile(known, tails(confidence))
+    largest = known.max(initial=-np.inf, where=np.isfinite(known))
+    edges = np.percentile(np.minimum(known, HUGE), tails(confidence))
+    low, high = np.where(edges > largest, np.inf, edges)
     return float(low), float(high)
 
 
@@ -116,9 +122,14 @@ def _at_threshold(
         "accuracy": _share(tp + tn, tp + fp + fn + tn),
         "ppv": _share(tp, tp + fp),
         "npv": _share(tn, tn + fn),
-        "lr_plus": _share(sensitivity, 1 - specificity),
-        "lr_minus": _share(1 - sensitivity, specificity),
+        "lr_plus": _ratio(sensitivity, 1 - specificity),
+        "lr_minus": _ratio(1 - sensitivity, specificity),
     }
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return part / whole, infinite where only whole is 0, NaN where both are."""
+    return np.where((whole == 0) & (part > 0), np.inf, _share(part, whole))
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -157,7 +168,7 @@ def _calibration(positive: np.ndarray, p: np.ndarray, weights: np.ndarray) -> Va
     intercept, slope = _logistic(positive, x, weights)
     values = {
         "brier": brier,
-        "brier_scaled": 1 - brier / (events / n * (1 - events / n)),
+        "brier_scaled": 1 - _share(brier, events / n * (1 - events / n)),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
         "calibration_in_the_large": _in_the_large(positive, x, weights),

@@ -53,8 +53,13 @@ def riley_minimum(parameters: int, prevalence: float, r2: float) -> dict[str, fl
     return rounded | {"n": max(rounded.values())}
 
 
-def parameters_supported(patients: int, prevalence: float, r2: float) -> int:
-    """Return the most candidate parameters for which Riley's criteria ask for no more patients."""
+def parameters_supported(patients: int, prevalence: float, r2: float) -> float:
+    """Return the most candidate parameters for which Riley's criteria ask for no more patients.
+
+    NaN without patients: nothing is known of those that the model was made with.
+    """
+    if not patients:
+        return float("nan")
     one = riley_minimum(1, prevalence, r2)
     if not np.isfinite(r2) or one["overall_risk"] > patients:
         return 0

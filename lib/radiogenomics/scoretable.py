@@ -13,6 +13,7 @@ from radiogenomics.study import StudyError, read_cells
 NEEDED = ("patient", "label", "model", "score")
 COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]
 IN_SAMPLE = "Com_in_sample"  # the stack that explains the paper's combined model, never the best
+OPTIONAL = ["parameters"]
 COHORTS = ("train", "test")
 TEST = "test"
 MEASURED = ("age", "thickness_mm", "volume_mm3")  # columns of numbers
@@ -22,7 +23,8 @@ def read_scores(path: Path) -> pd.DataFrame:
     """Read scores: patient, cohort, label, model, score, fold; one row a patient and model.
 
     Without a `cohort` column all patients are the test cohort; without `fold` training scores
-    are in-sample. Scores outside [0, 1] are taken as they are.
+    are in-sample. Scores outside [0, 1] are taken as they are. A column `parameters`, one number
+    a model, gives its candidate parameters, those that selection dropped included.
 
     Raises:
         StudyError: what cannot be read, is missing, stands twice or disagrees, with its rows.
@@ -31,6 +33,7 @@ def read_scores(path: Path) -> pd.DataFrame:
     _refuse_crossing(table, path)
     _refuse_disagreement(table, path)
     _refuse_in_sample_alone(table, path)
+    _refuse_other_parameters(table, path)
     for kind, rows in _kinds(table):
         _refuse_unpaired(rows, kind, path)
         _refuse_one_label(rows, kind, path)
@@ -68,7 +71,11 @@ def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     for column, (good, what) in expected.items():
         _refuse_values(table, column, good, what, path)
     typed = table.assign(score=score, fold=fold.astype("Int64"), label=label.astype("Int64"))
-    return typed[COLUMNS]
+    if "parameters" in table:
+        typed["parameters"] = pd.to_numeric(table.parameters, errors="coerce")
+        good = (table.parameters == "") | (typed.parameters >= 1) & (typed.parameters % 1 == 0)
+        _refuse_values(table, "parameters", good, "a whole number from 1, or empty", path)
+    return typed[[*COLUMNS, *[name for name in OPTIONAL if name in typed]]]
 
 
 def _refuse_values(
@@ -142,6 +149,17 @@ def _refuse_one_label(rows: pd.DataFrame, kind: str, path: Path) -> None:
             f"{path.name}: the labels of the patients ({kind}) are {found}. Expected: both 0 and "
             "1. Scores of one label, or of training patients alone, cannot be evaluated: add "
             "patients, or leave these rows out."
+        )
+
+
+def _refuse_other_parameters(table: pd.DataFrame, path: Path) -> None:
+    if "parameters" not in table:
+        return
+    found = table.groupby("model", sort=False).parameters.unique()
+    for model, values in found[found.map(len) > 1].items():
+        raise StudyError(
+            f"{path.name}: model {model} has the parameters {_some(values.tolist())}. Expected: "
+            "one number in all rows of a model."
         )
 
 

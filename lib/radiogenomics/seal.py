@@ -70,21 +70,29 @@ def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFram
         The scores with labels, and a sentence: how often that had been done before.
 
     Raises:
-        StudyError: a model lacks patients of the cohort, or has others.
+        StudyError: a model lacks patients of the cohort, or has others; out of fold, lacks
+            training patients, or has others.
     """
     patients = read_included(study)
-    for name, rows in scores[scores.fold.isna()].groupby("model"):
-        gone = sorted(set(patients.patient) ^ set(rows.patient))
-        if gone or rows.patient.duplicated().any():
-            raise StudyError(
-                f"predictions.csv: {name} does not have one score for each of the "
-                f"{len(patients)} patients; first difference: {gone[:1]}. Run: workbook run "
-                "--from 03"
-            )
+    train = patients[patients.cohort == "train"]
+    for inside, known in ((scores.fold.isna(), patients), (scores.fold.notna(), train)):
+        for name, rows in scores[inside].groupby("model"):
+            _refuse_incomplete(name, rows, known.patient)
     before = told(study, scores)
     record(study, notebook, "evaluate", scores)
     label = patients.set_index("patient").label
     return scores.assign(label=scores.patient.map(label).astype("Int64")), before
+
+
+def _refuse_incomplete(model: str, rows: pd.DataFrame, patients: pd.Series) -> None:
+    twice = rows.patient[rows.patient.duplicated()].tolist()
+    other = twice or sorted(set(patients) ^ set(rows.patient))
+    if other:
+        kind = "training patients (out-of-fold)" if rows.fold.notna().any() else "patients"
+        raise StudyError(
+            f"predictions.csv: {model} does not have one score for each of the {len(patients)} "
+            f"{kind}; first difference: {other[:1]}. Run: workbook run --from 03"
+        )
 
 
 def told(study: Study, scores: pd.DataFrame) -> str:

@@ -1,0 +1,88 @@
+"""The figures of the Grad-CAM checks: each returns a plotly figure and the table behind it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from radiogenomics.figures import BACK, LABELS, _figure, _titled
+from radiogenomics.sanity import MEASURES, RESET
+from radiogenomics.study import Study
+
+NAMES = {"ssim": "SSIM", "spearman": "Spearman"}
+
+
+def placed(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw each patient's share of the map in lesion and planted part over random maps' share.
+
+    The table is `gradcam.csv`: label, inside_lesion, inside_random, planted, planted_random.
+    """
+    parts = [("inside_lesion", "inside_random", "in the lesion")]
+    if table.planted.notna().any():
+        parts.append(("planted", "planted_random", "in the planted part of the lesion"))
+    figure = make_subplots(cols=len(parts), subplot_titles=[name for *_, name in parts])
+    names = {0: study.settings.label.negative_name, 1: study.settings.label.name}
+    for column, (found, chance, _) in enumerate(parts, start=1):
+        even = {"color": "#BBBBBB", "dash": "dot"}
+        figure.add_scatter(
+            x=[0, 1], y=[0, 1], mode="lines", line=even, name="as random", row=1, col=column,
+            showlegend=column == 1, hoverinfo="skip",
+        )  # fmt: skip
+        for label, rows in table.groupby("label"):
+            figure.add_scatter(
+                x=rows[chance], y=rows[found], mode="markers", name=names[int(label)],
+                text=rows.patient, marker={"color": LABELS[int(label)], "size": 8}, row=1,
+                col=column, showlegend=column == 1,
+            )  # fmt: skip
+    figure.update_xaxes(title="share of random maps", range=[-0.02, 1.02])
+    figure.update_yaxes(range=[-0.02, 1.02]).update_yaxes(title="share of the map", col=1)
+    figure.update_layout(height=460)
+    return _titled(figure, "Share of each map", study), table
+
+
+def cascade(study: Study, table: pd.DataFrame, layer: str) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw how alike maps stay as weights are drawn anew from the output to the input.
+
+    The table is `gradcam_similarity.csv`: comparison, ssim, spearman; dots are patients.
+    """
+    stages = table[table.comparison.str.startswith(RESET)]
+    stages = stages.assign(stage=stages.comparison.str.removeprefix(RESET))
+    figure = _figure(f"Maps of {layer} as weights are drawn anew", "down to", "likeness", study)
+    means = stages.groupby("stage", sort=False)[list(MEASURES)].mean()
+    random = table[table.comparison == "random map"]
+    for measure, colour in zip(MEASURES, LABELS.values(), strict=True):
+        name, look = NAMES[measure], {"color": colour, "size": 5}
+        figure.add_scatter(
+            x=stages.stage, y=stages[measure], mode="markers", marker=look, opacity=0.4,
+            text=stages.patient, showlegend=False,
+        )  # fmt: skip
+        figure.add_scatter(
+            x=["as trained", *means.index], y=[1.0, *means[measure]], name=f"{name}, mean",
+            mode="lines+markers", line={"color": colour, "width": 2},
+        )  # fmt: skip
+        figure.add_hline(
+            y=random[measure].mean(), line={"color": colour, "dash": "dot"},
+            annotation_text=f"{name} of a random map", annotation_font_size=10,
+        )  # fmt: skip
+    order = ["as trained", *means.index]
+    figure.update_xaxes(categoryorder="array", categoryarray=order)
+    return figure.update_yaxes(range=[-1.05, 1.05]), table
+
+
+def likeness(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw every patient's likeness of maps by comparison, the resets left out.
+
+    The table is `gradcam_similarity.csv`: patient, comparison, ssim, spearman.
+    """
+    rows = table[~table.comparison.str.startswith(RESET)]
+    height = 180 + 46 * rows.comparison.nunique()
+    figure = _figure("How alike maps are", "1: the same map", "", study, height=height)
+    for measure, colour in zip(MEASURES, LABELS.values(), strict=True):
+        figure.add_box(
+            x=rows[measure], y=rows.comparison, name=NAMES[measure], boxpoints="all", jitter=0.4,
+            orientation="h", text=rows.patient, marker={"color": colour, "size": 4},
+            line={"width": 1},
+        )  # fmt: skip
+    figure.add_vline(x=0, line={"dash": "dot", "color": BACK}).update_layout(boxmode="group")
+    return figure.update_yaxes(autorange="reversed", automargin=True), table

@@ -1,0 +1,122 @@
+"""Where there is nothing to find, nothing is found: null studies and permuted labels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from radiogenomics import comparison, models, signature, stability
+from radiogenomics import evaluation as ev
+from radiogenomics.study import Radiomics, Settings, Study
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+N, TRAIN, FOLDS = 150, 90, 3
+REPEATS = 8
+LUCK = 4  # standard errors from 0.5 that the mean AUC of REPEATS permutations may lie
+
+
+def test_null_studies_are_significant_in_five_percent():
+    """AUC against 0.5 and a DeLong pair, correlated as two models of one cohort are."""
+    rng = np.random.default_rng(5)
+    labels = np.repeat([0, 1], 66)
+    alone, paired, excluded = [], [], []
+    for _ in range(1000):
+        shared = rng.normal(size=132)
+        a, b = shared + rng.normal(size=(2, 132))
+        auc, variance = (part.item() for part in ev.delong(labels, a))
+        alone.append(2 * stats.norm.sf(abs(auc - 0.5) / np.sqrt(variance)))
+        low, high = ev.auc_interval(labels, a)[1:]
+        excluded.append(not low <= 0.5 <= high)
+        paired.append(ev.delong_test(labels, a, b)[1])
+    for p in (alone, paired):
+        assert 0.03 <= np.mean(np.array(p) < 0.05) <= 0.07
+    assert np.mean(excluded) == np.mean(np.array(alone) < 0.05)
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    """Patients and features that tell the label well, in 3 of 20 features, sex and smoking."""
+    rng = np.random.default_rng(2)
+    patients = pd.DataFrame({"patient": [f"P{i}" for i in range(N)], "label": [0, 1] * (N // 2)})
+    patients["cohort"] = np.where(np.arange(N) < TRAIN, "train", "test")
+    patients["hospital"] = patients.cohort
+    told = rng.random((2, N)) < 0.7
+    patients["sex"] = np.where(told[0] == patients.label, "female", "male")
+    patients["smoking_history"] = np.where(told[1] == patients.label, "never", "ever")
+    values = rng.normal(size=(N, 20))
+    values[:, :3] += patients.label.to_numpy()[:, np.newaxis]
+    names = [f"original_firstorder_{i}" for i in range(20)]
+    return patients, pd.DataFrame(values, columns=names, index=patients.patient)
+
+
+def chain(study, patients, values):
+    """As notebooks 03 to 05 go: selection, every model, folds, stacks; a plain model as the CNN."""
+    train, test = (patients[patients.cohort == side] for side in ("train", "test"))
+    inside, outside = values.loc[train.patient], values.loc[test.patient]
+    labels, fold = train.label.to_numpy(), models.folds(train, FOLDS, 1)
+    selector = signature.signature_pipeline(study.settings.radiomics, 1).fit(inside, labels)
+    kinds = models.radiomics_models(1)
+    nested = models.radiomics_out_of_fold(selector, kinds, inside, labels, fold)
+    chosen, new = selector.transform(inside), selector.transform(outside)
+    cases = {name: (kind, chosen, new, nested[name]) for name, kind in kinds.items()}
+    clinical = [models.clinical_columns(side, ("sex", "smoking")) for side in (train, test)]
+    network = make_pipeline(StandardScaler(), LogisticRegression(C=1e-3))
+    for name, kind, known, unseen in (
+        ("Clinical", models.clinical_model(), *clinical),
+        ("CNN", network, inside.to_numpy(), outside.to_numpy()),
+    ):
+        cases[name] = kind, known, unseen, models.out_of_fold(kind, known, labels, fold)
+    rows = []
+    for name, (kind, known, unseen, oof) in cases.items():
+        fitted = kind.fit(known, labels)
+        rows.append(
+            models.training_scores(train, name, models.probability(fitted, known), oof, fold)
+        )
+        rows.append(models.score_rows(test, name, models.probability(fitted, unseen)))
+    models.save_scores(study, pd.concat(rows))
+    comparison.fit_combined(study, patients)
+    naive = stability.optimism_of_selection(kinds, chosen, nested, labels, fold)
+    return models.read_scores(study), naive.set_index("model").naive_auc
+
+
+def aucs(scores, patients, kind):
+    """The mean AUC over the folds out of fold, as pooling turns prevalence into a ranking."""
+    rows = models.select(scores, kind)
+    rows = rows.assign(label=rows.patient.map(patients.set_index("patient").label))
+    rows = rows.assign(fold=rows.fold.fillna(0))
+    by = rows.groupby(["model", "fold"])[["label", "score"]]
+    found = by.apply(lambda r: ev.delong(r.label.to_numpy(), r.score.to_numpy())[0][0])
+    return found.groupby("model").mean()
+
+
+def test_whole_chain_finds_what_is_there_and_nothing_in_permuted_labels(tmp_path, cohort):
+    """Permuted in training, true in the test. A selection outside the folds, the naive AUC, is
+    the kind of leak that this shows.
+    """
+    patients, values = cohort
+    settings = Settings(radiomics=Radiomics(lasso_folds=3))
+    study = Study(tmp_path, tmp_path / "true", settings)
+    scores, _ = chain(study, patients, values)
+    assert (aucs(scores, patients, "external") > 0.7).all()
+    assert (aucs(scores, patients, "out_of_fold") > 0.65).all()
+    rng = np.random.default_rng(9)
+    found = {"external": [], "out_of_fold": [], "naive": []}
+    for i in range(REPEATS):
+        permuted = patients.copy()
+        train = permuted.cohort == "train"
+        permuted.loc[train, "label"] = rng.permutation(permuted.label[train])
+        study = Study(tmp_path, tmp_path / str(i), settings)
+        scores, naive = chain(study, permuted, values)
+        for kind in ("external", "out_of_fold"):
+            found[kind].append(aucs(scores, permuted, kind))
+        found["naive"].append(naive)
+    off = {}
+    for kind, rows in found.items():
+        by = pd.concat(rows, axis=1)
+        off[kind] = (by.mean(axis=1) - 0.5) / (by.std(axis=1) / np.sqrt(REPEATS))
+    assert set(off["external"].index) == set(models.MODELS)
+    assert off["external"].abs().max() < LUCK
+    assert off["out_of_fold"].max() < LUCK
+    assert off["naive"].min() > LUCK
+    print(off)
