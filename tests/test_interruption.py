@@ -57,7 +57,7 @@ def test_twenty_kills_change_no_digit(finished, tmp_path):
     assert killed >= 10
     assert not list(study.reports.rglob(".part-*")) and not list(folder.rglob(".part-*"))
     tables = ["tables/" + p.name for p in finished.tables.glob("*.csv")]
-    written = [t for t in tables if (study.reports / t).exists()]
+    written = [t for t in tables if (study.reports / t).exists() and "checklist" not in t]
     assert len(written) >= 25
     for name in ["predictions.csv", *written]:
         ours, theirs = (pd.read_csv(s.reports / name) for s in (study, finished))
