@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cli, cohort, models, report, scoretable, seal
+from radiogenomics import cli, cohort, comparison, models, report, samplesize, scoretable, seal
 from radiogenomics.evaluation import delong
 from radiogenomics.study import Settings, Study, StudyError, read_json
 
@@ -101,6 +101,47 @@ def test_one_event_and_ages_in_words_get_a_report(tmp_path):
     assert set(groups[groups.variable == "age"].group) == {"60 to 69", "60 to 69 or more"}
 
 
+def test_parameters_told_by_a_table_give_rileys_minimum(tmp_path):
+    rows = with_train(table())
+    rows["parameters"] = rows.model.map({"good": 24, "raw": ""})
+    scores = scoretable.read_scores(written(tmp_path, rows))
+    study = Study(tmp_path, tmp_path / "out", Settings())
+    chosen = comparison.thresholds(study, scores)
+    metrics = comparison.metrics(study, scores, chosen, dict.fromkeys(comparison.KINDS))
+    size = comparison.sample_size(study, scores, metrics).set_index("model")
+    auc = size["AUC expected"]["good"]
+    riley = samplesize.riley_minimum(24, 0.5, samplesize.cox_snell(auc, 0.5))["n"]
+    assert size["candidate parameters"]["good"] == 24 and size["training events"]["good"] == 30
+    assert size["minimum training n (Riley)"]["good"] == pytest.approx(riley, rel=0.02)
+    assert np.isnan(size["candidate parameters"]["raw"])
+    alone = comparison.sample_size(study, scores[scores.cohort == "test"], metrics)
+    assert alone["candidates that this n supports"].isna().all()
+    assert "parameters" in models.read_scores(saved(study, scores))
+
+
+def saved(study, scores):
+    models.write_scores(study, scores)
+    return study
+
+
+def test_combined_models_count_their_inputs_parameters(finished):
+    size = finished.table("sample_size.csv").set_index("model")["candidate parameters"]
+    assert size["Com"] == size["Com_in_sample"] == size["CNN"] + size["SVM"] + 2
+
+
+def test_in_sample_stack_has_no_out_of_fold_scores(finished):
+    scores = models.read_scores(finished)
+    assert "Com" in set(scores[scores.fold.notna()].model)
+    assert "Com_in_sample" not in set(scores[scores.fold.notna()].model)
+    thresholds = finished.table("thresholds.csv").set_index("model").scores
+    assert set(thresholds["Com_in_sample"]) == {"in_sample"}
+    assert set(thresholds["Com"]) == {"out_of_fold"}
+    folds = finished.table("folds.csv")
+    table = comparison.optimism(scores, folds)
+    assert np.isnan(table["out-of-fold, pooled"]["Com_in_sample"])
+    assert table["in-sample"].notna().all() and set(table.index) == set(models.MODELS)
+
+
 def test_words_among_numbers_are_refused_by_name(tmp_path):
     scores = scoretable.read_scores(written(tmp_path, table()))
     patients = pd.DataFrame({"patient": [f"P{i}" for i in range(N)], "age": 60}).astype(object)
@@ -144,6 +185,8 @@ def changed(rows, index, **values):
         (lambda r: r.assign(cohort=r.model.map(SIDES)), "stand in train and in test"),
         (lambda r: r.assign(cohort="external"), "Expected: train or test"),
         (lambda r: r.iloc[:0], "has no rows"),
+        (lambda r: r.assign(parameters=0.5), "unusable parameters.*a whole number from 1"),
+        (lambda r: changed(r.assign(parameters=3), 2, parameters=4), "good has the parameters 3"),
         (lambda r: r.assign(fold=1.5, cohort="train"), "unusable fold.*'1.5'.*a whole number"),
         (lambda r: r.replace({"model": {"raw": "none"}}), "unusable model.*not all or none"),
         (lambda r: r.replace({"model": {"good": "all"}}), "unusable model.*'all'"),

@@ -487,7 +487,8 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
     auc = table[(table.metric == "auc") & table.ci_method.isin(["delong", "none"])]
     for one in auc[auc.scores == "external"].itertuples():
         inside = auc[(auc.model == one.model) & (auc.scores == "out_of_fold")]
-        train = models.select(scores[scores.model == one.model], "in_sample")
+        train = scores[(scores.model == one.model) & (scores.cohort == "train")]
+        train = train.drop_duplicates("patient")
         fitted, candidates = counts.get(one.model, (np.nan, np.nan))
         expected = inside.value.item() if len(inside) else one.value
         events = train.label.sum() if len(train) else np.nan
