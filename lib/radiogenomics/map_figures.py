@@ -51,7 +51,7 @@ def cascade(study: Study, table: pd.DataFrame, layer: str) -> tuple[go.Figure, p
     figure = _figure(f"Maps of {layer} as weights are drawn anew", "down to", "likeness", study)
     means = stages.groupby("stage", sort=False)[list(MEASURES)].mean()
     random = table[table.comparison == "random map"]
-    for measure, colour in zip(MEASURES, LABELS.values(), strict=True):
+    for measure, colour, side in zip(MEASURES, LABELS.values(), ("top", "bottom"), strict=True):
         name, look = NAMES[measure], {"color": colour, "size": 5}
         figure.add_scatter(
             x=stages.stage, y=stages[measure], mode="markers", marker=look, opacity=0.4,
@@ -64,6 +64,7 @@ def cascade(study: Study, table: pd.DataFrame, layer: str) -> tuple[go.Figure, p
         figure.add_hline(
             y=random[measure].mean(), line={"color": colour, "dash": "dot"},
             annotation_text=f"{name} of a random map", annotation_font_size=10,
+            annotation_position=f"{side} left",
         )  # fmt: skip
     order = ["as trained", *means.index]
     figure.update_xaxes(categoryorder="array", categoryarray=order)
