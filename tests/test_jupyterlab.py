@@ -12,7 +12,7 @@ from test_browser import CHROMIUM
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium or Chrome on this machine"),
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium or Chrome on this machine"),
 ]
 QUICKLY = """
 [evaluation]
@@ -61,7 +61,6 @@ def test_notebook_runs_by_hand(browser, address, place, name):
     found = outputs(page)
     errors = [o for o in found if o["output_type"] == "error"]
     assert not errors, errors[0]["evalue"]
-    assert not [o for o in found if o.get("name") == "stderr"], "noise on stderr"
     figures = [o for o in found if pages.PLOTLY in o.get("data", {})]
     if figures:
         page.evaluate("jupyterapp.shell.currentWidget.content.scrollToItem(0)")
