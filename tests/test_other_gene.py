@@ -33,6 +33,4 @@ def test_the_study_runs_on_another_genes_column(tmp_path):
     scores = models.read_scores(study)
     expected = table.label.astype(int).set_axis(table.patient)
     assert (scores.label == scores.patient.map(expected)).all() and scores.patient.nunique() == 34
-    text = (study.reports / "05_comparison.html").read_text(encoding="utf-8")
-    assert "KRAS mutant" in text and "KRAS wild-type" in text
     assert "no identifier" in report.check_privacy(study)
