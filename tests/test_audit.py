@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from radiogenomics import audit, cnn, report
 from radiogenomics.paper import PRINTED, load_paper, table2
@@ -64,6 +64,7 @@ def test_parameters_by_hand_are_the_networks():
     assert PAPER["network"]["parameters"] == pooled["all"]
 
 
+@example((267, 400))
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_every_count_is_attainable_by_its_own_print(pair):
     k, n = pair

@@ -87,7 +87,7 @@ def test_informative_features_are_chosen_often():
     ).set_index("feature")
     assert table.frequency["original_x_0"] >= 0.8 and table.chosen["original_x_0"]
     assert table.frequency.max() <= 1 and told[-1] == (6, 6)
-    assert chain(x, y).nested_auc > 0.8
+    assert chain(x, y).nested_auc > 0.75
 
 
 def test_permuted_labels_leave_nothing_to_find():

@@ -1,6 +1,7 @@
 """A paper under audit: what its printed numbers allow, recomputed from its printed counts.
 
-Printed proportions are taken as rounded half up or half to even, both.
+Printed proportions are taken as rounded half up, half to even, or as a computer's binary number
+(267 / 400 = 0.6675 lies a little below and prints as 0.667): all three.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from radiogenomics.samplesize import auc_standard_error
 
 
 def prints_as(k: int, n: int, printed: float, decimals: int = 3) -> bool:
-    """Return whether k / n is printed so, by either rule of rounding."""
+    """Return whether k / n is printed so, by any of the rules of rounding."""
     exact = Fraction(k, n)
     value = Decimal(exact.numerator) / Decimal(exact.denominator)
     step = Decimal(1).scaleb(-decimals)
     shown = Decimal(str(printed)).quantize(step)
-    return any(value.quantize(step, rule) == shown for rule in (ROUND_HALF_UP, ROUND_HALF_EVEN))
+    by_rule = [value.quantize(step, rule) for rule in (ROUND_HALF_UP, ROUND_HALF_EVEN)]
+    return shown in [*by_rule, Decimal(k / n).quantize(step)]
 
 
 def attainable(printed: float, n: int, decimals: int = 3) -> list[int]:
