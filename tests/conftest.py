@@ -1,14 +1,30 @@
-"""One small study, run once by papermill, for every test that reads its reports."""
+"""One small study, run once by papermill for every test that reads its reports, and a browser."""
 
 import shutil
 
 import pandas as pd
 import pytest
+from chromium import CHROMIUM
+from playwright.sync_api import sync_playwright
 from radiogenomics import phantom, report
 from radiogenomics.prediction import EXAMPLE
 from radiogenomics.study import load_study
 
 QUICK = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1, "stability": 2}
+
+
+def pytest_collection_modifyitems(items):
+    """Keep a file's tests on one worker, and all that read the finished study on the same one."""
+    for item in items:
+        shared = "finished" in item.fixturenames
+        item.add_marker(pytest.mark.xdist_group("finished" if shared else item.path.name))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 @pytest.fixture(scope="session")

@@ -1,25 +1,10 @@
 """The mailed reports in headless Chromium without a network (slow)."""
 
-import shutil
-
 import pytest
-from playwright.sync_api import sync_playwright
+from chromium import LOCAL, SLOW_IN_CHROMIUM
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-LOCAL = ("file:", "data:", "blob:")
 WIDTHS = {"desktop": 1100, "phone": 390}
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason="needs Chromium or Chrome on this machine"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+pytestmark = SLOW_IN_CHROMIUM
 
 
 def opened(browser, html, width):

@@ -4,16 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from chromium import SLOW_IN_CHROMIUM
 from conftest import QUICK
 from lab import jupyterlab, opened, outputs, run_all
-from playwright.sync_api import sync_playwright
 from radiogenomics import pages, report
-from test_browser import CHROMIUM
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason="no Chromium or Chrome on this machine"),
-]
+pytestmark = SLOW_IN_CHROMIUM
 BY_HAND = ("01", "02", "07", "08")  # those that need no training
 QUICKLY = """
 [evaluation]
@@ -47,12 +43,6 @@ def place(finished, tmp_path_factory):
 def address(place, tmp_path_factory):
     with jupyterlab(place, tmp_path_factory.mktemp("private")) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 @pytest.mark.parametrize("name", [p.name for p in report.notebooks() if p.name[:2] in BY_HAND])

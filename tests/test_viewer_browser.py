@@ -1,26 +1,17 @@
 """The slice viewer in headless Chromium: mailed HTML without a network, and a live JupyterLab."""
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import nbformat
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
-from radiogenomics import phantom, report, viewer
+from chromium import LOCAL, SLOW_IN_CHROMIUM
+from lab import jupyterlab, run_all
+from lab import opened as in_lab
+from radiogenomics import pages, phantom, viewer
 from radiogenomics.prediction import EXAMPLE
 from radiogenomics.scans import read_pair
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-LOCAL = ("file:", "data:", "blob:")
 STEP_MS = 50
 TIMED = """(canvas, n) => { // milliseconds of each of n key presses, drawn to the last pixel
     const times = [];
@@ -39,20 +30,7 @@ from radiogenomics.prediction import EXAMPLE
 from radiogenomics.scans import read_pair
 pair = read_pair(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz")
 viewer.show(viewer.scene_of_images(*pair, "Example patient", False))"""
-QUIET = """() => { const session = jupyterapp.shell.currentWidget?.sessionContext;
-    const kernel = session?.session?.kernel;
-    return session?.isReady && kernel?.connectionStatus == "connected"
-        && kernel.status == "idle" }"""
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason="needs Chromium or Chrome on this machine"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+pytestmark = SLOW_IN_CHROMIUM
 
 
 def small():
@@ -93,7 +71,7 @@ def page_of_three(tmp_path_factory):
         cells.append(nbformat.v4.new_code_cell("viewer.show(scene)", outputs=[output]))
     notebook = nbformat.v4.new_notebook(cells=cells)
     nbformat.write(notebook, folder / "three.ipynb")
-    return report.export_html(folder / "three.ipynb", folder / "three.html")
+    return pages.export_html(folder / "three.ipynb", folder / "three.html")
 
 
 @pytest.fixture(params=[(1100, "light"), (390, "light"), (1100, "dark")], ids=str)
@@ -336,43 +314,14 @@ def lab(tmp_path_factory):
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     for name, cell in (("live", v4.new_code_cell(LIVE)), ("untrusted", still)):
         nbformat.write(v4.new_notebook(cells=[cell], metadata=kernel), root / f"{name}.ipynb")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    places = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR",
-              "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")  # fmt: skip
-    own = {name: str(tmp_path_factory.mktemp(name.lower())) for name in places}
-    environment = {k: v for k, v in os.environ.items() if k != viewer.HEADLESS} | own
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
-         "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--allow-root",
-         f"--ServerApp.root_dir={root}", "--expose-app-in-browser"],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(f"{address}/api")
+    private = tmp_path_factory.mktemp("private")
+    with jupyterlab(root, private, without=(viewer.HEADLESS,)) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-def wait_for(address, seconds=60):
-    for _ in range(seconds * 2):
-        try:
-            return urllib.request.urlopen(address, timeout=2).close()
-        except OSError:
-            time.sleep(0.5)
-    raise TimeoutError(address)
 
 
 def test_live_in_jupyterlab(browser, lab):
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    page.goto(f"{lab}/lab/tree/live.ipynb?reset")
-    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext")
-    page.wait_for_function(QUIET, timeout=60_000)
-    page.evaluate('jupyterapp.commands.execute("notebook:run-all-cells")')
+    page = in_lab(browser, lab, "live.ipynb")
+    run_all(page, 60)
     page.wait_for_selector("canvas.sv-plane", timeout=60_000)
     place, planes = canvases(page)
     page.wait_for_function("document.querySelector('.sv-where').textContent.includes('/19')")

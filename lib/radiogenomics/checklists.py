@@ -18,10 +18,10 @@ import jinja2
 import pandas as pd
 
 from radiogenomics import manuscript
+from radiogenomics.pages import TEMPLATE, banner
 from radiogenomics.study import Study, read_json, whole_file
 
 ITEMS = Path(__file__).with_suffix(".toml")
-TEMPLATE = Path(__file__).parent / "template"
 MET = "met"
 STATED = "met (stated by the author)"
 MISSING = "missing"
@@ -206,7 +206,7 @@ def _page(study: Study, answers: dict[str, list[Answer]], text: manuscript.Draft
     environment.filters["href"] = lambda href: quote(href, safe="/#?,'")
     return environment.get_template("checklists.html.j2").render(
         title=study.settings.title,
-        synthetic=study.settings.synthetic,
+        banner=banner(study),
         css=jinja2.utils.markupsafe.Markup((TEMPLATE / "report.css").read_text(encoding="utf-8")),
         states=STATES,
         lists=[(n, TITLES[n], one, Counter(a.state for a in one)) for n, one in answers.items()],

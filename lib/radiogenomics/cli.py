@@ -12,7 +12,7 @@ from typing import Any
 
 from radiogenomics import cohort, idc, inspection, own_study, phantom, report
 from radiogenomics.progress import progress
-from radiogenomics.study import StudyError, load_study
+from radiogenomics.study import ROOT, StudyError, load_study
 
 DONE, FAULTS, USAGE = 0, 1, 2
 WORKSPACE = Path(__file__).parent / "workspace.json"  # README beside the first notebook
@@ -198,7 +198,7 @@ def _lab(given: argparse.Namespace) -> int:
     )
     start = ["--LabApp.default_url=/lab/workspaces/workbook"] if kept.returncode == 0 else []
     start += [f"--port={given.port}", *["--no-browser"] * given.no_browser]
-    return subprocess.run([*lab, str(report.ROOT), *start], check=False).returncode
+    return subprocess.run([*lab, str(ROOT), *start], check=False).returncode
 
 
 if __name__ == "__main__":

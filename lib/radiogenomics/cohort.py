@@ -360,6 +360,13 @@ def print_p(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def say_p(p: float) -> str:
+    """Return a p value as a sentence says it."""
+    if np.isnan(p):
+        return "no test"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def table1(cohort: pd.DataFrame, by: str, columns: tuple[str, ...] = DESCRIBED) -> pd.DataFrame:
     """Return Table 1: one row a level, one column a group of `by`, with p, SMD and missing.
 

@@ -340,20 +340,6 @@ def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:
     return table[["cohort", "scores", *table.columns.drop(["cohort", "scores"])]]
 
 
-def table2(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the paper's Table 2 of this run: one row a model and cohort, `value (low-high)`."""
-    used = metrics[metrics.scores.isin(["external", "in_sample"])]
-    auc = used[(used.metric == "auc") & (used.ci_method == "delong")]
-    rest = used[(used.threshold_rule == "half") & (used.ci_method == "wilson")]
-    rows = pd.concat([auc, rest])
-    rows = rows[rows.metric.isin(["auc", "sensitivity", "specificity", "accuracy"])]
-    text = [f"{r.value:.3f} ({r.ci_low:.3f}-{r.ci_high:.3f})" for r in rows.itertuples()]
-    wide = rows.assign(text=text).pivot(index=["cohort", "model"], columns="metric", values="text")
-    order = dict.fromkeys(zip(rows.cohort, rows.model, strict=True))
-    columns = [c for c in ("auc", "sensitivity", "specificity", "accuracy") if c in wide]
-    return wide.loc[sorted(order, key=lambda pair: pair[0], reverse=True), columns]
-
-
 def fold_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Return folds.csv: the out-of-fold AUC of each model by fold, and pooled over the folds."""
     rows = []

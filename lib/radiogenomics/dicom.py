@@ -53,8 +53,7 @@ class Series:
     def describe(self) -> str:
         """Return the series in words, without an identifier."""
         number = self.first.get("SeriesNumber", "?")
-        kernel = self.first.get("ConvolutionKernel", "no kernel")
-        kernel = kernel if isinstance(kernel, str) else "/".join(kernel)
+        kernel = _kernel(self.first) or "no kernel"
         return f"series {number}: {len(self.files)} × {self.thickness_mm:g} mm, {kernel}"
 
 
@@ -285,17 +284,21 @@ def read_series(series: Series) -> sitk.Image:
 def acquisition(series: Series) -> dict[str, float | str]:
     """Return how a series was acquired (paper, Images): nothing that identifies a patient."""
     first = series.first
-    kernel = first.get("ConvolutionKernel", "")
     return {
         "vendor": str(first.get("Manufacturer", "")),
         "scanner": str(first.get("ManufacturerModelName", "")),
-        "kernel": kernel if isinstance(kernel, str) else "/".join(kernel),
+        "kernel": _kernel(first),
         "kvp": _number(first, "KVP"),
         "mas": _exposure(first),
         "thickness_mm": _number(first, "SliceThickness"),
         "contrast": "yes" if first.get("ContrastBolusAgent") else "not recorded",
         "rescale": _rescale(series),
     }
+
+
+def _kernel(header: pydicom.Dataset) -> str:
+    kernel = header.get("ConvolutionKernel", "")
+    return kernel if isinstance(kernel, str) else "/".join(kernel)
 
 
 def _number(header: pydicom.Dataset, tag: str) -> float:

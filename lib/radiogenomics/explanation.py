@@ -13,6 +13,7 @@ from IPython.display import display
 
 from radiogenomics import gradcam, viewer
 from radiogenomics.cnn import keras
+from radiogenomics.progress import HEADLESS
 from radiogenomics.scans import read_pair
 from radiogenomics.study import Study, StudyError
 from radiogenomics.volumes import lesion_box, load_volumes
@@ -100,7 +101,7 @@ def explore(
         title = f"{patient}: {layer}, logit of {names.get(label)}"
         show_map(study, by.loc[patient], network, layer, label, title)
 
-    if os.environ.get(viewer.HEADLESS):
+    if os.environ.get(HEADLESS):
         draw(patient, layer, label)
         return
     menus = {

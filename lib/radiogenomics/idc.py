@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics.study import StudyError, whole_file
+from radiogenomics.study import ROOT, StudyError, whole_file
 
-COLLECTIONS = Path(__file__).parents[2] / "data" / "collections"
+COLLECTIONS = ROOT / "data" / "collections"
 PLACE = "%PatientID/%Modality_%SeriesInstanceUID"
 KEPT = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "SeriesDescription",
         "analysis_result_id", "instanceCount", "series_size_MB", "license_short_name",

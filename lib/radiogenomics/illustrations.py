@@ -7,9 +7,10 @@ from pathlib import Path
 import kaleido
 from choreographer.browsers.chromium import Chromium
 
+from radiogenomics.pages import TEMPLATE
 from radiogenomics.study import Study, read_json, whole_file
 
-PLOTLY = Path(__file__).parent / "template" / "plotly-cartesian.min.js"
+PLOTLY = TEMPLATE / "plotly-cartesian.min.js"
 SIZE = {"width": 900, "height": 560}
 FORMATS = {"svg": 1, "png": 3}  # and how many pixels a point takes: 300 dpi at 9 inches
 

@@ -17,9 +17,8 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.pages import notebooks, title_of
-from radiogenomics.study import Study, content_hash, read_json, write_json
+from radiogenomics.study import ROOT, Study, content_hash, read_json, write_json
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = (
     "radiogenomics", "tensorflow", "keras", "pyradiomics-bhklab", "simpleitk", "scikit-learn",
     "statsmodels", "numpy", "scipy", "pandas", "plotly", "papermill", "nbconvert",

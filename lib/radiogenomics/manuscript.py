@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics import seal
+from radiogenomics.cohort import say_p
 from radiogenomics.study import Settings, Study, overridden, read_json
 
 Sentence = tuple[str, str]  # the text and the table that its numbers were read from
@@ -76,10 +77,6 @@ def _names(settings: Settings) -> set[str]:
 def _listed(words: list[Any]) -> str:
     words = [str(word) for word in words]
     return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _with_interval(row: pd.Series, digits: int) -> str:
@@ -285,7 +282,9 @@ def _delong(study: Study) -> str:
         return ""
     apart = pairs[pairs.p_holm < 0.05]
     first = pairs.loc[pairs.p_holm.idxmin()]
-    told = f"{first.model_a} and {first.model_b}, {_p(first.p)}, after Holm {_p(first.p_holm)}"
+    told = (
+        f"{first.model_a} and {first.model_b}, {say_p(first.p)}, after Holm {say_p(first.p_holm)}"
+    )
     return (
         f"{len(apart)} of {len(pairs)} pairs of models differed in AUC at a Holm-corrected p below "
         f"0.05 (smallest: {told})."
@@ -343,7 +342,7 @@ def _subgroups(study: Study) -> str:
         text += (
             f"; the smallest p of an interaction of score and group was that of {one.model} and "
         )
-        text += f"{one.variable} (after Holm {_p(one.p_holm)})"
+        text += f"{one.variable} (after Holm {say_p(one.p_holm)})"
     return f"{text}."
 
 

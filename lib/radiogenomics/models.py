@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
+from radiogenomics.performance import printed_rows
 from radiogenomics.scoretable import COLUMNS, IN_SAMPLE
 from radiogenomics.study import Study, StudyError, read_json, whole_file, write_json
 
@@ -247,9 +248,7 @@ def found_against_paper(metrics: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFr
     Train rows are in-sample, as the paper's; a model's rows are AUC with its interval
     (DeLong), sensitivity, specificity and accuracy.
     """
-    used = metrics[metrics.scores.isin(["external", "in_sample"])]
-    auc = used[(used.metric == "auc") & (used.ci_method == "delong")]
-    rest = used[(used.threshold_rule == "half") & (used.ci_method == "wilson")]
-    found = pd.concat([auc, rest])[["model", "cohort", "metric", "value", "ci_low", "ci_high", "n"]]
+    columns = ["model", "cohort", "metric", "value", "ci_low", "ci_high", "n"]
+    found = printed_rows(metrics)[columns]
     table = paper.merge(found, on=["model", "cohort", "metric"], how="left")
     return table.assign(difference=table.value - table.published)

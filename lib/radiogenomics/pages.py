@@ -13,11 +13,12 @@ import pandas as pd
 from nbconvert import HTMLExporter
 
 from radiogenomics import seal
-from radiogenomics.print_tables import save_print_tables
+from radiogenomics.performance import printed_rows, table2
+from radiogenomics.print_tables import save_print_tables, table1
 from radiogenomics.progress import minutes
-from radiogenomics.study import Study, StudyError, read_json, whole_file
+from radiogenomics.study import ROOT, SYNTHETIC, Study, StudyError, read_json, whole_file
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = ROOT / "notebooks"
 TEMPLATE = Path(__file__).parent / "template"
 PLOTLY = "application/vnd.plotly.v1+json"
 DRAWABLE = {  # traces of the plotly bundle that the reports carry
@@ -28,7 +29,6 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; connect-src 'none'"
 )
-SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
 PRIVACY = (
     "These reports hold images of patients' lesions and one row a patient; they carry no name, "
     "birth date or hospital number that the workbook knows of. Mail them as you would mail such "
@@ -174,18 +174,8 @@ def _below(study: Study, *patterns: str) -> list[str]:
 def _table1(study: Study) -> list[list[str]]:
     if not (study.tables / "table1.csv").exists():
         return []
-    label = study.settings.label
-    table = study.table("table1.csv").fillna("")
-    first = table.characteristic.ne(table.characteristic.shift())
-    names = table.characteristic.str.replace("_", " ").where(first, "")
-    head = ["characteristic", "", label.negative_name, label.name, "p", "SMD", "missing"]
-    columns = [names, table.level, table["0"], table["1"], table.p, table.smd, table.missing]
-    rows = [[_cell(c) for c in row] for row in zip(*columns, strict=True)]
-    return [head, *rows]
-
-
-def _cell(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    table, _, _ = table1(study, study.table("table1.csv"))
+    return [list(table), *table.to_numpy().tolist()]
 
 
 def _warnings(study: Study) -> list[str]:
@@ -194,21 +184,14 @@ def _warnings(study: Study) -> list[str]:
 
 
 def _headline(study: Study) -> list[list[str]]:
-    path = study.tables / "metrics.csv"
-    if not path.exists():
+    if not (study.tables / "metrics.csv").exists():
         return []
-    table = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
-    table = table[table.scores == "external"]
-    auc = table[(table.metric == "auc") & (table.ci_method == "delong")]
-    half = table[(table.threshold_rule == "half") & (table.ci_method == "wilson")]
-    metrics = ("auc", "sensitivity", "specificity", "accuracy")
-    rows = [["model", "n", "events", *("AUC" if m == "auc" else m for m in metrics)]]
-    for model in auc.model:
-        one = pd.concat([auc, half])
-        one = one[one.model == model].set_index("metric")
-        cells = [f"{one.value[m]:.3f} ({one.ci_low[m]:.3f}-{one.ci_high[m]:.3f})" for m in metrics]
-        rows.append([model, str(one.n["auc"]), str(one.events["auc"]), *cells])
-    return rows
+    metrics = study.table("metrics.csv")
+    metrics = metrics[metrics.scores == "external"]
+    counts = printed_rows(metrics).drop_duplicates("model").set_index("model")
+    table = table2(metrics).droplevel("cohort")
+    rows = [[m, str(counts.n[m]), str(counts.events[m]), *table.loc[m]] for m in table.index]
+    return [["model", "n", "events", *table.columns.str.replace("auc", "AUC")], *rows]
 
 
 def _index_figures(study: Study) -> list[dict[str, Any]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics.study import StudyError
+from radiogenomics.study import ROOT, StudyError
 
-PRINTED = Path(__file__).parents[2] / "data" / "paper.toml"
+PRINTED = ROOT / "data" / "paper.toml"
 MEASURES = ("auc", "auc_low", "auc_high", "sensitivity", "specificity", "accuracy")
 NEEDED = ("title", "decimals", "cohorts", "table1", "table2")
 

@@ -19,9 +19,9 @@ from scipy import ndimage, stats
 from skimage.draw import polygon as fill_polygon
 
 from radiogenomics.evaluation import delong
-from radiogenomics.study import StudyError, read_json, whole_file, write_json
+from radiogenomics.study import ROOT, StudyError, read_json, whole_file, write_json
 
-OUTLINES = Path(__file__).parents[2] / "data" / "lidc_outlines.npz"
+OUTLINES = ROOT / "data" / "lidc_outlines.npz"
 PAPER_PATIENTS = 660
 HOSPITALS = {"A": "train", "B": "test"}
 

@@ -10,10 +10,10 @@ import SimpleITK as sitk
 
 from radiogenomics import cnn, models
 from radiogenomics.features import extract
-from radiogenomics.study import Study, whole_file, write_json
+from radiogenomics.study import ROOT, Study, whole_file, write_json
 from radiogenomics.volumes import preprocess
 
-EXAMPLE = Path(__file__).parents[2] / "data" / "example_patient"
+EXAMPLE = ROOT / "data" / "example_patient"
 
 
 def predict(

@@ -6,7 +6,9 @@ import html
 
 import pandas as pd
 
-from radiogenomics.study import Study, whole_file
+from radiogenomics.cohort import print_p
+from radiogenomics.performance import PRINTED, printed_rows, table2
+from radiogenomics.study import SYNTHETIC, Study, whole_file
 
 STYLE = (
     "body{font:11pt/1.4 'Times New Roman',serif;color:#000;background:#fff;margin:2em}"
@@ -14,9 +16,7 @@ STYLE = (
     "th{border-bottom:.75pt solid;text-align:left}td,th{padding:2pt 9pt;vertical-align:top}"
     "caption{text-align:left;font-weight:bold;padding-bottom:4pt}p{max-width:60em}"
 )
-SYNTHETIC = "SYNTHETIC: simulated patients, a control of the workbook, not evidence. "
-MEASURES = {"auc": "AUC", "sensitivity": "Sensitivity", "specificity": "Specificity",
-            "accuracy": "Accuracy"}  # fmt: skip
+NAMES = {"auc": "AUC"} | {name: name.capitalize() for name in PRINTED[1:]}
 
 
 def save_print_tables(study: Study) -> list[str]:
@@ -25,7 +25,7 @@ def save_print_tables(study: Study) -> list[str]:
     Returns:
         The names of those that are there.
     """
-    makers = {"table1": _table1, "table2": _performance, "delong": _delong}
+    makers = {"table1": table1, "table2": _performance, "delong": _delong}
     needed = {"table1": "table1.csv", "table2": "metrics.csv", "delong": "delong.csv"}
     there = [name for name in makers if (study.tables / needed[name]).exists()]
     for name in there:
@@ -36,7 +36,7 @@ def save_print_tables(study: Study) -> list[str]:
 
 
 def _mark(study: Study) -> str:
-    return SYNTHETIC if study.settings.synthetic else ""
+    return f"{SYNTHETIC} " if study.settings.synthetic else ""
 
 
 def page(table: pd.DataFrame, caption: str, note: str) -> str:
@@ -54,7 +54,8 @@ def page(table: pd.DataFrame, caption: str, note: str) -> str:
     )
 
 
-def _table1(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
+def table1(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
+    """Return Table 1 as text cells, one row a level, its caption and its note."""
     label = study.settings.label
     first = table.characteristic.ne(table.characteristic.shift())
     names = table.characteristic.str.replace("_", " ").str.capitalize()
@@ -64,7 +65,7 @@ def _table1(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
             "": table.level,
             label.negative_name: table["0"],
             label.name: table["1"],
-            "P": table.p.fillna("").astype(str),
+            "P": table.p.map(lambda v: "" if pd.isna(v) else str(v)),
             "SMD": table.smd.map(lambda v: "" if pd.isna(v) else f"{v:.2f}"),
             "Missing": table.missing.map(lambda v: "" if pd.isna(v) else f"{v:.0f}"),
         }
@@ -78,14 +79,8 @@ def _table1(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
 
 
 def _performance(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
-    used = table[table.scores.isin(["external", "in_sample"])]
-    auc = used[(used.metric == "auc") & (used.ci_method == "delong")]
-    half = used[(used.threshold_rule == "half") & (used.ci_method == "wilson")]
-    rows = pd.concat([auc, half])
-    rows = rows[rows.metric.isin(MEASURES)].assign(text=lambda t: t.apply(_interval, axis=1))
-    wide = rows.pivot(index=["cohort", "model"], columns="metric", values="text")
-    wide = wide.reindex(columns=list(MEASURES)).rename(columns=MEASURES).fillna("")
-    counts = auc.groupby("cohort")[["n", "events"]].first()
+    wide = table2(table).reindex(columns=list(PRINTED)).rename(columns=NAMES).fillna("")
+    counts = printed_rows(table).groupby("cohort")[["n", "events"]].first()
     told = "; ".join(f"{c}: n = {r.n}, {r.events} events" for c, r in counts.iterrows())
     shown = wide.reset_index().rename(columns={"cohort": "Cohort", "model": "Model"})
     note = (
@@ -93,10 +88,6 @@ def _performance(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
         "probability of 0.5 with Wilson interval. Training rows are in-sample."
     )
     return shown, "Table 2. Performance of the models", note
-
-
-def _interval(row: pd.Series) -> str:
-    return f"{row.value:.3f} ({row.ci_low:.3f} to {row.ci_high:.3f})"
 
 
 def _delong(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
@@ -107,12 +98,8 @@ def _delong(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
             "AUC A": table.auc_a.map("{:.3f}".format),
             "AUC B": table.auc_b.map("{:.3f}".format),
             "z": table.z.map("{:.2f}".format),
-            "P": table.p.map(_p),
-            "P (Holm)": table.p_holm.map(_p),
+            "P": table.p.map(print_p),
+            "P (Holm)": table.p_holm.map(print_p),
         }
     )
     return shown, "Table 3. Paired comparison of AUCs, external test cohort", "DeLong's test."
-
-
-def _p(value: float) -> str:
-    return "" if pd.isna(value) else "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -12,7 +12,7 @@ import pandas as pd
 import pydicom
 
 from radiogenomics.dicom import read_header
-from radiogenomics.study import Study, StudyError
+from radiogenomics.study import ROOT, Study, StudyError
 
 UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){6,}(?!\d)")
 TAGS = [
@@ -67,7 +67,9 @@ def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = (
     words = {w for w in identifiers(scans) - set(allowed) if w.casefold() not in own}
     header = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(words)))})(?!\w)", re.I)
     kinds = {"header": header} if words else {}
-    kinds |= {"uid": UID, "path": re.compile("|".join(re.escape(p) for p in _places(study)))}
+    places = _places(str(study.folder), str(study.reports))
+    long = [p for p in places if len(Path(p).parts) > 2 or p.endswith("/")]  # /app is a word
+    kinds |= {"uid": UID, "path": re.compile("|".join(map(re.escape, long)))}
     rows = []
     for path in sorted(p for p in study.reports.rglob("*") if p.suffix in TEXT):
         text = _visible(path)
@@ -88,30 +90,26 @@ def _visible(path: Path) -> str:
 
 
 def _own_words() -> set[str]:
-    root = Path(__file__).parents[2]
     here = Path(__file__).parent
-    texts = [*(root / "notebooks").glob("*.ipynb"), *here.glob("*.py"), *here.glob("*.toml"),
+    texts = [*(ROOT / "notebooks").glob("*.ipynb"), *here.glob("*.py"), *here.glob("*.toml"),
              *here.rglob("*.j2")]  # fmt: skip
     words = (re.findall(r"\w+", p.read_text(encoding="utf-8").casefold()) for p in texts)
     return {word for some in words for word in some}
 
 
-def _places(study: Study) -> list[str]:
-    """Return the folders of this machine that no report may name."""
-    root = Path(__file__).parents[2]
-    found = {str(p) for p in (study.folder, study.reports, root, Path.home()) if len(p.parts) > 2}
-    return sorted(found | {str(Path.home()) + "/"}, key=len, reverse=True)
+def _places(study_folder: str, reports: str) -> dict[str, str]:
+    """Return the folders of this machine that no report may name, and what stands for each."""
+    short = {
+        reports: f"reports/{Path(reports).name}",
+        study_folder: f"data/{Path(study_folder).name}",
+        str(ROOT): ".",
+        f"{Path.home()}/": "~/",
+    }
+    return {place: short[place] for place in sorted(short, key=len, reverse=True)}
 
 
 def without_paths(text: str, study_folder: str, reports: str) -> str:
     """Return the text of an executed notebook with this machine's folders taken out."""
-    root = str(Path(__file__).parents[2])
-    short = {
-        reports: f"reports/{Path(reports).name}",
-        study_folder: f"data/{Path(study_folder).name}",
-        root: ".",
-        str(Path.home()): "~",
-    }
-    for place in sorted(short, key=len, reverse=True):
-        text = text.replace(json.dumps(place)[1:-1], short[place])
+    for place, short in _places(study_folder, reports).items():
+        text = text.replace(json.dumps(place)[1:-1], short)
     return text

@@ -13,6 +13,7 @@ from IPython.display import HTML, display
 from tqdm import tqdm
 
 FILE = "WORKBOOK_PROGRESS"  # names the file through which a notebook tells the runner
+HEADLESS = "WORKBOOK_HEADLESS"  # set by the runner: no front end looks on
 EVERY = 0.5  # seconds between refreshes
 
 

@@ -24,7 +24,7 @@ from radiogenomics.cohort import IMAGES
 from radiogenomics.illustrations import save_illustrations
 from radiogenomics.manifest import earlier_states, write_manifest
 from radiogenomics.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
-from radiogenomics.progress import FILE, Follower, minutes
+from radiogenomics.progress import FILE, HEADLESS, Follower, minutes
 from radiogenomics.study import (
     Settings,
     Study,
@@ -46,9 +46,8 @@ else:
 QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a kernel that ends
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
-    "WORKBOOK_HEADLESS": "1",  # no browser looks on: the viewer shows its static twin
+    HEADLESS: "1",  # no browser looks on: the viewer shows its static twin
 }
-ROOT = Path(__file__).parents[2]
 MAKERS = ("02_preprocessing", "03_radiomics", "04_cnn")  # whose settings a prediction must share
 COMPARISON = "05_comparison"
 PREDICTION = "07_new_patient"

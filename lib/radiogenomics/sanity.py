@@ -16,6 +16,7 @@ from skimage.metrics import structural_similarity
 
 from radiogenomics import cnn, cohort, gradcam
 from radiogenomics.cnn import keras
+from radiogenomics.cohort import say_p
 from radiogenomics.scans import read_pair
 from radiogenomics.study import Study, digest, read_json
 from radiogenomics.volumes import lesion_box, load_volumes, volume_path
@@ -443,7 +444,7 @@ def told_called(checks: pd.DataFrame) -> str:
         return ""
     return (
         f"The map of the class that the network calls has {part.value:.0%} of its share within "
-        f"the lesion in the planted part (random: {part.reference:.0%}, {_p_text(part.p)})."
+        f"the lesion in the planted part (random: {part.reference:.0%}, {say_p(part.p)})."
     )
 
 
@@ -457,7 +458,7 @@ def told_place(checks: pd.DataFrame) -> str:
         return f"{empty} No map is left that could be placed."
     return (
         f"**{lesion.value:.0%}** of a map lies in the lesion; of a random map of its volume "
-        f"{lesion.reference:.0%} ({_p_text(lesion.p)}). The highest value lies in it in "
+        f"{lesion.reference:.0%} ({say_p(lesion.p)}). The highest value lies in it in "
         f"{peak.value:.0%} of {peak.n:.0f} patients; by chance in {peak.reference:.0%}. {empty}"
     )
 
@@ -473,7 +474,7 @@ def told_planted(checks: pd.DataFrame) -> str:
         how = "more than chance" if part.value > part.reference else "**less** than chance"
     return (
         f"Of the map within the lesion, **{part.value:.0%}** lies in the planted part, of a random "
-        f"one {part.reference:.0%} ({_p_text(part.p)}): {how}. The highest value lies in it in "
+        f"one {part.reference:.0%} ({say_p(part.p)}): {how}. The highest value lies in it in "
         f"{peak.value:.0%} of {peak.n:.0f} patients; by chance in {peak.reference:.0%}."
     )
 
@@ -524,17 +525,11 @@ def told_occlusion(checks: pd.DataFrame) -> str:
     text = (
         f"A map's height in a cube and the logit's drop when the cube is hidden correlate with "
         f"Spearman **{rank.value:.2f}** over {rank.n:.0f} patients (random maps: "
-        f"{rank.reference:.2f}, {_p_text(rank.p)})."
+        f"{rank.reference:.2f}, {say_p(rank.p)})."
     )
     if part.n:
         text += (
             f" Of the drops within the lesion {part.value:.0%} lie in the planted part, which is "
-            f"{part.reference:.0%} of it ({_p_text(part.p)})."
+            f"{part.reference:.0%} of it ({say_p(part.p)})."
         )
     return text
-
-
-def _p_text(p: float) -> str:
-    if np.isnan(p):
-        return "no test"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -20,6 +20,8 @@ from typing import Any, get_type_hints
 import numpy as np
 import pandas as pd
 
+ROOT = Path(__file__).parents[2]  # of the repository
+SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
 PART = ".part-"  # how the name of a file begins that is not whole yet
 
 

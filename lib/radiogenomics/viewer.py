@@ -21,13 +21,13 @@ import traitlets
 from IPython.display import display
 from scipy import ndimage
 
+from radiogenomics.progress import HEADLESS
 from radiogenomics.study import StudyError
 from radiogenomics.volumes import bounds, crop
 
 if TYPE_CHECKING:
     from radiogenomics.explanation import Case
 
-HEADLESS = "WORKBOOK_HEADLESS"  # set by the runner: no front end, the static twin is wanted
 LIMIT = 350_000  # bytes of the static twin
 MARGINS_MM = (40.0, 30.0, 25.0, 20.0, 15.0)
 HU_STEPS = (4, 8)

@@ -11,7 +11,8 @@ import SimpleITK as sitk
 from ipyniivue import NiiVue, SliceType
 from IPython.display import Markdown, display
 
-from radiogenomics.viewer import HEADLESS, Scene
+from radiogenomics.progress import HEADLESS
+from radiogenomics.viewer import Scene
 
 LUNG_HU = (-1000.0, 200.0)
 LIVE_ONLY = "3D needs a live JupyterLab: run this cell there. The slices above hold the same data."
