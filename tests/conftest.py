@@ -1,5 +1,7 @@
 """One small study, run once by papermill for every test that reads its reports, and a browser."""
 
+import dataclasses
+import re
 import shutil
 
 import pandas as pd
@@ -9,15 +11,27 @@ from playwright.sync_api import sync_playwright
 from radiogenomics import phantom, report
 from radiogenomics.prediction import EXAMPLE
 from radiogenomics.study import load_study
+from xdist.scheduler import LoadScopeScheduling
 
 QUICK = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1, "stability": 2}
+SMALL_INPUT = """
+[preprocessing]
+shape = [16, 32, 32]  # an eighth of the paper's voxels
+"""
 
 
-def pytest_collection_modifyitems(items):
+class ByStudy(LoadScopeScheduling):
     """Keep a file's tests on one worker, and all that read the finished study on the same one."""
-    for item in items:
-        shared = "finished" in item.fixturenames
-        item.add_marker(pytest.mark.xdist_group("finished" if shared else item.path.name))
+
+    def _split_scope(self, nodeid):
+        file, test = nodeid.split("[")[0].split("::")
+        text = (self.config.rootpath / file).read_text(encoding="utf-8")
+        asked = re.search(rf"def {test}\(([^)]*)\)", text)[1]
+        return "finished" if re.search(r"\b(finished|copied)\b", asked) else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByStudy(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -27,15 +41,29 @@ def browser():
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
+def make_tiny(folder):
+    """Make 24 patients, one with a real CT, two faulty ones on top, and a smaller network input."""
+    phantom.make_phantom(folder, 24, seed=5, faults=2, workers=2)
+    give_real_ct(folder)
+    with (folder / "study.toml").open("a") as settings:
+        settings.write(SMALL_INPUT)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """The seven notebooks on 24 patients, one with a real CT, and two faulty ones on top."""
-    root = tmp_path_factory.mktemp("study")
-    phantom.make_phantom(root / "data" / "tiny", 24, seed=5, faults=2, workers=2)
-    give_real_ct(root / "data" / "tiny")
-    study = load_study(root / "data" / "tiny", **QUICK)
+    """All notebooks run on the tiny study."""
+    folder = tmp_path_factory.mktemp("study") / "data" / "tiny"
+    make_tiny(folder)
+    study = load_study(folder, **QUICK)
     report.run_study(study, overrides=QUICK)
     return study
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of the finished study's reports that a test may spoil."""
+    shutil.copytree(finished.reports, tmp_path / "reports")
+    return dataclasses.replace(finished, reports=tmp_path / "reports")
 
 
 def give_real_ct(folder):

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-import shutil
 
 import nbformat
 import pandas as pd
@@ -22,13 +21,6 @@ WEIGHTS = [
     0.0415, 0.02, 0.02, 0.03, 0.02, 0.0599, 0.03, 0.0352, 0.0234, 0.0176, 0.0117, 0.0293, 0.0176,
     0.0375, 0.0749, 0.0075, 0.0075, 0.0075,
 ]  # fmt: skip
-
-
-@pytest.fixture
-def study(finished, tmp_path):
-    """A copy of the finished study's reports, of which files may be taken away."""
-    shutil.copytree(finished.reports, tmp_path / "reports")
-    return dataclasses.replace(finished, reports=tmp_path / "reports")
 
 
 def by_item(study, name):
@@ -74,64 +66,64 @@ def test_every_section_that_is_linked_is_a_heading():
     assert {one["where"] for one in EVIDENCE.values() if "where" in one} <= headings
 
 
-def test_each_artefact_that_is_deleted_turns_its_items_to_missing(study):
+def test_each_artefact_that_is_deleted_turns_its_items_to_missing(copied):
     everything = {f.name: "said, https://example.org" for f in dataclasses.fields(Author)}
-    study = saying(study, **everything | {"segmentation_kind": "automatic"})
-    checklists.build(study)
-    before = {name: by_item(study, name) for name in checklists.TITLES}
+    copied = saying(copied, **everything | {"segmentation_kind": "automatic"})
+    checklists.build(copied)
+    before = {name: by_item(copied, name) for name in checklists.TITLES}
     for file in {one["file"] for one in EVIDENCE.values()} - NOT_WRITTEN_YET:
-        path = study.reports / file
+        path = copied.reports / file
         path.rename(path.with_suffix(".away"))
         for name, items in users(file):
-            after = by_item(study, name)
+            after = by_item(copied, name)
             for one in items:
                 small = LARGER_ONLY & set(one["evidence"])
                 assert small or before[name][one["item"]].state in (MET, STATED), (name, one)
                 assert after[one["item"]].state == MISSING, (name, one)
         path.with_suffix(".away").rename(path)
-    assert before == {name: by_item(study, name) for name in checklists.TITLES}
+    assert before == {name: by_item(copied, name) for name in checklists.TITLES}
 
 
-def test_a_file_alone_is_not_enough(study):
-    before = by_item(study, "metrics")
+def test_a_file_alone_is_not_enough(copied):
+    before = by_item(copied, "metrics")
     assert before["27"].state == before["4"].state == before["22"].state == MET
     for name, keep in (
         ("metrics.csv", "scores != 'external'"),
         ("flow.csv", "reason != 'test'"),
         ("acquisition.csv", "patient == 'nobody'"),
     ):
-        study.table(name).query(keep).to_csv(study.tables / name, index=False)
-    after = by_item(study, "metrics")
+        copied.table(name).query(keep).to_csv(copied.tables / name, index=False)
+    after = by_item(copied, "metrics")
     assert {after[i].state for i in ("4", "6", "20", "21", "22", "23", "27")} == {MISSING}
-    (study.tables / "confusion.csv").write_text("model\nCNN\n")
-    assert by_item(study, "clear")["39"].state == MISSING
-    study.table("delong.csv").iloc[:0].to_csv(study.tables / "delong.csv", index=False)
-    assert by_item(study, "clear")["41"].state == MISSING
+    (copied.tables / "confusion.csv").write_text("model\nCNN\n")
+    assert by_item(copied, "clear")["39"].state == MISSING
+    copied.table("delong.csv").iloc[:0].to_csv(copied.tables / "delong.csv", index=False)
+    assert by_item(copied, "clear")["41"].state == MISSING
 
 
-def test_features_are_removed_for_readers_only_where_the_limit_was_on(study):
-    assert by_item(study, "metrics")["14"].state == MISSING  # two readers, but nothing dropped
-    manifest = json.loads(study.manifest_json.read_text())
+def test_features_are_removed_for_readers_only_where_the_limit_was_on(copied):
+    assert by_item(copied, "metrics")["14"].state == MISSING  # two readers, but nothing dropped
+    manifest = json.loads(copied.manifest_json.read_text())
     manifest["settings"]["radiomics"]["reader_icc"] = 0.75
-    study.manifest_json.write_text(json.dumps(manifest))
-    assert by_item(study, "metrics")["14"].state == MET
+    copied.manifest_json.write_text(json.dumps(manifest))
+    assert by_item(copied, "metrics")["14"].state == MET
 
 
-def test_the_author_alone_fills_what_only_they_know(study):
-    silent = by_item(saying(study), "tripod_ai")
+def test_the_author_alone_fills_what_only_they_know(copied):
+    silent = by_item(saying(copied), "tripod_ai")
     assert silent["17"].state == silent["26"].state == silent["9c"].state == AUTHOR
-    told = by_item(saying(study, ethics="Approved, 2021-07", readers="Two, 10 years"), "tripod_ai")
+    told = by_item(saying(copied, ethics="Approved, 2021-07", readers="Two, 10 years"), "tripod_ai")
     assert told["17"].state == told["9c"].state == STATED and told["26"].state == AUTHOR
     assert told["17"].said == {"ethics": "Approved, 2021-07"}
     assert told["1"].state == AUTHOR  # the manuscript's title, which no field holds
-    (study.tables / "masks.csv").unlink()
-    assert by_item(saying(study, readers="Two"), "tripod_ai")["9c"].state == MISSING
+    (copied.tables / "masks.csv").unlink()
+    assert by_item(saying(copied, readers="Two"), "tripod_ai")["9c"].state == MISSING
 
 
-def test_sharing_counts_in_metrics_with_an_address(study):
+def test_sharing_counts_in_metrics_with_an_address(copied):
     for words, state in (("On request", AUTHOR), ("doi:10.5281/zenodo.1", STATED), (" ", AUTHOR)):
-        assert by_item(saying(study, data_availability=words), "metrics")["28"].state == state
-    told = by_item(saying(study, data_availability="On request"), "tripod_ai")
+        assert by_item(saying(copied, data_availability=words), "metrics")["28"].state == state
+    told = by_item(saying(copied, data_availability="On request"), "tripod_ai")
     assert told["18e"].state == STATED
 
 
@@ -140,12 +132,12 @@ def test_sharing_counts_in_metrics_with_an_address(study):
     [("", AUTHOR), ("manual", NOT_APPLICABLE), ("semi-automatic", NOT_APPLICABLE),
      ("automatic", MET)],
 )  # fmt: skip
-def test_automatic_segmentation_is_asked_of_automatic_segmentation(study, kind, state):
-    assert by_item(saying(study, segmentation_kind=kind), "metrics")["9"].state == state
+def test_automatic_segmentation_is_asked_of_automatic_segmentation(copied, kind, state):
+    assert by_item(saying(copied, segmentation_kind=kind), "metrics")["9"].state == state
 
 
-def test_the_score_is_the_met_weight_of_what_applies(study):
-    answers = checklists.answer(saying(study, segmentation_kind="manual"), "metrics")
+def test_the_score_is_the_met_weight_of_what_applies(copied):
+    answers = checklists.answer(saying(copied, segmentation_kind="manual"), "metrics")
     met = sum(w for w, one in zip(WEIGHTS, answers, strict=True) if one.state == MET)
     expected = 100 * met / (1 - WEIGHTS[8])
     assert checklists.metrics_score(answers, (MET,)) == pytest.approx(expected)
@@ -157,25 +149,25 @@ def test_the_score_is_the_met_weight_of_what_applies(study):
                      "excellent"]  # fmt: skip
 
 
-def test_page_and_tables_say_the_same_and_ask_no_network(study):
-    page = checklists.build(study).read_text(encoding="utf-8")
+def test_page_and_tables_say_the_same_and_ask_no_network(copied):
+    page = checklists.build(copied).read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["'](https?:)?//|<script|@import|url\(""", page)
     assert "Synthetic data" in page and "demonstration data – not evidence" in page
     for name, title in checklists.TITLES.items():
-        table = pd.read_csv(study.tables / f"checklist_{name}.csv", dtype={"item": str})
+        table = pd.read_csv(copied.tables / f"checklist_{name}.csv", dtype={"item": str})
         assert list(table.columns[:5]) == ["item", "label", "state", "evidence", "where"]
         assert table.synthetic.all() and title in page
         shown = re.findall(rf'<tr id="{name}-(\w+)">.*?class="state [^"]*">([^<]*)<', page, re.S)
         assert shown == list(zip(table.item, table.state, strict=True))
     for href in set(re.findall(r'href="([^"#]+)', page)) - {"index.html"}:
-        assert (study.reports / href).exists(), href
+        assert (copied.reports / href).exists(), href
 
 
-def test_a_study_of_real_patients_carries_no_mark(study):
-    real = dataclasses.replace(study.settings, synthetic=False, title="Ours", author=Author())
-    study = dataclasses.replace(study, settings=real)
-    page = checklists.build(study).read_text(encoding="utf-8")
-    told = page + (study.reports / "manuscript.md").read_text(encoding="utf-8")
+def test_a_study_of_real_patients_carries_no_mark(copied):
+    real = dataclasses.replace(copied.settings, synthetic=False, title="Ours", author=Author())
+    copied = dataclasses.replace(copied, settings=real)
+    page = checklists.build(copied).read_text(encoding="utf-8")
+    told = page + (copied.reports / "manuscript.md").read_text(encoding="utf-8")
     assert not re.search("synthetic|demonstration|simulated", told, re.I)
 
 
@@ -189,59 +181,59 @@ def test_an_empty_report_folder_meets_nothing(finished, tmp_path):
 
 
 @pytest.mark.parametrize("left", ["\n", None], ids=["nothing", "header"])
-def test_tables_without_rows_show_nothing(study, left):
-    for path in study.tables.glob("*.csv"):
+def test_tables_without_rows_show_nothing(copied, left):
+    for path in copied.tables.glob("*.csv"):
         path.write_text(path.read_text().partition("\n")[0] + "\n" if left is None else left)
-    checklists.build(study)
-    shown = {one.item: one for one in checklists.answer(study, "clear")}
+    checklists.build(copied)
+    shown = {one.item: one for one in checklists.answer(copied, "clear")}
     assert {shown[i].state for i in ("33", "39", "41", "43", "44", "45", "46")} == {MISSING}
-    text = manuscript.draft(study)["Results"]
+    text = manuscript.draft(copied)["Results"]
     assert [file for _, file in text] == ["", "manifest.json"]
 
 
-def test_each_sentence_goes_with_its_table(study):
-    before = manuscript.draft(study)
+def test_each_sentence_goes_with_its_table(copied):
+    before = manuscript.draft(copied)
     files = [file for heading in before.values() for _, file in heading if file]
     assert set(files) == {file for file, _ in [*manuscript.METHODS, *manuscript.RESULTS]}
     for file in dict.fromkeys(files):
-        path = study.reports / file
+        path = copied.reports / file
         path.rename(path.with_suffix(".away"))
-        after = manuscript.draft(study)
+        after = manuscript.draft(copied)
         assert file not in [f for heading in after.values() for _, f in heading]
         path.with_suffix(".away").rename(path)
 
 
-def test_the_drafted_numbers_are_those_of_the_tables(study):
-    words = {h: " ".join(w for w, _ in s) for h, s in manuscript.draft(study).items()}
+def test_the_drafted_numbers_are_those_of_the_tables(copied):
+    words = {h: " ".join(w for w, _ in s) for h, s in manuscript.draft(copied).items()}
     assert all(text.startswith(manuscript.SYNTHETIC) for text in words.values())
-    metrics = study.table("metrics.csv")
+    metrics = copied.table("metrics.csv")
     auc = metrics[(metrics.scores == "external") & (metrics.ci_method == "delong")]
     for row in auc[auc.model != "Com_in_sample"].itertuples():
         told = f"{row.model} {row.value:.3f} ({row.ci_low:.3f} to {row.ci_high:.3f})"
         assert told in words["Results"]
     assert "Com_in_sample" not in words["Results"]
-    layers = study.table("cnn_layers.csv")
+    layers = copied.table("cnn_layers.csv")
     assert f"{layers.parameters.sum():,} parameters" in words["Methods"]
     assert "1,297,090 parameters" in words["Methods"]  # the network that the paper describes
-    assert f"signature has {len(study.table('signature.csv'))} features" in words["Results"]
-    flow = study.table("flow.csv").set_index(["step", "reason"]).n
+    assert f"signature has {len(copied.table('signature.csv'))} features" in words["Results"]
+    flow = copied.table("flow.csv").set_index(["step", "reason"]).n
     assert f"Of {flow['found', 'in cohort.csv']} patients" in words["Results"]
-    n = len(seal.evaluations(study))
+    n = len(seal.evaluations(copied))
     assert f"evaluated {'once' if n == 1 else f'{n} times'} in" in words["Results"]
     assert not re.search(r"\bnan\b", " ".join(words.values()))
 
 
-def test_the_draft_follows_a_table_that_changes(study):
-    study.table("gradcam.csv").assign(inside_lesion=0.25).to_csv(
-        study.tables / "gradcam.csv", index=False
+def test_the_draft_follows_a_table_that_changes(copied):
+    copied.table("gradcam.csv").assign(inside_lesion=0.25).to_csv(
+        copied.tables / "gradcam.csv", index=False
     )
-    told = {file: words for words, file in manuscript.draft(study)["Results"]}
+    told = {file: words for words, file in manuscript.draft(copied)["Results"]}
     assert "25% of a Grad-CAM map" in told["tables/gradcam.csv"]
 
 
-def test_the_draft_tells_the_settings_that_each_notebook_ran_with(study):
-    manifest = json.loads(study.manifest_json.read_text())
+def test_the_draft_tells_the_settings_that_each_notebook_ran_with(copied):
+    manifest = json.loads(copied.manifest_json.read_text())
     manifest["notebooks"]["05_comparison"]["overrides"] = {"bootstrap": 777, "predictions": "x.csv"}
-    study.manifest_json.write_text(json.dumps(manifest))
-    methods = " ".join(words for words, _ in manuscript.draft(study)["Methods"])
+    copied.manifest_json.write_text(json.dumps(manifest))
+    methods = " ".join(words for words, _ in manuscript.draft(copied)["Methods"])
     assert "777 stratified bootstrap samples" in methods

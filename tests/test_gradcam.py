@@ -1,12 +1,14 @@
 """Grad-CAM against hand computation, finite differences and another package; its way to the CT."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import cnn, gradcam
+from radiogenomics import cnn, explanation, gradcam
 from radiogenomics.cnn import keras
-from radiogenomics.study import CNN, StudyError
+from radiogenomics.study import CNN, Settings, StudyError
 
 SHAPE = (16, 16, 16)
 
@@ -166,3 +168,26 @@ def test_patients_are_chosen_by_rule():
     assert set(chosen.patient[4:]) == {"a", "d"}
     assert gradcam.spread_patients(scores, 3) == ["d", "f", "a"]
     assert gradcam.spread_patients(scores, 99) == list("defbca")
+
+
+def test_a_case_lies_where_the_ct_says(papers):
+    """The brightest voxel of a CT stands at the same place (mm, LPS) in the case drawn of it."""
+    array = np.full((20, 40, 44), -500, np.float32)
+    array[9, 17, 25] = 300
+    ct = sitk.GetImageFromArray(array)
+    ct.SetSpacing((0.8, 0.8, 1.5))
+    ct.SetOrigin((-120.0, 35.0, -900.0))
+    drawn = np.zeros(array.shape, np.uint8)
+    drawn[5:13, 12:22, 20:30] = 1
+    mask = sitk.GetImageFromArray(drawn)
+    mask.CopyInformation(ct)
+    study = SimpleNamespace(settings=Settings())
+    volume = volumes_of(1)[0]
+    case = explanation.explain_images(study, ct, mask, volume, papers, "conv3d_2")
+    brightest = np.array(np.unravel_index(case.hu.argmax(), case.hu.shape))
+    place = (np.array(case.origin_mm) + brightest)[::-1]
+    assert np.allclose(place, ct.TransformIndexToPhysicalPoint((25, 17, 9)), atol=0.75)
+    ct.SetDirection((0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1))
+    mask.CopyInformation(ct)
+    tilted = explanation.explain_images(study, ct, mask, volume, papers, "conv3d_2")
+    assert tilted.origin_mm is None

@@ -10,7 +10,6 @@ from lab import jupyterlab, opened, outputs, run_all
 from radiogenomics import pages, report
 
 pytestmark = SLOW_IN_CHROMIUM
-BY_HAND = ("01", "02", "07", "08")  # those that need no training
 QUICKLY = """
 [evaluation]
 folds = {folds}
@@ -45,7 +44,7 @@ def address(place, tmp_path_factory):
         yield served
 
 
-@pytest.mark.parametrize("name", [p.name for p in report.notebooks() if p.name[:2] in BY_HAND])
+@pytest.mark.parametrize("name", [p.name for p in report.notebooks()])
 def test_notebook_runs_by_hand(browser, address, place, name):
     page = opened(browser, address, f"notebooks/{name}")
     run_all(page, 400)
@@ -56,5 +55,21 @@ def test_notebook_runs_by_hand(browser, address, place, name):
     if figures:
         page.evaluate("jupyterapp.shell.currentWidget.content.scrollToItem(0)")
         page.locator(".js-plotly-plot, .plotly").first.wait_for(timeout=30_000, state="attached")
+    if name.startswith("06"):
+        menus_show_another_map(page)
     assert found and Path(place / "reports" / "phantom" / "manifest.json").exists()
     page.close()
+
+
+def menus_show_another_map(page):
+    """The explorer's menus draw the chosen layer and class."""
+    cells = "jupyterapp.shell.currentWidget.content"
+    page.evaluate(
+        f"{cells}.scrollToItem({cells}.widgets.findIndex("
+        "c => c.model.sharedModel.source.includes('explanation.explore')))"
+    )
+    for menu, choice, title in (("layer", "conv3d_2", ": conv3d_2, logit of"),
+                                ("class", "EGFR wild-type", "logit of EGFR wild-type")):  # fmt: skip
+        found = page.locator(".widget-dropdown").filter(has_text=menu).locator("select")
+        found.select_option(choice)
+        page.get_by_text(title).first.wait_for(timeout=60_000)

@@ -44,6 +44,16 @@ def test_folds_are_balanced_by_label_and_hospital(patients):
         models.folds(train.groupby("label").head(2), 3, seed=1)
 
 
+def test_folds_leave_enough_patients_to_calibrate_the_svm(patients):
+    train = patients[patients.cohort == "train"]
+    with pytest.raises(StudyError, match="5 outside each fold"):
+        models.folds(train.groupby("label").head(7), 3, seed=1)
+    few = train.groupby("label").head(8)
+    fold, x = models.folds(few, 3, seed=1), RNG.normal(size=(16, 2))
+    svm = models.radiomics_models(1)["SVM"]
+    assert np.isfinite(models.out_of_fold(svm, x, few.label.to_numpy(), fold)).all()
+
+
 def test_out_of_fold_score_has_not_seen_the_patient(patients):
     """A model of prevalence alone scores a fold with the share of mutants in the others."""
     train = patients[patients.cohort == "train"]

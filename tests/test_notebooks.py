@@ -37,7 +37,9 @@ def test_real_ct_goes_through_preprocessing_and_radiomics(finished):
     pair = scans.read_pair(row.ct, row["mask"], 1)
     volume = volumes.load_volumes(finished, patients[patients.patient == row.patient])[0, ..., 0]
     expected = volumes.preprocess(*pair, finished.settings.preprocessing)
-    assert volume.shape == (32, 64, 64) and np.array_equal(volume, expected)
+    assert volume.shape == finished.settings.preprocessing.shape and np.array_equal(
+        volume, expected
+    )
     assert 0.02 < (volume > 0.5).mean() < 0.9
     table = pd.read_parquet(finished.tables / "features.parquet").set_index("patient")
     found = table.loc[row.patient]
@@ -183,6 +185,7 @@ def test_failing_notebook_names_cell_and_reason_and_keeps_the_rest(finished, tmp
     assert "failed" in (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_second_run_gives_the_same_scores(finished):
     before = finished.predictions_csv.read_bytes()
     again = load_study(finished.folder, epochs=1, folds=2, bootstrap=100, shown=1, stability=2)

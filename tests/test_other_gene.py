@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import QUICK
+from conftest import QUICK, SMALL_INPUT
 from radiogenomics import models, phantom, report
 from radiogenomics.study import load_study
 
@@ -25,7 +25,7 @@ def test_the_study_runs_on_another_genes_column(tmp_path):
     status[[3, 5]] = ["Not collected", "Unknown"]  # patients without a known status
     table.drop(columns="label").assign(KRAS=status).to_csv(folder / "cohort.csv", index=False)
     settings = folder / "study.toml"
-    settings.write_text(settings.read_text() + LABEL)
+    settings.write_text(settings.read_text() + LABEL + SMALL_INPUT)
     study = load_study(folder, **QUICK)
     report.run_study(study, overrides=QUICK)
     out = study.table("exclusions.csv")

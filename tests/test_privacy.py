@@ -1,8 +1,5 @@
 """No name, number, date or UID of a header, and no path, is in the reports; the scan finds them."""
 
-import dataclasses
-import shutil
-
 import pydicom
 import pytest
 from pydicom.dataset import FileMetaDataset
@@ -29,13 +26,6 @@ def header(tmp_path):
     return path
 
 
-@pytest.fixture
-def reports(finished, tmp_path):
-    """A copy of the finished reports that a test may spoil."""
-    shutil.copytree(finished.reports, tmp_path / "reports")
-    return dataclasses.replace(finished, reports=tmp_path / "reports")
-
-
 def test_finished_reports_hold_nothing(finished):
     assert "no identifier" in report.check_privacy(finished)
     assert read_json(finished.manifest_json)["privacy_scan"]["found"] == []
@@ -46,24 +36,24 @@ SECRETS = ("Weissenfels", "WEISSENFELS", "Ottokar", "H-00871-K", "19510314", "20
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_every_kind_of_header_value_is_found(reports, header, secret):
-    page = reports.reports / "01_cohort.html"
+def test_every_kind_of_header_value_is_found(copied, header, secret):
+    page = copied.reports / "01_cohort.html"
     page.write_text(page.read_text(encoding="utf-8") + f"<p>{secret}</p>", encoding="utf-8")
-    found = privacy.scan_reports(reports, [header])
+    found = privacy.scan_reports(copied, [header])
     assert found.file.tolist() == ["01_cohort.html"] and found.kind.tolist() == ["header"]
     assert secret not in found.to_csv()
 
 
-def test_uids_and_paths_are_found_and_the_run_refuses_to_call_it_done(reports):
-    path = reports.tables / "exclusions.csv"
+def test_uids_and_paths_are_found_and_the_run_refuses_to_call_it_done(copied):
+    path = copied.tables / "exclusions.csv"
     path.write_text(path.read_text() + f"P9,images,{UID}.dcm cannot be read\n")
-    (reports.reports / "note.md").write_text(f"see {reports.folder}/scans")
-    found = privacy.scan_reports(reports, [])
+    (copied.reports / "note.md").write_text(f"see {copied.folder}/scans")
+    found = privacy.scan_reports(copied, [])
     assert set(zip(found.file, found.kind, strict=True)) == {
         ("tables/exclusions.csv", "uid"), ("note.md", "path"),
     }  # fmt: skip
     with pytest.raises(StudyError, match=r"must not be mailed: note.md \(path, 1 times\)"):
-        report.check_privacy(reports)
+        report.check_privacy(copied)
 
 
 def test_messages_lose_the_uids_of_file_names():

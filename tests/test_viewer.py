@@ -167,9 +167,10 @@ def test_images_keep_their_place_and_turn_to_lps():
     assert made.hu[tuple(away)] == ct[index]
 
 
-def test_a_case_counts_from_the_lesions_centre():
+def test_a_case_on_a_tilted_grid_counts_from_the_lesions_centre():
     one = scene()
     case = SimpleNamespace(hu=one.hu, lesion=one.lesion.astype(np.uint8), heat=one.overlay)
+    case.origin_mm = None
     made = viewer.scene_of_case(case, "P001", True)
     centre = np.argwhere(made.lesion).mean(axis=0)
     assert np.allclose(made.origin() + centre, 0) and made.synthetic

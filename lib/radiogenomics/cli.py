@@ -1,4 +1,4 @@
-"""The `workbook` command."""
+"""The `workbook` command; what one command alone needs is imported when it is called."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from radiogenomics import cohort, idc, inspection, own_study, phantom, report
+from radiogenomics import cohort, report
 from radiogenomics.progress import progress
 from radiogenomics.study import ROOT, StudyError, load_study
 
@@ -115,6 +115,8 @@ def _make_built_in(folder: Path) -> None:
     if (folder / "study.toml").exists():
         return
     print(f"Making the built-in cohort of simulated patients in {folder}")
+    from radiogenomics import phantom
+
     bar = progress("patients made")
     phantom.make_phantom(folder, workers=os.cpu_count() or 1, progress=bar)
 
@@ -128,6 +130,8 @@ def _value(text: str) -> Any:
 
 
 def _phantom(given: argparse.Namespace) -> int:
+    from radiogenomics import phantom
+
     bar = progress("patients made")
     phantom.make_phantom(
         given.folder, given.patients, given.seed, given.signal, given.faults,
@@ -138,6 +142,8 @@ def _phantom(given: argparse.Namespace) -> int:
 
 
 def _fetch(given: argparse.Namespace) -> int:
+    from radiogenomics import idc
+
     if given.dry_run:
         mapping, _, chosen = idc.plan(given.collection, idc.client())
         table = idc.summary(chosen, mapping)
@@ -151,11 +157,15 @@ def _fetch(given: argparse.Namespace) -> int:
 
 
 def _new(given: argparse.Namespace) -> int:
+    from radiogenomics import own_study
+
     print("\n".join(own_study.left_to_do(given.folder, own_study.begin(given.folder))))
     return DONE
 
 
 def _check(given: argparse.Namespace) -> int:
+    from radiogenomics import inspection
+
     study = load_study(given.study)
     table = cohort.read_cohort(study)
     left, _, _ = cohort.exclude(study, table)

@@ -9,7 +9,7 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-from IPython.display import display
+from IPython.display import Markdown, display
 
 from radiogenomics import gradcam, viewer
 from radiogenomics.cnn import keras
@@ -29,6 +29,7 @@ class Case:
     lesion: np.ndarray
     heat: np.ndarray  # 0 to 1
     on_ct: sitk.Image  # the map on the CT's own grid, not scaled
+    origin_mm: tuple[float, float, float] | None = None  # first voxel (z, y, x); None: tilted grid
 
 
 def explain(
@@ -47,13 +48,15 @@ def explain_images(
     """Return the map of the label's logit for images and their network input (z, y, x, 1)."""
     heat = gradcam.class_map(network, volume, layer, label)
     box, _ = lesion_box(ct, mask, study.settings.preprocessing)
-    near, lesion, placed = _surroundings(ct, mask, gradcam.on_box(heat, box))
-    return Case(near, lesion, gradcam.scaled(placed), gradcam.on_ct(heat, box, ct))
+    images = _surroundings(ct, mask, gradcam.on_box(heat, box))
+    near, lesion, placed = (sitk.GetArrayFromImage(image) for image in images)
+    on_ct, origin = gradcam.on_ct(heat, box, ct), viewer.origin_of(images[0])
+    return Case(near, lesion, gradcam.scaled(placed), on_ct, origin)
 
 
 def _surroundings(
     ct: sitk.Image, mask: sitk.Image, heat: sitk.Image
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[sitk.Image, sitk.Image, sitk.Image]:
     """Resample CT, mask and map to the box's grid with 10 mm around it."""
     pad = int(round(AROUND_MM / heat.GetSpacing()[0]))
     grid = sitk.ConstantPad(heat, [pad] * 3, [pad] * 3, 0.0)
@@ -61,7 +64,7 @@ def _surroundings(
     ct, mask = sitk.DICOMOrient(ct, "LPS"), sitk.DICOMOrient(mask, "LPS")
     hu = sitk.Resample(ct, grid, sitk.Transform(), sitk.sitkLinear, lowest)
     lesion = sitk.Resample(mask, grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
-    return tuple(sitk.GetArrayFromImage(image) for image in (hu, lesion, grid))
+    return hu, lesion, grid
 
 
 def show_map(
@@ -74,22 +77,29 @@ def show_map(
 
 
 def explore(
-    study: Study, patients: pd.DataFrame, network: keras.Model, patient: str, layer: str, label: int
-) -> None:
+    study: Study, patients: pd.DataFrame, network: keras.Model, patient: str | None, layer: str,
+    label: int,
+) -> None:  # fmt: skip
     """Display any patient's map of any layer and class: in a live notebook, chosen by menus.
+
+    A run without a front end shows the named patient alone, or says how to see one.
 
     Args:
         study: names of the label, preprocessing, volumes.
         patients: who can be chosen.
         network: the paper's network.
-        patient: who is shown first (and alone, in a run without a front end).
+        patient: who is shown first; None: the first of the patients.
         layer: a convolutional layer's name.
         label: 1 for mutant, 0 for wild-type.
 
     Raises:
         StudyError: the patient is not among them.
     """
-    by = patients.set_index("patient", drop=False)
+    by, headless = patients.set_index("patient", drop=False), os.environ.get(HEADLESS)
+    if headless and patient is None:
+        display(Markdown("No patient is named here. Run with `-p patient NAME`, or in JupyterLab."))
+        return
+    patient = patient or by.index[0]
     if patient not in by.index:
         raise StudyError(
             f"patient = {patient!r} is not among the {len(by)} patients of the test cohort. "
@@ -101,7 +111,7 @@ def explore(
         title = f"{patient}: {layer}, logit of {names.get(label)}"
         show_map(study, by.loc[patient], network, layer, label, title)
 
-    if os.environ.get(HEADLESS):
+    if headless:
         draw(patient, layer, label)
         return
     menus = {

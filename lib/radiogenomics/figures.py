@@ -321,6 +321,19 @@ def learning_curves(
     return _titled(figure, "Training of the CNN (pale: folds)", study), history
 
 
+def score_changes(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw how far each patient's score moves by change of the input (`robustness`)."""
+    height = 180 + 46 * table.change.nunique()
+    figure = _figure("How far scores move", "change of the score", "", study, height=height)
+    figure.add_box(
+        x=table.difference, y=table.change, boxpoints="all", jitter=0.4, orientation="h",
+        text=table.patient, marker={"color": COLOURS["CNN"], "size": 4}, line={"width": 1},
+        showlegend=False,
+    )  # fmt: skip
+    figure.add_vline(x=0, line={"dash": "dot", "color": BACK})
+    return figure.update_yaxes(autorange="reversed", automargin=True), table
+
+
 def lasso_path(
     study: Study, path: pd.DataFrame, errors: pd.DataFrame, chosen: float
 ) -> tuple[go.Figure, pd.DataFrame]:

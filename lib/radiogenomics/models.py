@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +32,7 @@ TRUSTED = {  # types of scikit-learn and numpy that skops does not list; no code
     "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.model_selection._split.StratifiedKFold",
 }
+PLATT_FOLDS = 5  # of the SVM's probabilities, within the patients it is fitted on
 CLIP = 1e-6  # scores nearer to 0 or 1 are taken as this before the logit of the stack
 
 
@@ -38,13 +40,16 @@ def folds(cohort: pd.DataFrame, n: int, seed: int) -> np.ndarray:
     """Return each training patient's fold, 1 to n (patient,): stratified by label and hospital.
 
     Raises:
-        StudyError: a label has fewer training patients than folds.
+        StudyError: a label has too few training patients for so many folds.
     """
     strata = cohort.label.astype(str) + cohort.hospital.astype(str)
-    if cohort.label.value_counts().min() < n:
+    fewest = cohort.label.value_counts().min()
+    left = fewest - math.ceil(fewest / n)
+    if fewest < n or left < PLATT_FOLDS:
         raise StudyError(
-            f"folds = {n}, but one label has {cohort.label.value_counts().min()} training "
-            "patients. Expected: at least one of each label a fold. Set folds lower."
+            f"folds = {n}, but one label has {fewest} training patients. Expected: at least one "
+            f"of each label a fold, and {PLATT_FOLDS} outside each fold, by which the SVM's "
+            "probabilities are set. Set folds lower, or add training patients."
         )
     if strata.value_counts().min() < n:
         strata = cohort.label
@@ -86,7 +91,7 @@ def radiomics_models(seed: int) -> dict[str, Pipeline]:
     Features are scaled by the population SD, and naive Bayes takes the population variance of
     each label; R's scale and e1071 take the sample's, so that scores differ by about 1 / n.
     """
-    folded = StratifiedKFold(5, shuffle=True, random_state=seed)
+    folded = StratifiedKFold(PLATT_FOLDS, shuffle=True, random_state=seed)
     svm = CalibratedClassifierCV(SVC(kernel="rbf", C=1.0, tol=1e-8), cv=folded, ensemble=False)
     kinds = {"LR": unpenalised(), "SVM": svm, "Bayes": GaussianNB()}
     return {name: make_pipeline(StandardScaler(), kind) for name, kind in kinds.items()}

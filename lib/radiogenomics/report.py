@@ -21,7 +21,6 @@ from traitlets.config import Config
 
 from radiogenomics import checklists, privacy, scoretable
 from radiogenomics.cohort import IMAGES
-from radiogenomics.illustrations import save_illustrations
 from radiogenomics.manifest import earlier_states, write_manifest
 from radiogenomics.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
 from radiogenomics.progress import FILE, HEADLESS, Follower, minutes
@@ -81,7 +80,7 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
         try:
             papermill.execute_notebook(
                 str(path), str(part), given, kernel_name="python3", progress_bar=False,
-                config=_kernel(folder),
+                request_save_on_cell_execute=False, config=_kernel(folder),
             )  # fmt: skip
         except papermill.PapermillExecutionError as fault:
             failure = fault
@@ -225,6 +224,8 @@ def run_study(
         StudyError: a parameter that no notebook declares, a notebook that is not there.
         NotebookFailed: after the index was written.
     """
+    from radiogenomics.illustrations import save_illustrations  # which no other command needs
+
     overrides = overrides or {}
     chosen = _chosen(only, start)
     _check_overrides(study, overrides)

@@ -23,6 +23,7 @@ import pandas as pd
 ROOT = Path(__file__).parents[2]  # of the repository
 SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
 PART = ".part-"  # how the name of a file begins that is not whole yet
+FORMULA = re.compile(r"[=@]|[+-]\s*[^\d\s.,]")  # how a cell begins that a spreadsheet would run
 
 
 class StudyError(Exception):
@@ -139,7 +140,7 @@ class GradCAM:
     """The convolutional layer that maps are taken from, and how many patients are shown."""
 
     layer: str = "conv3d_3"
-    shown: int = 4
+    shown: int = 8
 
 
 @dataclass(frozen=True)
@@ -490,8 +491,10 @@ def _refuse_columns(path: Path, raw: pd.DataFrame) -> None:
     twice = raw.columns[raw.columns.duplicated()].tolist()
     if twice:
         raise StudyError(f"{path.name} has column {twice[0]} twice. Expected: once. Take one away.")
-    formula = raw.apply(lambda column: column.str.contains(r"^(?:[=@]|[+-]\s*[^\d\s.,])"))
-    for row, column in np.argwhere(formula.to_numpy(bool))[:1]:
+    suspect = raw.apply(lambda column: column.str.startswith(tuple("=@+-"))).to_numpy(bool)
+    for row, column in np.argwhere(suspect):
+        if not FORMULA.match(raw.iat[row, column]):
+            continue
         raise StudyError(
             f"{path.name} row {row + 2}: {raw.columns[column]} is {raw.iat[row, column][:20]!r}, "
             "which a spreadsheet would run as a formula. Expected: a value. Replace the cell."

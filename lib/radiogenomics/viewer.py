@@ -107,11 +107,17 @@ class Scene:
         return static_html(self)
 
 
+def origin_of(image: sitk.Image) -> tuple[float, float, float] | None:
+    """Return the first voxel's place (z, y, x), mm; None on a grid whose axes are not LPS's."""
+    upright = np.allclose(image.GetDirection(), np.eye(3).ravel(), atol=1e-3)
+    return image.GetOrigin()[::-1] if upright else None
+
+
 def scene_of_case(case: Case, title: str, synthetic: bool, spacing_mm: float = 1.0) -> Scene:
-    """Return the scene of a Grad-CAM case; places count from the lesion's centre."""
+    """Return the scene of a Grad-CAM case."""
     return Scene(
-        case.hu, case.lesion > 0, title, (spacing_mm,) * 3, overlay=np.clip(case.heat, 0, 1),
-        synthetic=synthetic,
+        case.hu, case.lesion > 0, title, (spacing_mm,) * 3, case.origin_mm,
+        overlay=np.clip(case.heat, 0, 1), synthetic=synthetic,
     )  # fmt: skip
 
 
@@ -128,12 +134,11 @@ def scene_of_images(
     low, high = bounds(mask)
     pad = np.ceil(around_mm / np.array(ct.GetSpacing())).astype(int)
     near = crop(ct, low - pad, high + pad)
-    upright = np.allclose(near.GetDirection(), np.eye(3).ravel(), atol=1e-3)
     masks = [mask] if second is None else [mask, sitk.DICOMOrient(second, "LPS")]
     lesion, *other = (sitk.GetArrayFromImage(crop(one, low - pad, high + pad)) > 0 for one in masks)
     return Scene(
         sitk.GetArrayFromImage(near), lesion, title, near.GetSpacing()[::-1],
-        near.GetOrigin()[::-1] if upright else None, second=other[0] if other else None,
+        origin_of(near), second=other[0] if other else None,
         synthetic=synthetic,
     )  # fmt: skip
 

@@ -1,0 +1,151 @@
+"""How far does the network's score move where another outline or position would move it?
+
+METRICS item 17, CLEAR item 31. Lengths in mm; no label is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import SimpleITK as sitk
+from joblib import Parallel, delayed
+from scipy import ndimage
+
+from radiogenomics import cnn
+from radiogenomics.readers import with_second
+from radiogenomics.scans import read_pair
+from radiogenomics.study import Preprocessing, Study, StudyError
+from radiogenomics.volumes import bounds, crop, load_volumes, preprocess
+
+STEP_MM = 1.0  # how far the outline is moved
+ROUNDING = 1e-6  # of the radius: a neighbour just one pixel away counts as within it
+COLUMNS = ["patient", "change", "score", "changed", "difference", "reason"]
+MOVES = {f"moved one voxel along {axis}": i for i, axis in enumerate("zyx")}
+
+
+def regrown(mask: sitk.Image, mm: float) -> sitk.Image:
+    """Return the mask, on its grid, without (mm < 0) or with what lies within |mm| of its edge.
+
+    Erosion and dilation with a ball around voxel centres, whose radius is at least one pixel of
+    the slice: larger pixels would not notice it. Slices farther apart than that stay as they are.
+    """
+    radius = max(abs(mm), *mask.GetSpacing()[:2])
+    low, high = bounds(mask)
+    reach = np.ceil(radius / np.array(mask.GetSpacing())).astype(int) + 1
+    near = crop(sitk.Cast(mask > 0, sitk.sitkUInt8), low - reach, high + reach)
+    inside, sampling = sitk.GetArrayFromImage(near) > 0, near.GetSpacing()[::-1]
+    if mm < 0:
+        padded = ndimage.distance_transform_edt(np.pad(inside, 1), sampling)
+        drawn = padded[1:-1, 1:-1, 1:-1] > radius * (1 + ROUNDING)
+    else:
+        drawn = ndimage.distance_transform_edt(~inside, sampling) <= radius * (1 + ROUNDING)
+    out = sitk.GetImageFromArray(drawn.astype(np.uint8))
+    out.CopyInformation(near)
+    return sitk.Resample(out, mask, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+
+
+def _outlined_anew(row: pd.Series, mm: float, settings: Preprocessing) -> np.ndarray | str:
+    """Return the network's input (z, y, x) with the outline moved, or why there is none."""
+    try:
+        ct, mask = read_pair(row.ct, row["mask"], row.mask_label)
+        return preprocess(ct, regrown(mask, mm) if mm else mask, settings)
+    except (StudyError, RuntimeError) as fault:
+        return str(fault)
+
+
+def robustness_table(
+    study: Study,
+    network: cnn.keras.Model,
+    patients: pd.DataFrame,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:
+    """Score these patients again with the outline or the position changed.
+
+    The outline is drawn 1 mm inside and outside the reader's, then the second reader's is taken
+    where `mask_2` is there; the network's input is moved by one voxel along each axis.
+
+    Returns:
+        patient, change, score, changed (the score after the change), difference, reason (why
+        there is no changed score: nothing of a small lesion may be left).
+    """
+    batch, settings = study.settings.cnn.batch, study.settings.preprocessing
+    volumes = load_volumes(study, patients)
+    known = pd.Series(cnn.score(network, volumes, batch), patients.patient)
+    second = with_second(patients)
+    parts = [
+        (f"outline {STEP_MM:g} mm smaller", patients, -STEP_MM),
+        (f"outline {STEP_MM:g} mm larger", patients, STEP_MM),
+        ("second reader's outline", second, 0.0),
+    ]
+    tables, total = [], sum(len(rows) for _, rows, _ in parts)
+    jobs = (delayed(_outlined_anew)(r, mm, settings) for _, t, mm in parts for _, r in t.iterrows())
+    drawn = []
+    for found in Parallel(n_jobs=study.workers, return_as="generator")(jobs):
+        drawn.append(found)
+        progress(len(drawn), total)
+    for change, rows, _ in parts:
+        mine, drawn = drawn[: len(rows)], drawn[len(rows) :]
+        tables.append(_changed(change, rows.patient.tolist(), mine, network, batch))
+    for change, axis in MOVES.items():
+        moved = list(np.roll(volumes, 1, axis=axis + 1)[..., 0])
+        tables.append(_changed(change, patients.patient.tolist(), moved, network, batch))
+    table = pd.concat([t for t in tables if len(t)], ignore_index=True)
+    table["score"] = table.patient.map(known)
+    return table.assign(difference=table.changed - table.score)[COLUMNS]
+
+
+def _changed(
+    change: str, patients: list[str], inputs: list[np.ndarray | str], network: cnn.keras.Model,
+    batch: int,
+) -> pd.DataFrame:  # fmt: skip
+    good = [not isinstance(one, str) for one in inputs]
+    scores = np.full(len(inputs), np.nan)
+    if any(good):
+        kept = np.stack([one for one in inputs if not isinstance(one, str)])
+        scores[good] = cnn.score(network, kept[..., np.newaxis], batch)
+    reasons = [one if isinstance(one, str) else "" for one in inputs]
+    columns = {"patient": patients, "change": change, "changed": scores, "reason": reasons}
+    return pd.DataFrame(columns)
+
+
+def robustness_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a change: n, mean_difference, sd, largest, calls_changed (at 0.5), lost."""
+    rows = []
+    for change, part in table.groupby("change", sort=False):
+        known = part.dropna(subset="changed")
+        calls = (known.score >= 0.5) != (known.changed >= 0.5)
+        rows.append(
+            {
+                "change": change,
+                "n": len(known),
+                "mean_difference": known.difference.mean(),
+                "sd": known.difference.std(),
+                "largest": known.difference.abs().max(),
+                "calls_changed": int(calls.sum()),
+                "lost": len(part) - len(known),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def told(summary: pd.DataFrame) -> str:
+    """Return what `robustness_summary` says, in words."""
+    worst = summary.loc[summary.sd.idxmax()]
+    texts = [
+        f"The scores move most with *{worst.change}*: SD **{worst.sd:.3f}**, at most "
+        f"{worst.largest:.3f}, on average {worst.mean_difference:+.3f} over {worst.n} patients."
+    ]
+    calls = summary.loc[summary.calls_changed.idxmax()]
+    texts.append(
+        f"At most {calls.calls_changed} of {calls.n} patients change sides of 0.5 "
+        f"(*{calls.change}*)."
+        if calls.calls_changed
+        else "No patient changes sides of 0.5."
+    )
+    if summary.lost.any():
+        lost = summary.loc[summary.lost.idxmax()]
+        total = lost.lost + lost.n
+        texts.append(f"Too small for that: {lost.lost} of {total} lesions (*{lost.change}*).")
+    return " ".join(texts)

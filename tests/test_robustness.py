@@ -1,0 +1,69 @@
+"""Outlines are moved by what they should be, and scores are compared with themselves."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from radiogenomics import models, robustness
+
+
+@pytest.fixture
+def cube():
+    """A cube of 5 x 7 x 9 voxels (z, y, x) of 2 x 0.5 x 0.5 mm."""
+    array = np.zeros((11, 20, 21), np.uint8)
+    array[3:8, 5:12, 6:15] = 1
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((0.5, 0.5, 2.0))
+    return image
+
+
+def sides(mask):
+    where = np.argwhere(sitk.GetArrayFromImage(mask))
+    return tuple(np.ptp(where, axis=0) + 1)
+
+
+def test_outline_moves_by_a_millimetre_in_the_slice_and_not_between_thick_slices(cube):
+    smaller, larger = (robustness.regrown(cube, mm) for mm in (-1.0, 1.0))
+    assert sides(smaller) == (5, 3, 5) and sides(larger) == (5, 11, 13)
+    assert smaller.GetSize() == larger.GetSize() == cube.GetSize()
+    assert larger.GetOrigin() == cube.GetOrigin()
+
+
+def test_pixels_larger_than_the_step_are_moved_by_one(cube):
+    cube.SetSpacing((1.5, 1.5, 2.0))
+    assert sides(robustness.regrown(cube, -1.0)) == (5, 5, 7)
+
+
+def test_lesion_at_the_border_is_peeled_there_too():
+    whole = sitk.GetImageFromArray(np.ones((5, 5, 5), np.uint8))
+    assert sides(robustness.regrown(whole, -1.0)) == (3, 3, 3)
+
+
+def test_table_of_a_run_holds_every_test_patient_and_change(finished):
+    table = pd.read_csv(finished.tables / "cnn_robustness.csv", keep_default_na=False)
+    table = table.assign(changed=pd.to_numeric(table.changed))
+    found = models.select(models.read_scores(finished), "external")
+    score = found[found.model == "CNN"].set_index("patient").score
+    counts = table.groupby("change", sort=False).patient.nunique()
+    assert counts.index[:2].tolist() == ["outline 1 mm smaller", "outline 1 mm larger"]
+    assert (counts.drop("second reader's outline", errors="ignore") == len(score)).all()
+    assert np.allclose(table.score, table.patient.map(score), atol=1e-6)
+    known = table.dropna(subset="changed")
+    assert (known.reason == "").all() and (known.score != known.changed).mean() > 0.9
+    assert (table[table.changed.isna()].reason != "").all()
+
+
+def test_summary_counts_calls_and_lost_lesions_and_says_them():
+    table = pd.DataFrame(
+        {
+            "patient": list("abc") * 2,
+            "change": ["smaller"] * 3 + ["moved"] * 3,
+            "score": [0.4, 0.6, 0.9] * 2,
+            "changed": [0.6, np.nan, 0.8, 0.4, 0.6, 0.9],
+        }
+    )
+    table["difference"] = table.changed - table.score
+    summary = robustness.robustness_summary(table)
+    assert summary.calls_changed.tolist() == [1, 0] and summary.lost.tolist() == [1, 0]
+    text = robustness.told(summary)
+    assert "*smaller*" in text and "1 of 2 patients" in text and "1 of 3 lesions" in text
