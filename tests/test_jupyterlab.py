@@ -68,8 +68,10 @@ def menus_show_another_map(page):
         f"{cells}.scrollToItem({cells}.widgets.findIndex("
         "c => c.model.sharedModel.source.includes('explanation.explore')))"
     )
-    for menu, choice, title in (("layer", "conv3d_2", ": conv3d_2, logit of"),
-                                ("class", "EGFR wild-type", "logit of EGFR wild-type")):  # fmt: skip
+    for menu, choice, title in (
+        ("layer", "conv3d_2", ": conv3d_2, logit of"),
+        ("class", "EGFR wild-type", "logit of EGFR wild-type"),
+    ):
         found = page.locator(".widget-dropdown").filter(has_text=menu).locator("select")
         found.select_option(choice)
         page.get_by_text(title).first.wait_for(timeout=60_000)
