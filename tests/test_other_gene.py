@@ -27,7 +27,7 @@ def test_the_study_runs_on_another_genes_column(tmp_path):
     settings = folder / "study.toml"
     settings.write_text(settings.read_text() + LABEL + SMALL_INPUT)
     study = load_study(folder, **QUICK)
-    report.run_study(study, overrides=QUICK)
+    report.run_study(study, only=["01", "02", "03", "04", "05"], overrides=QUICK)
     out = study.table("exclusions.csv")
     assert out.reason.tolist() == ["no KRAS mutant status"] * 2
     scores = models.read_scores(study)

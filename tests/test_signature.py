@@ -135,6 +135,8 @@ def test_pipeline_fits_on_given_rows_and_repeats(table, x):
     assert list(one.transform(x).columns) == names[0]
     described = signature.signature_table(one, x[rows], table.y[rows])
     assert (described.univariate_p < 0.05).all() and (described.mann_whitney_p < 0.05).all()
+    mutants = x[rows].loc[table.y[rows].to_numpy() == 1, names[0]]
+    assert np.allclose(described.q3_mutant, np.percentile(mutants, 75, axis=0))
 
 
 def test_nothing_found_keeps_one_and_says_so():

@@ -24,6 +24,7 @@ from radiogenomics.study import Radiomics
 
 TIGHT = 1e-8  # tolerance at which LASSO's coefficients are glmnet's to 1e-6
 ROUGH = 1e-3  # that of the folds, which only choose lambda
+QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
 
 
 class _Selector(SelectorMixin, BaseEstimator):
@@ -237,7 +238,7 @@ def steps_table(pipeline: Pipeline) -> pd.DataFrame:
 
 
 def signature_table(pipeline: Pipeline, x: pd.DataFrame, y: np.ndarray) -> pd.DataFrame:
-    """Return one row a selected feature: its kind, p values, coefficient, mean by label."""
+    """Return one row a selected feature: its kind, p values, coefficient, quartiles by label."""
     chosen = list(pipeline[-1].get_feature_names_out())
     first, _, third, last = (step for _, step in pipeline.steps)
     p = dict(zip(first.feature_names_in_, first.p_, strict=True))
@@ -252,8 +253,11 @@ def signature_table(pipeline: Pipeline, x: pd.DataFrame, y: np.ndarray) -> pd.Da
             "mann_whitney_p": [p[name] for name in chosen],
             "lasso_coefficient": [weight[name] for name in chosen],
             "univariate_p": last.table_.p[chosen].to_numpy(),
-            "mean_wild_type": x.loc[y == 0, chosen].mean().to_numpy(),
-            "mean_mutant": x.loc[y == 1, chosen].mean().to_numpy(),
+        }
+        | {
+            f"{name}_{label}": x.loc[y == value, chosen].quantile(share).to_numpy()
+            for label, value in (("wild_type", 0), ("mutant", 1))
+            for name, share in QUARTILES.items()
         }
     )
 
