@@ -1,11 +1,19 @@
 """Progress is told with what is left, in a terminal and through the runner's file."""
 
 import json
+import sys
+import time
 
+import pytest
 from radiogenomics.progress import Follower, minutes, progress
 
 
-def test_terminal_bar_ends_whole(capsys):
+def in_terminal(monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+
+def test_terminal_bar_ends_whole(monkeypatch, capsys):
+    in_terminal(monkeypatch)
     bar = progress("patients")
     for done in range(6):
         bar(done, 5)
@@ -13,7 +21,37 @@ def test_terminal_bar_ends_whole(capsys):
     assert "patients: 100%" in told and "5/5" in told
 
 
-def test_runner_follows_a_notebooks_file(tmp_path, capsys):
+def test_a_log_gets_lines_now_and_then_and_the_end(monkeypatch, capsys):
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    bar = progress("epochs")
+    for done in range(1, 11):
+        clock[0] += 10.0
+        bar(done, 10)
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "epochs: 1 of 10, estimating",
+        "epochs: 4 of 10, about 1:00 left",
+        "epochs: 7 of 10, about 0:30 left",
+        "epochs: 10 of 10, 1:40 taken",
+    ]
+
+
+def test_work_that_goes_on_is_not_taken_for_fast(monkeypatch, capsys):
+    """13 of 20 were done before: what is left is estimated from the two done since."""
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    bar = progress("epochs")
+    for done in (13, 14, 15):
+        bar(done, 20)
+        clock[0] += 30.0
+    assert capsys.readouterr().err.splitlines()[-1] == "epochs: 15 of 20, about 2:30 left"
+
+
+@pytest.mark.parametrize("terminal", (True, False))
+def test_runner_follows_a_notebooks_file(tmp_path, capsys, monkeypatch, terminal):
+    if terminal:
+        in_terminal(monkeypatch)
     file = tmp_path / "progress"
     follower = Follower(file)
     follower.look()
@@ -24,7 +62,7 @@ def test_runner_follows_a_notebooks_file(tmp_path, capsys):
     with file.open("a") as stream:
         stream.write(json.dumps(lines[1]) + "\n")
     follower.look()
-    assert "4/4" in capsys.readouterr().err
+    assert ("4/4" if terminal else "4 of 4") in capsys.readouterr().err
 
 
 def test_minutes():

@@ -1,4 +1,4 @@
-"""A progress bar with the time left: in a terminal, in JupyterLab, in the mailed HTML."""
+"""A progress bar with the time left: in a terminal, a log, in JupyterLab, in the mailed HTML."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tqdm import tqdm
 FILE = "WORKBOOK_PROGRESS"  # names the file through which a notebook tells the runner
 HEADLESS = "WORKBOOK_HEADLESS"  # set by the runner: no front end looks on
 EVERY = 0.5  # seconds between refreshes
+LINES = 30.0  # seconds between lines where no terminal looks on: the log of a batch run
 
 
 class progress:  # noqa: N801 - used like a function
@@ -24,9 +25,10 @@ class progress:  # noqa: N801 - used like a function
         self.label = label
         self.start = time.monotonic()
         self.last = 0.0
-        self.first: int | None = None
+        self.first: tuple[int, float] | None = None  # done, and when
         self.shown = None
         self.bar: tqdm | None = None
+        self.told: float | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Refresh, at most twice a second, and at the end."""
@@ -34,22 +36,35 @@ class progress:  # noqa: N801 - used like a function
         if done < total and now - self.last < EVERY:
             return
         self.last = now
-        if self.first is None:
-            self.first = done
         if get_ipython() is None:
-            self._terminal(done, total)
+            self.draw(done, total)
         else:
             self._notebook(done, total)
 
+    def draw(self, done: int, total: int) -> None:
+        """Refresh the bar of a terminal; write a line now and then where there is none."""
+        self.first = self.first or (done, time.monotonic())
+        if sys.stderr.isatty():
+            self._terminal(done, total)
+        else:
+            self._line(done, total)
+
     def _terminal(self, done: int, total: int) -> None:
         if self.bar is None:
-            self.bar = tqdm(total=total, desc=self.label, mininterval=_interval(), file=sys.stderr)
+            self.bar = tqdm(total=total, initial=done, desc=self.label, file=sys.stderr)
         self.bar.update(done - self.bar.n)
         if done >= total:
             self.bar.close()
 
+    def _line(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done >= total or self.told is None or now - self.told >= LINES:
+            self.told = now
+            print(self._text(done, total), file=sys.stderr, flush=True)
+
     def _notebook(self, done: int, total: int) -> None:
-        text = f"{self.label}: {done} of {total}, {self._time(done, total)}"
+        self.first = self.first or (done, time.monotonic())
+        text = self._text(done, total)
         bar = f'<progress value="{done}" max="{total}" aria-label="{self.label}"></progress> {text}'
         if self.shown is None:
             self.shown = display(HTML(bar), display_id=True)
@@ -62,21 +77,22 @@ class progress:  # noqa: N801 - used like a function
             with Path(os.environ[FILE]).open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(line) + "\n")
 
+    def _text(self, done: int, total: int) -> str:
+        return f"{self.label}: {done} of {total}, {self._time(done, total)}"
+
     def _time(self, done: int, total: int) -> str:
-        spent = time.monotonic() - self.start
+        now = time.monotonic()
         if done >= total:
-            return f"{minutes(spent)} taken"
-        steps = done - self.first
-        return f"about {minutes(spent * (total - done) / steps)} left" if steps else "estimating"
+            return f"{minutes(now - self.start)} taken"
+        before, since = self.first
+        if done == before:
+            return "estimating"
+        return f"about {minutes((now - since) * (total - done) / (done - before))} left"
 
 
 def minutes(seconds: float) -> str:
     """Return seconds as m:ss."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
-def _interval() -> float:
-    return EVERY if sys.stderr.isatty() else 10.0
 
 
 class Follower:
@@ -96,4 +112,4 @@ class Follower:
         for line in new.splitlines():
             state = json.loads(line)
             bar = self.bars.setdefault(state["label"], progress(state["label"]))
-            bar._terminal(state["done"], state["total"])
+            bar.draw(state["done"], state["total"])
