@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 from radiogenomics.study import CNN, StudyError, digest, whole_file
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default without AVX-512: a third of the speed
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default where AVX-512 is missing
 
 
 @contextlib.contextmanager
