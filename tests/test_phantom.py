@@ -115,3 +115,21 @@ def test_written_image_is_centred(tmp_path):
     phantom._write_image(tmp_path / "a.nii.gz", np.zeros((3, 5, 7), np.uint8), (1.25, 0.7, 0.7))
     image = sitk.ReadImage(tmp_path / "a.nii.gz")
     assert np.allclose(image.TransformIndexToPhysicalPoint((3, 2, 1)), 0, atol=1e-6)
+
+
+def test_lesions_have_no_slice_without_outline_between():
+    """Lesions 1 to 4 are outlined on every second slice, 105 lacks one: none shows it."""
+    for lesion in (1, 2, 3, 4, 105):
+        mask, _ = phantom.outline_mask(lesion, 0)
+        there = np.flatnonzero(mask.any(axis=(1, 2)))
+        assert (np.diff(there) == 1).all(), lesion
+        kept = phantom.lesion_on_grid(lesion, 0, (61, 81, 81), (1.25, 0.7, 0.7))
+        assert (np.diff(np.flatnonzero(kept.any(axis=(1, 2)))) == 1).all(), lesion
+
+
+def test_slices_between_lie_between():
+    mask = np.zeros((3, 9, 9), bool)
+    mask[0, 1:8, 1:8], mask[2, 3:6, 3:6] = True, True
+    filled = phantom._filled_between(mask)
+    assert np.array_equal(filled[[0, 2]], mask[[0, 2]])
+    assert filled[1].sum() == 25 and filled[1, 2:7, 2:7].all()
