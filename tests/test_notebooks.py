@@ -7,6 +7,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from chromium import CHROMIUM
 from radiogenomics import cohort, features, models, pages, report, scans, volumes
 from radiogenomics.study import StudyError, load_study, read_json
 from sklearn.metrics import roc_auc_score
@@ -123,6 +124,19 @@ def test_every_point_of_the_evaluation_has_its_table(finished):
     size = finished.table("sample_size.csv").set_index("model")
     assert size.parameters["CNN"] == 1_297_090 - 960
     assert (size["candidate parameters"][["LR", "SVM"]] == 1688).all()
+
+
+def test_every_figure_is_kept_and_drawn_for_a_paper(finished):
+    kept = {p.stem for p in finished.figures.glob("*.json")}
+    assert kept >= {
+        "flow", "inputs", "selection_steps", "lasso_path", "signature", "stability",
+        "learning_curves", "cnn_robustness", "roc_test", "roc_train", "calibration_test",
+        "decision_test", "scores_test", "folds", "delong", "subgroups", "paper_vs_run",
+        "gradcam_gallery", "gradcam_place", "audit_widths",
+    }  # fmt: skip
+    if CHROMIUM:
+        drawn = {p.stem for p in finished.figures.glob("*.svg")}
+        assert drawn == kept == {p.stem for p in finished.figures.glob("*.png")}
 
 
 def test_test_labels_were_opened_in_order_and_recorded(finished):

@@ -24,10 +24,11 @@ def test_a_run_without_a_front_end_says_so(monkeypatch):
 
 
 def test_niivue_gets_every_array_in_its_place(tmp_path):
-    volumes = volume_view._volumes(SCENE, tmp_path)
-    assert [v["path"].name for v in volumes] == ["hu.nii.gz", "lesion.nii.gz", "overlay.nii.gz"]
+    volumes = volume_view._volumes(SCENE)
+    assert [v["name"] for v in volumes] == ["hu.nii.gz", "lesion.nii.gz", "overlay.nii.gz"]
     for volume, array in zip(volumes, (SCENE.hu, SCENE.lesion, SCENE.overlay), strict=True):
-        image = sitk.ReadImage(str(volume["path"]))
+        (tmp_path / volume["name"]).write_bytes(volume["data"])
+        image = sitk.ReadImage(str(tmp_path / volume["name"]))
         assert np.allclose(sitk.GetArrayFromImage(image), array)
         assert np.allclose(image.GetSpacing(), (0.5, 1.0, 2.0))
         assert np.allclose(image.GetOrigin(), (3.0, 2.0, 1.0))

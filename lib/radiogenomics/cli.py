@@ -201,7 +201,11 @@ def _compare(given: argparse.Namespace) -> int:
 
 
 def _lab(given: argparse.Namespace) -> int:
-    """Open the README beside the first notebook, in a workspace of that name."""
+    """Open the README beside the first notebook, in a workspace of that name.
+
+    The built-in cohort, which the notebooks name by default, is made first.
+    """
+    _make_built_in(ROOT / BUILT_IN)
     lab = [sys.executable, "-m", "jupyterlab"]
     kept = subprocess.run(
         [*lab, "workspaces", "import", str(WORKSPACE)], capture_output=True, check=False

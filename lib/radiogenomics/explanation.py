@@ -69,11 +69,12 @@ def _surroundings(
 
 def show_map(
     study: Study, patient: pd.Series, network: keras.Model, layer: str, label: int, title: str
-) -> None:
-    """Display the viewer with the map of the label's logit of one patient."""
+) -> Case:
+    """Display the viewer with the map of the label's logit of one patient, and return the case."""
     case = explain(study, patient, network, layer, label)
     spacing, synthetic = study.settings.preprocessing.spacing_mm, study.settings.synthetic
     viewer.show(viewer.scene_of_case(case, title, synthetic, spacing))
+    return case
 
 
 def explore(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from radiogenomics.explanation import Case
 from radiogenomics.figures import BACK, LABELS, _figure, _titled
 from radiogenomics.sanity import MEASURES, RESET
 from radiogenomics.study import Study
 
+PLANES = ("axial", "coronal", "sagittal")
+LUNG_HU = (-1350, 150)
+HEAT = (  # inferno, clear where the map is 0
+    (0.0, "rgba(0, 0, 4, 0)"), (0.25, "rgba(87, 16, 110, 0.3)"), (0.5, "rgba(188, 55, 84, 0.5)"),
+    (0.75, "rgba(249, 142, 9, 0.65)"), (1.0, "rgba(252, 255, 164, 0.8)"),
+)  # fmt: skip
 NAMES = {"ssim": "SSIM", "spearman": "Spearman"}
 
 
@@ -87,3 +95,45 @@ def likeness(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame
         )  # fmt: skip
     figure.add_vline(x=0, line={"dash": "dot", "color": BACK}).update_layout(boxmode="group")
     return figure.update_yaxes(autorange="reversed", automargin=True), table
+
+
+def gallery(study: Study, cases: dict[str, Case]) -> go.Figure:
+    """Draw three planes through each lesion's centre: CT, outline and map, for a paper.
+
+    Args:
+        study: for the mark.
+        cases: by title; arrays (z, y, x) in LPS, so that a patient's right is on the left.
+    """
+    titles = [
+        f"{name}<br>{plane}" if plane == "coronal" else plane for name in cases for plane in PLANES
+    ]
+    rows = len(cases)
+    figure = make_subplots(rows, 3, subplot_titles=titles, vertical_spacing=0.25 / rows)
+    for row, case in enumerate(cases.values(), start=1):
+        centre = np.round(np.argwhere(case.lesion).mean(axis=0)).astype(int)
+        for axis in range(3):
+            place = {"row": row, "col": axis + 1}
+            hu, lesion, heat = (
+                np.take(a, centre[axis], axis) for a in (case.hu, case.lesion, case.heat)
+            )
+            figure.add_heatmap(
+                z=hu, zmin=LUNG_HU[0], zmax=LUNG_HU[1], colorscale="Greys_r", showscale=False,
+                **place,
+            )  # fmt: skip
+            figure.add_heatmap(
+                z=np.round(heat, 2), zmin=0, zmax=1, colorscale=HEAT, zsmooth="best",
+                showscale=row == 1 and axis == 0, colorbar={"title": "Grad-CAM", "len": 0.5},
+                **place,
+            )  # fmt: skip
+            figure.add_contour(
+                z=(lesion > 0).astype(int), showscale=False, hoverinfo="skip",
+                contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
+                line={"color": "#00D5FF", "width": 1.5}, showlegend=False, **place,
+            )  # fmt: skip
+            name = f"x{'' if (row, axis) == (1, 0) else 3 * (row - 1) + axis + 1}"
+            turned = {"autorange": "reversed"} if axis == 0 else {}
+            figure.update_yaxes(scaleanchor=name, visible=False, **turned, **place)
+    figure.update_annotations(font_size=12)
+    figure.update_xaxes(visible=False).update_layout(height=270 * rows + 120)
+    title = "Grad-CAM, 1 at each map's highest value; outlines: lesion"
+    return _titled(figure, title, study).update_layout(margin={"t": 110, "b": 10})

@@ -6,7 +6,8 @@ Maps are (z, y, x) on a layer's grid, volumes (patient, z, y, x, 1) from 0 to 1,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from radiogenomics import cnn, cohort, gradcam
 from radiogenomics.cnn import keras
 from radiogenomics.cohort import say_p
 from radiogenomics.scans import read_pair
-from radiogenomics.study import Study, digest, read_json
+from radiogenomics.study import CNN, Study, digest, read_json
 from radiogenomics.volumes import lesion_box, load_volumes, volume_path
 
 RANDOM = 20  # random maps that a map is held against
@@ -28,6 +29,8 @@ CUBE = (8, 16, 16)  # voxels (z, y, x) of the network's input that are hidden at
 CLEAR = 0.05  # p below which a difference from chance is called one
 ALIKE = 0.5  # Spearman from which maps after a reset count as still the same
 FINE_CUBE = (4, 8, 8)  # with checks = "full"
+SEEDS = 2  # further trainings on the same patients with checks = "full"
+OTHER_SEED = 100  # how far their seeds lie from the study's, and so from its folds'
 RESET = "weights drawn anew to "
 AXES = ("z", "y", "x")
 MEASURES = ("ssim", "spearman")
@@ -44,7 +47,10 @@ class Place:
     planted: np.ndarray | None  # the built-in cohort's ground-glass part, None where not known
 
 
-def places(study: Study, patients: pd.DataFrame) -> list[Place]:
+def places(
+    study: Study, patients: pd.DataFrame,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Place]:  # fmt: skip
     """Read each patient's lesion and, in the built-in cohort, the planted part of it."""
     path = study.folder / "truth.json"
     known = read_json(path).get("soft_part_y_mm", {}) if path.exists() else {}
@@ -57,6 +63,7 @@ def places(study: Study, patients: pd.DataFrame) -> list[Place]:
         if row.patient in known:
             part = planted_part(box, inside, known[row.patient], ct.GetSpacing()[1])
         found.append(Place(row.patient, int(row.label), box, inside, part))
+        progress(len(found), len(patients))
     return found
 
 
@@ -230,13 +237,14 @@ def reset_networks(network: keras.Model, seed: int) -> Iterator[tuple[str, keras
 
 def of_reset_networks(
     network: keras.Model, patients: list[str], volumes: np.ndarray, maps: np.ndarray, layer: str,
-    label: int, seed: int,
+    label: int, seed: int, progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:  # fmt: skip
     """Compare maps with those after each step of `reset_networks`."""
-    tables = [
-        compared(RESET + name, patients, maps, gradcam.class_maps(mixed, volumes, layer, label))
-        for name, mixed in reset_networks(network, seed)
-    ]
+    steps, tables = len(gradcam.conv_layers(network)) + 2, []
+    for name, mixed in reset_networks(network, seed):
+        others = gradcam.class_maps(mixed, volumes, layer, label)
+        tables.append(compared(RESET + name, patients, maps, others))
+        progress(len(tables), steps)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -291,19 +299,51 @@ def same_weights(first: keras.Model, second: keras.Model) -> bool:
     return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
+def networks_of_seeds(
+    study: Study, progress: Callable[[int, int], None] = lambda done, total: None
+) -> dict[str, keras.Model]:
+    """Train the network on the same patients with other seeds, by name (`seed 2025`, ...)."""
+    train, _ = cohort.split(cohort.included(study))
+    labels, settings = train.label.to_numpy(), study.settings.cnn
+    total, networks = SEEDS * settings.epochs, {}
+    for k in range(SEEDS):
+        seed = study.settings.seed + OTHER_SEED + k
+        folder = _folder(study, train, labels, settings, seed)
+        networks[f"seed {seed}"] = cnn.train(
+            load_volumes(study, train), labels, settings, seed, folder,
+            lambda done, _, k=k: progress(k * settings.epochs + done, total),
+        ).model  # fmt: skip
+    return networks
+
+
 def network_of_permuted_labels(
     study: Study, progress: Callable[[int, int], None] = lambda done, total: None
-) -> keras.Model:
-    """Train the network on the training patients with their labels permuted (Adebayo 2018).
+) -> tuple[keras.Model, float]:
+    """Train the network on permuted labels until it has fitted them (Adebayo 2018).
 
-    Same volumes, settings and seed as the final network's; kept in the study's caches.
+    Same volumes and seed as the final network's; every epoch is trained and the last one kept,
+    as the validation part would keep a network that has learned nothing.
+
+    Returns:
+        The network, and its accuracy on the labels that it was trained with.
     """
     train, _ = cohort.split(cohort.included(study))
-    seed, settings = study.settings.seed, study.settings.cnn
+    settings = replace(study.settings.cnn, patience=study.settings.cnn.epochs)
+    seed, volumes = study.settings.seed, load_volumes(study, train)
     labels = np.random.default_rng([seed, 6]).permutation(train.label.to_numpy())
+    folder = _folder(study, train, labels, settings, seed)
+    cnn.train(volumes, labels, settings, seed, folder, progress)
+    network = cnn.load(folder / "last.keras")
+    called = cnn.score(network, volumes, settings.batch) >= 0.5
+    return network, float(np.mean(called == labels))
+
+
+def _folder(
+    study: Study, train: pd.DataFrame, labels: np.ndarray, settings: CNN, seed: int
+) -> Path:
+    """Return where a training of this module is kept."""
     keys = [volume_path(study, row).stem for _, row in train.iterrows()]
-    folder = study.derived / "cnn" / digest("permuted", keys, labels.tolist(), settings, seed)
-    return cnn.train(load_volumes(study, train), labels, settings, seed, folder, progress).model
+    return study.derived / "cnn" / digest("sanity", keys, labels.tolist(), settings, seed)
 
 
 def of_networks(
@@ -502,6 +542,8 @@ def told_stability(table: pd.DataFrame) -> str:
     kinds = (
         ("input moved", "After a move of the input by one voxel"),
         ("fold", "Of networks trained with other seeds on parts of the patients"),
+        ("seed", "Of networks trained on the same patients with other seeds"),
+        ("permuted labels", "Of a network that was trained on permuted labels"),
         ("another patient", "Between two patients"),
     )
     texts = []

@@ -15,6 +15,7 @@ from radiogenomics.progress import HEADLESS
 from radiogenomics.viewer import Scene
 
 LUNG_HU = (-1000.0, 200.0)
+ITK = "itkwidgets loads its viewer from the network; if none appears, see docs/three_d.md."
 LIVE_ONLY = "3D needs a live JupyterLab: run this cell there. The slices above hold the same data."
 
 
@@ -27,14 +28,16 @@ def show_volume(scene: Scene) -> None:
         display(Markdown(LIVE_ONLY))
         return
     widget = NiiVue(height=420, back_color=(0, 0, 0, 1))
-    with tempfile.TemporaryDirectory() as folder:
-        widget.load_volumes(_volumes(scene, Path(folder)))
+    widget.load_volumes(_volumes(scene))
     widget.set_slice_type(SliceType.RENDER)
     display(widget)
 
 
-def _volumes(scene: Scene, folder: Path) -> list[dict]:
-    """Write the scene's arrays as NIfTI, which is what NiiVue reads, and say how each is drawn."""
+def _volumes(scene: Scene) -> list[dict]:
+    """Return the scene's arrays as NIfTI, which is what NiiVue reads, and how each is drawn.
+
+    As bytes: a page that is loaded anew asks the widget for them once more.
+    """
     low, high = LUNG_HU
     looks = {
         "hu": {"colormap": "gray", "cal_min": low, "cal_max": high, "opacity": 1.0},
@@ -42,16 +45,18 @@ def _volumes(scene: Scene, folder: Path) -> list[dict]:
         "overlay": {"colormap": "inferno", "opacity": 0.6, "cal_min": 0.2, "cal_max": 1.0},
     }
     arrays = {name: array for name, array in scene.arrays().items() if name in looks}
-    return [{"path": _written(scene, a, folder / f"{n}.nii.gz"), **looks[n]}
+    return [{"name": f"{n}.nii.gz", "data": _nifti(scene, a), **looks[n]}
             for n, a in arrays.items()]  # fmt: skip
 
 
-def _written(scene: Scene, array: np.ndarray, path: Path) -> Path:
+def _nifti(scene: Scene, array: np.ndarray) -> bytes:
     image = sitk.GetImageFromArray(array.astype(np.float32))
     image.SetSpacing([float(v) for v in scene.spacing_mm[::-1]])
     image.SetOrigin([float(v) for v in scene.origin()[::-1]])
-    sitk.WriteImage(image, str(path))
-    return path
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "array.nii.gz"
+        sitk.WriteImage(image, str(path))
+        return path.read_bytes()
 
 
 def show_itk(image: sitk.Image) -> None:
@@ -63,7 +68,7 @@ def show_itk(image: sitk.Image) -> None:
     try:
         from itkwidgets import view
 
-        display(view(image))
+        display(Markdown(ITK), view(image))
     except Exception as fault:  # noqa: BLE001 - a viewer that fails must not stop a notebook
         reason = f"{type(fault).__name__}: {str(fault)[:120]}"
         display(Markdown(f"itkwidgets does not work here ({reason}); see docs/three_d.md."))
