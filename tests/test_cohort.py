@@ -159,3 +159,13 @@ def test_660_patients_give_the_papers_table_1():
         "lobe": "0.330",
         "stage": "0.234",
     }
+
+
+def test_interval_table_counts_days_by_cohort():
+    days = pd.DataFrame(
+        {"cohort": ["train"] * 5 + ["test"], "interval_days": [1, 3, 5, 7, None, 9]}
+    )
+    found = cohort.interval_table(days).set_index("cohort")
+    assert found.loc["train"].tolist() == [4, 2.5, 4, 5.5, 7, 1]
+    assert found.loc["test", ["n", "longest", "not_known"]].tolist() == [1, 9, 0]
+    assert cohort.interval_table(days[["cohort"]]).not_known.tolist() == [1, 5]

@@ -381,6 +381,17 @@ def table1(cohort: pd.DataFrame, by: str, columns: tuple[str, ...] = DESCRIBED) 
     return pd.DataFrame(lines)
 
 
+def interval_table(cohort: pd.DataFrame) -> pd.DataFrame:
+    """Return days from CT to biopsy: cohort, n known, q1, median, q3, longest, not_known."""
+    rows, nothing = [], pd.Series(np.nan, cohort.index)
+    for name, days in cohort.get("interval_days", nothing).groupby(cohort.cohort):
+        q1, median, q3 = days.quantile([0.25, 0.5, 0.75])
+        known = days.count()
+        rows.append((name, known, q1, median, q3, days.max(), len(days) - known))
+    columns = ["cohort", "n", "q1", "median", "q3", "longest", "not_known"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return Table 1 as it is printed: one line a level, nothing where nothing applies."""
     lines = table.drop(columns="p_value").set_index(["characteristic", "level"])
