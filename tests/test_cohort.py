@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cohort, phantom
+from radiogenomics import cohort, figures, phantom
 from radiogenomics.study import Settings, Study, StudyError
 
 R = json.loads((Path(__file__).parent / "reference" / "table1.json").read_text())
@@ -169,3 +169,47 @@ def test_interval_table_counts_days_by_cohort():
     assert found.loc["train"].tolist() == [4, 2.5, 4, 5.5, 7, 1]
     assert found.loc["test", ["n", "longest", "not_known"]].tolist() == [1, 9, 0]
     assert cohort.interval_table(days[["cohort"]]).not_known.tolist() == [1, 5]
+
+
+def test_ct_after_the_biopsy_and_unnamed_files_are_excluded(study):
+    write(study, interval_days={1: -3}, ct={2: ""})
+    _, out, _ = cohort.exclude(study, cohort.read_cohort(study))
+    assert out.set_index("patient").reason.to_dict() == {
+        "P01": "CT after the biopsy", "P02": "ct not named in cohort.csv",
+    }  # fmt: skip
+
+
+def test_an_incomplete_study_can_be_looked_at_and_its_exclusions_are_kept(study):
+    write(study, label=dict.fromkeys(range(12), 0))
+    table = cohort.read_cohort(study)
+    left, out, flow = cohort.exclude(study, table, complete=False)
+    assert len(left) == 12
+    with pytest.raises(StudyError, match="0 patients with label 1"):
+        cohort.keep_included(study, left, out, flow)
+    assert (study.tables / "flow.csv").exists()
+    assert not (study.derived / "included.csv").exists()
+
+
+def test_a_file_that_may_not_be_read_excludes_its_patient(study, monkeypatch):
+    write(study)
+    whole = cohort.content_hash
+
+    def locked(path):
+        if path.name == "3.nii.gz":
+            raise PermissionError(13, "Permission denied", str(path))
+        return whole(path)
+
+    monkeypatch.setattr(cohort, "content_hash", locked)
+    left, out, _ = cohort.exclude(study, cohort.read_cohort(study))
+    assert out.reason.tolist() == ["ct file may not be read"] and len(left) == 11
+
+
+def test_the_flow_box_sums_reasons_that_differ_by_patient(study):
+    rows = [("found", "in cohort.csv", 60), ("eligibility", "age under 18", 1)]
+    rows += [("images", f"slice {i} is missing. Expected: all", 1) for i in range(30)]
+    rows += [("included", side, 14) for side in ("train", "test")]
+    figure, _ = figures.flow(study, pd.DataFrame(rows, columns=["step", "reason", "n"]))
+    box = next(a.text for a in figure.layout.annotations if "excluded" in a.text)
+    assert box.split("<br>") == [
+        "31 excluded", "1 age under 18", "30 whose images cannot be used",
+    ]  # fmt: skip

@@ -15,7 +15,7 @@ import pytest
 from conftest import QUICK, make_tiny
 from radiogenomics import cli, features, report, volumes
 from radiogenomics.cohort import included
-from radiogenomics.study import StudyError, content_hash, load_study, whole_file
+from radiogenomics.study import Settings, Study, StudyError, content_hash, load_study, whole_file
 
 SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 FULL_DISK = [
@@ -126,3 +126,14 @@ def test_a_changed_setting_or_file_invalidates_what_depends_on_it_alone(finished
     other = row.copy()
     other["mask_hash"] = "0" * 64
     assert not set(keys(finished, other)) & {volume, values}
+
+
+def test_force_forgets_the_caches_but_keeps_the_lock(tmp_path):
+    study = Study(tmp_path, tmp_path / "reports", Settings())
+    with report.alone(study):
+        (study.derived / "cnn").mkdir()
+        (study.derived / "included.csv").write_text("old")
+        report._forget(study.derived)
+        assert [p.name for p in study.derived.iterdir()] == [report.LOCK]
+        with pytest.raises(StudyError, match="another run"), report.alone(study):
+            pass

@@ -59,3 +59,23 @@ def test_uids_and_paths_are_found_and_the_run_refuses_to_call_it_done(copied):
 def test_messages_lose_the_uids_of_file_names():
     assert privacy.redacted(f"{UID}.dcm is cut off") == "[uid].dcm is cut off"
     assert privacy.redacted("0.5, 1.2.3 and 1.10.0") == "0.5, 1.2.3 and 1.10.0"
+
+
+def test_a_name_between_underscores_is_found(copied, header):
+    (copied.reports / "note.md").write_text("read ct_weissenfels_ottokar_1.dcm")
+    found = privacy.scan_reports(copied, [header])
+    assert "note.md" in set(found.file)
+
+
+def test_paths_given_by_a_user_leave_only_the_parameters_name():
+    text = '{"ct": "/mnt/pacs/DOE_JOHN/ct", "out": "/mnt/pacs/DOE_JOHN", "study": "/srv/data/s"}'
+    given = {"ct": "/mnt/pacs/DOE_JOHN/ct", "out": "/mnt/pacs/DOE_JOHN", "study": "/srv/data/s"}
+    clean = privacy.without_paths(text, "/srv/data/s", "/srv/reports/s", given)
+    assert clean == '{"ct": "[ct]", "out": "[out]", "study": "data/s"}'
+
+
+def test_a_fault_of_one_patient_is_told_without_paths(tmp_path):
+    absent = FileNotFoundError(2, "No such file or directory", str(tmp_path / "DOE" / "ct.dcm"))
+    assert privacy.reason(absent).startswith("ct.dcm: No such file or directory. Expected")
+    assert privacy.reason(AttributeError("no ROINumber")).startswith("AttributeError: no ROIN")
+    assert privacy.reason(StudyError(f"series {UID} is odd")) == "series [uid] is odd"

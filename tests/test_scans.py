@@ -102,3 +102,13 @@ def test_other_label_and_broken_files_are_named(pair):
         scans.read_pair(folder / "nan.nrrd", folder / "mask.nii.gz", 1)
     with pytest.raises(StudyError, match="gone.nii.gz is not there"):
         scans.read_image(folder / "gone.nii.gz")
+
+
+def test_label_1_of_several_is_taken_with_a_note(pair):
+    folder, _, mask = pair
+    mask[8, 5, 5] = 3
+    sitk.WriteImage(image(mask), folder / "mask.nii.gz")
+    scan = scans.read_scan(folder / "ct.nii.gz", folder / "mask.nii.gz")
+    assert scan.notes == ("label 1 taken, not 3; name one in mask_label",)
+    named = scans.read_scan(folder / "ct.nii.gz", folder / "mask.nii.gz", "1")
+    assert named.notes == ()

@@ -105,7 +105,11 @@ def _run(given: argparse.Namespace) -> int:
     study = load_study(folder, given.reports)
     print(f"{study.settings.title}: {folder} -> {study.reports}")
     with report.alone(study):
-        states = report.run_study(study, given.only, given.start, overrides, given.force)
+        try:
+            states = report.run_study(study, given.only, given.start, overrides, given.force)
+        except report.NotebookFailed:
+            print(report.check_privacy(study))  # what was written before may be mailed too
+            raise
         print(report.check_privacy(study))
     print(f"Open {study.reports / 'index.html'}")
     return DONE if all(one["state"] == "done" for one in states) else FAULTS
@@ -168,14 +172,16 @@ def _check(given: argparse.Namespace) -> int:
 
     study = load_study(given.study)
     table = cohort.read_cohort(study)
-    left, _, _ = cohort.exclude(study, table)
+    left, _, _ = cohort.exclude(study, table, complete=False)
     masks, _, failures = inspection.inspect_cohort(study, left, progress("scans read"))
-    left, out, _ = cohort.exclude(study, table, failures)
+    left, out, _ = cohort.exclude(study, table, failures, complete=False)
     for row in out.itertuples():
         print(f"{row.patient}: {row.step}: {row.reason}")
-    for row in masks[(masks["flags"] != "") | (masks["notes"] != "")].itertuples():
+    told = masks[(masks["flags"] != "") | (masks["notes"] != "")] if len(masks) else masks
+    for row in told.itertuples():
         print(f"{row.patient}: look at it: {'; '.join(t for t in (row.flags, row.notes) if t)}")
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
+    cohort.require_both(left)
     return FAULTS if out.step.isin(MENDABLE).any() else DONE
 
 

@@ -160,14 +160,17 @@ def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
 
 
 def exclude(
-    study: Study, table: pd.DataFrame, failures: pd.DataFrame | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    study: Study, table: pd.DataFrame, failures: pd.DataFrame | None = None,
+    complete: bool = True,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Apply the paper's rules in order; each patient is excluded once, for the first reason.
 
     Args:
         study: gives the rules.
         table: `read_cohort`'s.
         failures: patient, step, reason of images that could not be used.
+        complete: stop where a study cannot be made of those who are left; False while the
+            scans are still to be looked at.
 
     Returns:
         The patients left (with `ct_hash`, `mask_hash` of their files), the exclusions
@@ -181,6 +184,7 @@ def exclude(
     checks += [("eligibility", f"age under {rules.min_age:g}", _below(table, "age", rules.min_age))]
     late = _above(table, "interval_days", rules.max_interval_days)
     checks.append(("eligibility", f"over {rules.max_interval_days:g} days from CT to biopsy", late))
+    checks.append(("eligibility", "CT after the biopsy", _below(table, "interval_days", 0)))
     if rules.histology:
         told = table.get("histology", pd.Series("", table.index)).astype(str).str.casefold()
         other = ~told.isin([h.casefold() for h in rules.histology])
@@ -191,6 +195,7 @@ def exclude(
         gone = table[column].isna() if column in table else pd.Series(True, table.index)
         checks.append(("clinical data", f"{column} missing", gone))
     for column in ("ct", "mask"):
+        checks.append(("files", f"{column} not named in cohort.csv", table[column] == ""))
         gone = ~table[column].map(lambda p: p != "" and Path(p).exists())
         checks.append(("files", f"{column} file missing", gone))
     out = _first_reason(table, checks)
@@ -200,10 +205,32 @@ def exclude(
     left = table[~table.patient.isin(out.patient)].drop(columns="fault")
     left["label"] = left.label.astype(int)
     for column in ("ct", "mask"):
-        left[f"{column}_hash"] = [content_hash(Path(p)) for p in left[column]]
+        left[f"{column}_hash"] = [_hash(Path(p)) for p in left[column]]
+        locked = left[left[f"{column}_hash"] == ""]
+        reason = f"{column} file may not be read"
+        out = pd.concat([out, locked[["patient"]].assign(step="files", reason=reason)])
+        left = left.drop(locked.index)
+    if complete:
+        require_both(left, out)
+    return left.reset_index(drop=True), out.reset_index(drop=True), _flow(table, out, left)
+
+
+def _hash(path: Path) -> str:
+    """Return a file's content hash, "" where this user may not read it."""
+    try:
+        return content_hash(path)
+    except OSError:
+        return ""
+
+
+def require_both(left: pd.DataFrame, out: pd.DataFrame | None = None) -> None:
+    """Stop where no study can be made of the patients left.
+
+    Raises:
+        StudyError: one scan stands for two patients; a cohort lacks patients of a label.
+    """
     _refuse_leak(left)
-    _refuse_empty(left, out)
-    return left.reset_index(drop=True), out, _flow(table, out, left)
+    _refuse_empty(left, pd.DataFrame(columns=["patient", "reason"]) if out is None else out)
 
 
 def _below(table: pd.DataFrame, column: str, limit: float) -> pd.Series:
@@ -256,11 +283,16 @@ def _refuse_empty(left: pd.DataFrame, out: pd.DataFrame) -> None:
 
 
 def keep_included(study: Study, left: pd.DataFrame, out: pd.DataFrame, flow: pd.DataFrame) -> None:
-    """Write who takes part (in the data folder), who does not and why, and the flow."""
-    with whole_file(study.derived / "included.csv") as part:
-        left.assign(**_relative(study, left)).to_csv(part, index=False)
+    """Write who does not take part and why, the flow, and (in the data folder) who does.
+
+    Raises:
+        StudyError: no study can be made of those left (`require_both`); the exclusions are kept.
+    """
     study.save_table(out, "exclusions.csv")
     study.save_table(flow, "flow.csv")
+    require_both(left, out)
+    with whole_file(study.derived / "included.csv") as part:
+        left.assign(**_relative(study, left)).to_csv(part, index=False)
 
 
 def _relative(study: Study, left: pd.DataFrame) -> dict[str, list[str]]:

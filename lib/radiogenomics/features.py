@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from joblib import Parallel, delayed
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
+from radiogenomics import privacy
 from radiogenomics.scans import read_pair
 from radiogenomics.study import (
     Radiomics,
@@ -171,8 +172,8 @@ def _extract_one(study: Study, row: dict) -> tuple[str, dict, str]:
     try:
         pair = read_pair(row["ct"], row["mask"], row["mask_label"])
         values = extract(*pair, study.settings.radiomics).to_dict()
-    except (StudyError, RuntimeError, ValueError) as fault:
-        return row["patient"], {}, str(fault)
+    except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
+        return row["patient"], {}, privacy.reason(fault)
     write_json(path, values)
     return row["patient"], values, ""
 

@@ -23,6 +23,10 @@ COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model every
     "Com_in_sample": "#CC79A7",
 }
 SPARE = ("#882255", "#44AA99", "#DDCC77", "#332288", "#117733", "#AA4499")  # Tol's, other models
+KINDS = {  # of exclusions whose reason differs from patient to patient (exclusions.csv has them)
+    "table": "with a cell that cannot be read", "images": "whose images cannot be used",
+    "preprocessing": "whose lesion is too small", "radiomics": "whose features cannot be measured",
+}  # fmt: skip
 MANY = 500  # points of a curve, and patients of a box, above which fewer are drawn
 LABELS = {0: "#0072B2", 1: "#D55E00"}
 BACK = "#555555"
@@ -76,7 +80,9 @@ def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     count = table.set_index(["step", "reason"]).n
     label = study.settings.label
     boxes = [(0.3, 0.9, f"{found} patients<br>in cohort.csv")]
-    reasons = [f"{r.n} {_short(r.reason)}" for r in out.itertuples()] or ["none"]
+    kinds = [KINDS.get(r.step) or _short(r.reason) for r in out.itertuples()]
+    why = out.n.groupby(kinds, sort=False).sum()
+    reasons = [f"{n} {kind}" for kind, n in why.items()] or ["none"]
     boxes.append((0.5, 0.55, f"{out.n.sum()} excluded<br>" + "<br>".join(reasons)))
     for x, cohort, name in ((0.12, "train", "training"), (0.48, "test", "external test")):
         by = [count.get((f"{cohort} label", v), 0) for v in ("1", "0")]

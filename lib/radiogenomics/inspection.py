@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
-from radiogenomics.privacy import redacted
+from radiogenomics import privacy
 from radiogenomics.scans import Scan, read_scan
 from radiogenomics.study import Study, StudyError
 from radiogenomics.volumes import bounds, crop
@@ -161,8 +161,8 @@ def _inspect_one(row: dict) -> dict:
         found["patient_id"] = scan.patient_id
         found["mask"] = mask_row(scan) | {"thumbnail": thumbnail(scan)}
         found["acquisition"] = acquisition_row(scan)
-    except (StudyError, RuntimeError, ValueError, LookupError, OSError) as fault:
-        found["reason"] = redacted(str(fault))
+    except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
+        found["reason"] = privacy.reason(fault)
     return found
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pydicom
@@ -28,6 +29,16 @@ TEXT = (".html", ".csv", ".json", ".ipynb", ".toml", ".md")
 def redacted(text: str) -> str:
     """Return a message with the UIDs that DICOM file names often are taken out."""
     return UID.sub("[uid]", text)
+
+
+def reason(fault: Exception) -> str:
+    """Return why a patient's files could not be used, without paths of this machine and UIDs."""
+    text = str(fault)
+    if isinstance(fault, OSError) and fault.filename:
+        text = f"{Path(fault.filename).name}: {fault.strerror}. Expected: a file that can be read."
+    elif not isinstance(fault, (StudyError, RuntimeError, ValueError, LookupError)):
+        text = f"{type(fault).__name__}: {text}. Expected: files that other programs open too."
+    return redacted(text)
 
 
 def identifiers(scans: Iterable[Path]) -> set[str]:
@@ -65,7 +76,8 @@ def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = (
     """
     own = _own_words()
     words = {w for w in identifiers(scans) - set(allowed) if w.casefold() not in own}
-    header = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(words)))})(?!\w)", re.I)
+    any_of = "|".join(map(re.escape, sorted(words)))
+    header = re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.I)  # _ parts words too
     kinds = {"header": header} if words else {}
     places = _places(str(study.folder), str(study.reports))
     long = [p for p in places if len(Path(p).parts) > 2 or p.endswith("/")]  # /app is a word
@@ -108,8 +120,23 @@ def _places(study_folder: str, reports: str) -> dict[str, str]:
     return {place: short[place] for place in sorted(short, key=len, reverse=True)}
 
 
-def without_paths(text: str, study_folder: str, reports: str) -> str:
-    """Return the text of an executed notebook with this machine's folders taken out."""
-    for place, short in _places(study_folder, reports).items():
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).is_absolute() and len(Path(value).parts) > 2
+
+
+def without_paths(
+    text: str, study_folder: str, reports: str, given: dict[str, Any] | None = None
+) -> str:
+    """Return the text of an executed notebook with this machine's folders taken out.
+
+    Of other paths among the parameters `given`, such as a new patient's, the parameter's name
+    alone is left: a folder may be called after a patient.
+    """
+    places = _places(study_folder, reports)
+    paths = [(str(v), f"[{k}]") for k, v in (given or {}).items() if _is_path(v)]
+    for place, short in sorted(paths, key=lambda p: -len(p[0])):
+        if place not in places:
+            text = text.replace(json.dumps(place)[1:-1], short)
+    for place, short in places.items():
         text = text.replace(json.dumps(place)[1:-1], short)
     return text

@@ -10,6 +10,7 @@ import pandas as pd
 import SimpleITK as sitk
 from scipy import stats
 
+from radiogenomics import privacy
 from radiogenomics.features import extract_cohort
 from radiogenomics.scans import read_pair
 from radiogenomics.study import Study, StudyError, content_hash
@@ -111,8 +112,8 @@ def agreement(patients: pd.DataFrame) -> pd.DataFrame:
                 read_pair(row["ct"], row[m], row["mask_label"])[1] for m in ("mask_1", "mask")
             )
             rows.append({"patient": row["patient"], **_overlap(first, second), "reason": ""})
-        except (StudyError, RuntimeError) as fault:
-            rows.append({"patient": row["patient"], "reason": str(fault)})
+        except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
+            rows.append({"patient": row["patient"], "reason": privacy.reason(fault)})
     columns = ["patient", "dice", "volume_1_mm3", "volume_2_mm3", "reason"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -49,6 +49,7 @@ QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a ker
 }
 MAKERS = ("02_preprocessing", "03_radiomics", "04_cnn")  # whose settings a prediction must share
 COMPARISON = "05_comparison"
+LOCK = "run.lock"
 PREDICTION = "07_new_patient"
 
 
@@ -95,7 +96,7 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
 def _take_paths_out(executed: Path, parameters: dict[str, Any]) -> None:
     """Take this machine's folders out of an executed notebook: it may be mailed."""
     text = executed.read_text(encoding="utf-8")
-    clean = privacy.without_paths(text, parameters["study"], parameters["reports"])
+    clean = privacy.without_paths(text, parameters["study"], parameters["reports"], parameters)
     executed.write_text(clean, encoding="utf-8")
 
 
@@ -119,7 +120,7 @@ def alone(study: Study) -> Iterator[None]:
         StudyError: another run holds the study.
     """
     study.derived.mkdir(parents=True, exist_ok=True)
-    with (study.derived / "run.lock").open("a+") as stream:
+    with (study.derived / LOCK).open("a+") as stream:
         if not _locked(stream):
             raise StudyError(
                 f"another run is at work on {study.folder.name}. Expected: one at a time. Wait for "
@@ -230,7 +231,7 @@ def run_study(
     chosen = _chosen(only, start)
     _check_overrides(study, overrides)
     if force:
-        shutil.rmtree(study.derived, ignore_errors=True)
+        _forget(study.derived)
     parameters = {"study": str(study.folder), "reports": str(study.reports), **overrides}
     settings = overridden(study.settings, {k: v for k, v in overrides.items() if k in _leaves()})
     study = dataclasses.replace(study, settings=settings)
@@ -257,6 +258,12 @@ def run_study(
     save_illustrations(study)
     build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
+
+
+def _forget(derived: Path) -> None:
+    """Delete the caches, but for the lock that keeps a second run away."""
+    for path in [p for p in derived.glob("*") if p.name != LOCK]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def run_comparison(predictions: Path, out: Path, columns: Path | None = None) -> Path:

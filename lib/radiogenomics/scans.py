@@ -207,8 +207,11 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
     """
     ct_path, mask_path = _there(ct_path), _there(mask_path)
     drawing = outlines.read_drawing(mask_path)
-    mask = None if drawing else _labelled(_read_file(mask_path), str(label), mask_path.name)
+    labels = None if drawing else _read_file(mask_path)
+    mask = None if drawing else _labelled(labels, str(label), mask_path.name)
     notes, about, patient_id = [], {}, ""
+    if labels and not str(label):
+        notes += _other_labels(labels)
     if ct_path.is_dir():
         referenced = outlines.referenced_series(drawing) if drawing else ""
         frame = outlines.shared_frame(drawing) if drawing else ""
@@ -240,6 +243,13 @@ def read_pair(
     """Return `read_scan`'s CT (HU) and mask (uint8, 0 or 1) on the CT's grid."""
     scan = read_scan(ct_path, mask_path, label)
     return scan.ct, scan.mask
+
+
+def _other_labels(mask: sitk.Image) -> list[str]:
+    """Return a note where label 1 was taken because none was named, and others are there."""
+    found = np.unique(sitk.GetArrayViewFromImage(mask))
+    others = [f"{v:g}" for v in found if v not in (0, 1)]
+    return [f"label 1 taken, not {', '.join(others[:6])}; name one in mask_label"] * bool(others)
 
 
 def _labelled(mask: sitk.Image, label: str, name: str) -> sitk.Image:

@@ -10,6 +10,7 @@ import pandas as pd
 import SimpleITK as sitk
 from joblib import Parallel, delayed
 
+from radiogenomics import privacy
 from radiogenomics.scans import read_pair
 from radiogenomics.study import Preprocessing, Study, StudyError, digest, whole_file
 
@@ -145,8 +146,8 @@ def _prepare_one(study: Study, row: pd.Series) -> tuple[str, str]:
     try:
         ct, mask = read_pair(row.ct, row["mask"], row.mask_label)
         volume = preprocess(ct, mask, study.settings.preprocessing)
-    except (StudyError, RuntimeError) as fault:
-        return row.patient, str(fault)
+    except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
+        return row.patient, privacy.reason(fault)
     with whole_file(path) as part, part.open("wb") as stream:
         np.save(stream, volume, allow_pickle=False)
     return row.patient, ""
