@@ -15,16 +15,16 @@ def test_wrong_usage_is_2(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "status", "says"),
     [
-        (["run", "nowhere"], "study.toml is not there"),
-        (["check", "nowhere"], "study.toml is not there"),
-        (["phantom", "small", "--patients", "3"], "Expected: 24 to 660"),
+        (["run", "nowhere"], 1, "study.toml is not there"),
+        (["check", "nowhere"], 1, "study.toml is not there"),
+        (["phantom", "small", "--patients", "3"], 2, "Expected: 24 to 660"),
     ],
 )
-def test_users_mistakes_are_1_in_one_message(tmp_path, monkeypatch, capsys, arguments, says):
+def test_users_mistakes_are_one_message(tmp_path, monkeypatch, capsys, arguments, status, says):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(arguments) == 1
+    assert cli.main(arguments) == status
     told = capsys.readouterr().err
     assert says in told and "Traceback" not in told
 

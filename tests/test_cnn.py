@@ -1,6 +1,7 @@
 """The network is the paper's; training decides its epoch on training patients alone."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from radiogenomics import cnn
 from radiogenomics.study import CNN, StudyError
@@ -59,6 +60,26 @@ def test_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
     resumed = cnn.train(volumes, labels, settings, 3, tmp_path / "cut")
     assert resumed.history.equals(whole.history)
     assert np.array_equal(cnn.score(resumed.model, volumes), cnn.score(whole.model, volumes))
+
+
+def test_a_stop_between_history_and_network_trains_that_epoch_again(tmp_path, monkeypatch):
+    volumes, labels = patients()
+    settings = CNN(epochs=2, patience=9)
+    whole = cnn.train(volumes, labels, settings, 3, tmp_path / "whole")
+    save = cnn.save
+
+    def stop(model, path):
+        if path.name == "last.keras" and len(pd.read_csv(path.parent / "history.csv")) == 2:
+            raise KeyboardInterrupt
+        save(model, path)
+
+    monkeypatch.setattr(cnn, "save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        cnn.train(volumes, labels, settings, 3, tmp_path / "cut")
+    monkeypatch.setattr(cnn, "save", save)
+    assert len(pd.read_csv(tmp_path / "cut" / "history.csv")) == 2
+    resumed = cnn.train(volumes, labels, settings, 3, tmp_path / "cut")
+    assert resumed.history.equals(whole.history)
 
 
 def test_gpu_asked_for_and_absent_is_a_clear_error():

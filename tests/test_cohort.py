@@ -213,3 +213,10 @@ def test_the_flow_box_sums_reasons_that_differ_by_patient(study):
     assert box.split("<br>") == [
         "31 excluded", "1 age under 18", "30 whose images cannot be used",
     ]  # fmt: skip
+
+
+def test_one_mask_on_both_sides_stops(study):
+    write(study)
+    (study.folder / "scans/11_mask.nii.gz").write_bytes(bytes([0, 0]))
+    with pytest.raises(StudyError, match="same mask stands in train and test: P00 .train., P11"):
+        cohort.exclude(study, cohort.read_cohort(study))

@@ -66,12 +66,12 @@ def menus_show_another_map(page):
     cells = "jupyterapp.shell.currentWidget.content"
     page.evaluate(
         f"{cells}.scrollToItem({cells}.widgets.findIndex("
-        "c => c.model.sharedModel.source.includes('explanation.explore')))"
+        "c => c.model.sharedModel.getSource().includes('explanation.explore')))"
     )
     for menu, choice, title in (
-        ("layer", "conv3d_2", ": conv3d_2, logit of"),
-        ("class", "EGFR wild-type", "logit of EGFR wild-type"),
+        ("layer", 1, ": conv3d_2, logit of"),
+        ("class", 1, "logit of EGFR wild-type"),
     ):
         found = page.locator(".widget-dropdown").filter(has_text=menu).locator("select")
-        found.select_option(choice)
+        found.select_option(index=choice)
         page.get_by_text(title).first.wait_for(timeout=60_000)

@@ -12,7 +12,7 @@ from typing import Any
 
 from radiogenomics import cohort, report
 from radiogenomics.progress import progress
-from radiogenomics.study import ROOT, StudyError, load_study
+from radiogenomics.study import ROOT, StudyError, UsageError, load_study
 
 DONE, FAULTS, USAGE = 0, 1, 2
 WORKSPACE = Path(__file__).parent / "workspace.json"  # README beside the first notebook
@@ -27,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         return given.run(given)
     except StudyError as fault:
         print(f"\nworkbook: {fault}", file=sys.stderr)
+        return USAGE if isinstance(fault, UsageError) else FAULTS
     except OSError as fault:
         print(f"\nworkbook: {report.storage_fault(fault)}", file=sys.stderr)
     except KeyboardInterrupt:

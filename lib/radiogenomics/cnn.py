@@ -138,7 +138,8 @@ def train(
         progress: called with (epochs done, epochs at most).
     """
     fit_rows, check_rows = validation_split(labels, settings.validation, seed)
-    model, history = _resumed(folder, volumes.shape[1:4], settings, seed)
+    steps = int(np.ceil(len(fit_rows) / settings.batch))
+    model, history = _resumed(folder, volumes.shape[1:4], settings, seed, steps)
     for epoch in range(len(history) + 1, settings.epochs + 1):
         if stopped(history, settings.patience):
             break
@@ -249,16 +250,18 @@ def _compiled(model: keras.Model, learning_rate: float) -> keras.Model:
 
 
 def _resumed(
-    folder: Path, shape: tuple[int, int, int], settings: CNN, seed: int
+    folder: Path, shape: tuple[int, int, int], settings: CNN, seed: int, steps: int
 ) -> tuple[keras.Model, pd.DataFrame]:
-    """Return the network and its history as the last whole epoch left them."""
+    """Return the network and its history as the last whole epoch, of so many steps, left them.
+
+    The history may be a row ahead: a stop between the two files. That epoch is trained again.
+    """
     if (folder / "last.keras").exists():
         model = _load(folder / "last.keras")
         history = pd.read_csv(folder / "history.csv")
-        done = int(model.optimizer.iterations.numpy())
-        steps = done // max(len(history), 1)
-        if len(history) and done == steps * len(history):
-            return model, history
+        epochs, rest = divmod(int(model.optimizer.iterations.numpy()), steps)
+        if epochs and not rest and epochs <= len(history):
+            return model, history[:epochs]
     model = _compiled(build(shape, settings, seed), settings.learning_rate)
     return model, pd.DataFrame({"epoch": pd.Series(dtype=int), "val_loss": pd.Series(dtype=float)})
 

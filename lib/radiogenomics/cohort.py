@@ -261,14 +261,18 @@ def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.Data
 
 
 def _refuse_leak(left: pd.DataFrame) -> None:
-    """Stop when one scan is used for two patients, above all on both sides of the split."""
-    twice = left[left.ct_hash.duplicated(keep=False)]
-    for _, group in twice.groupby("ct_hash"):
-        names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
-        where = "in train and test" if group.cohort.nunique() > 1 else "for several patients"
-        raise StudyError(
-            f"The same CT stands {where}: {names}. Expected: one scan a patient. Keep one row."
-        )
+    """Stop when one scan is used for two patients, or one mask on both sides of the split."""
+    for column, what in (("ct_hash", "CT"), ("mask_hash", "mask")):
+        twice = left[left[column].duplicated(keep=False)]
+        for _, group in twice.groupby(column):
+            both = group.cohort.nunique() > 1
+            if what == "mask" and not both:
+                continue
+            names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
+            where = "in train and test" if both else "for several patients"
+            raise StudyError(
+                f"The same {what} stands {where}: {names}. Expected: one a patient. Keep one row."
+            )
 
 
 def _refuse_empty(left: pd.DataFrame, out: pd.DataFrame) -> None:

@@ -19,7 +19,7 @@ from scipy import ndimage, stats
 from skimage.draw import polygon as fill_polygon
 
 from radiogenomics.evaluation import delong
-from radiogenomics.study import ROOT, StudyError, read_json, whole_file, write_json
+from radiogenomics.study import ROOT, StudyError, UsageError, read_json, whole_file, write_json
 
 OUTLINES = ROOT / "data" / "lidc_outlines.npz"
 PAPER_PATIENTS = 660
@@ -128,13 +128,13 @@ def make_phantom(
 
 def _check_request(folder: Path, patients: int, signal: str) -> None:
     if not 24 <= patients <= PAPER_PATIENTS:
-        raise StudyError(
+        raise UsageError(
             f"patients = {patients}. Expected: 24 to {PAPER_PATIENTS}, the number of outlines."
         )
     if signal not in ("paper", "none"):
-        raise StudyError(f"signal = {signal!r}. Expected: paper or none.")
+        raise UsageError(f"signal = {signal!r}. Expected: paper or none.")
     if not OUTLINES.is_file():
-        raise StudyError(f"{OUTLINES.name} is not in data/. Expected: the file that is shipped.")
+        raise UsageError(f"{OUTLINES.name} is not in data/. Expected: the file that is shipped.")
 
 
 def _refuse_other_study(folder: Path, recipe: dict) -> None:

@@ -28,6 +28,7 @@ from radiogenomics.study import (
     Settings,
     Study,
     StudyError,
+    UsageError,
     load_study,
     overridden,
     read_cells,
@@ -338,7 +339,7 @@ def _chosen(only: list[str] | None, start: str | None) -> list[Path]:
     numbers = [path.name[:2] for path in found]
     for number in [*(only or []), *([start] if start else [])]:
         if number not in numbers:
-            raise StudyError(f"there is no notebook {number}. Expected: {', '.join(numbers)}.")
+            raise UsageError(f"there is no notebook {number}. Expected: {', '.join(numbers)}.")
     return [
         path
         for path in found
@@ -350,7 +351,7 @@ def _check_overrides(study: Study, overrides: dict[str, Any]) -> None:
     known = set().union(*(declared(path) for path in notebooks()))
     for name in overrides:
         if name not in known:
-            raise StudyError(
+            raise UsageError(
                 f"-p {name}: no notebook declares this parameter. Expected: one of "
                 f"{', '.join(sorted(known - {'study', 'reports'}))}."
             )

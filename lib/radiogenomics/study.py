@@ -30,6 +30,10 @@ class StudyError(Exception):
     """A fault in the user's study: says what was found, what was expected and what to do."""
 
 
+class UsageError(StudyError):
+    """A command that asks for what there is not."""
+
+
 @dataclass(frozen=True)
 class Label:
     """What is predicted: the column of cohort.csv and the value that counts as 1.
