@@ -68,6 +68,7 @@ def test_the_table_holds_every_patient_and_the_study_reads_it(tmp_path):
         (tmp_path / path / "slice.dcm").write_text(path)
     for path in table["mask"][table["mask"] != ""]:
         (tmp_path / path).mkdir(parents=True)
+        (tmp_path / path / "seg.dcm").write_text(path)
     study = load_study(tmp_path)
     read = cohort.read_cohort(study)
     assert (read.fault == "").all() and read.label.isna().sum() == 5

@@ -355,6 +355,8 @@ def _baselines(study: Study) -> str:
 
 def _maps(study: Study) -> str:
     table = study.table("gradcam.csv")
+    if table.inside_lesion.isna().all():
+        return f"The Grad-CAM maps of all {len(table)} test patients were zero everywhere."
     return (
         f"On average {table.inside_lesion.mean():.0%} of a Grad-CAM map lay inside the lesion, "
         f"which fills {table.lesion_share_of_box.mean():.0%} of its box ({len(table)} test "
