@@ -64,14 +64,18 @@ def test_notebook_runs_by_hand(browser, address, place, name):
 def menus_show_another_map(page):
     """The explorer's menus draw the chosen layer and class."""
     cells = "jupyterapp.shell.currentWidget.content"
-    page.evaluate(
-        f"{cells}.scrollToItem({cells}.widgets.findIndex("
-        "c => c.model.sharedModel.getSource().includes('explanation.explore')))"
-    )
+    menus = page.locator(".widget-dropdown")
+    for _ in range(20):  # heights of cells that were never seen are guessed: scroll until there
+        page.evaluate(
+            f"{cells}.scrollToItem({cells}.widgets.findIndex("
+            "c => c.model.sharedModel.getSource().includes('explanation.explore')))"
+        )
+        page.wait_for_timeout(1000)
+        if menus.count():
+            break
     for menu, choice, title in (
         ("layer", 1, ": conv3d_2, logit of"),
         ("class", 1, "logit of EGFR wild-type"),
     ):
-        found = page.locator(".widget-dropdown").filter(has_text=menu).locator("select")
-        found.select_option(index=choice)
+        menus.filter(has_text=menu).locator("select").select_option(index=choice)
         page.get_by_text(title).first.wait_for(timeout=60_000)
