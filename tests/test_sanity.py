@@ -165,6 +165,15 @@ def test_network_of_permuted_labels_is_another_one_and_kept(finished):
     assert sanity.same_weights(sanity.network_of_permuted_labels(finished)[0], permuted)
 
 
+def test_networks_of_other_seeds_are_kept_and_differ(finished):
+    network = cnn.load(finished.models / "cnn.keras")
+    found = sanity.networks_of_seeds(finished)
+    assert set(found) == {"seed 105", "seed 106"}
+    assert not any(sanity.same_weights(one, network) for one in found.values())
+    again = sanity.networks_of_seeds(finished)
+    assert all(sanity.same_weights(again[name], one) for name, one in found.items())
+
+
 def test_notebook_writes_the_checks(finished):
     checks = finished.table("gradcam_checks.csv")
     assert {"check", "value", "reference", "n", "p", "layer", "synthetic"} <= set(checks)

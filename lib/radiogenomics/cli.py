@@ -182,7 +182,7 @@ def _check(given: argparse.Namespace) -> int:
     for row in told.itertuples():
         print(f"{row.patient}: look at it: {'; '.join(t for t in (row.flags, row.notes) if t)}")
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
-    cohort.require_both(left)
+    cohort.require_both(left, out)
     return FAULTS if out.step.isin(MENDABLE).any() else DONE
 
 

@@ -223,14 +223,14 @@ def _hash(path: Path) -> str:
         return ""
 
 
-def require_both(left: pd.DataFrame, out: pd.DataFrame | None = None) -> None:
+def require_both(left: pd.DataFrame, out: pd.DataFrame) -> None:
     """Stop where no study can be made of the patients left.
 
     Raises:
         StudyError: one scan stands for two patients; a cohort lacks patients of a label.
     """
     _refuse_leak(left)
-    _refuse_empty(left, pd.DataFrame(columns=["patient", "reason"]) if out is None else out)
+    _refuse_empty(left, out)
 
 
 def _below(table: pd.DataFrame, column: str, limit: float) -> pd.Series:

@@ -25,7 +25,8 @@ COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model every
 SPARE = ("#882255", "#44AA99", "#DDCC77", "#332288", "#117733", "#AA4499")  # Tol's, other models
 KINDS = {  # of exclusions whose reason differs from patient to patient (exclusions.csv has them)
     "table": "with a cell that cannot be read", "images": "whose images cannot be used",
-    "preprocessing": "whose lesion is too small", "radiomics": "whose features cannot be measured",
+    "preprocessing": "whose lesion cannot be prepared",
+    "radiomics": "whose features cannot be measured",
 }  # fmt: skip
 MANY = 500  # points of a curve, and patients of a box, above which fewer are drawn
 LABELS = {0: "#0072B2", 1: "#D55E00"}

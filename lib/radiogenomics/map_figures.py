@@ -11,9 +11,9 @@ from radiogenomics.explanation import Case
 from radiogenomics.figures import BACK, LABELS, _figure, _titled
 from radiogenomics.sanity import MEASURES, RESET
 from radiogenomics.study import Study
+from radiogenomics.viewer import LUNG, OUTLINE
 
 PLANES = ("axial", "coronal", "sagittal")
-LUNG_HU = (-1350, 150)
 HEAT = (  # inferno, clear where the map is 0
     (0.0, "rgba(0, 0, 4, 0)"), (0.25, "rgba(87, 16, 110, 0.3)"), (0.5, "rgba(188, 55, 84, 0.5)"),
     (0.75, "rgba(249, 142, 9, 0.65)"), (1.0, "rgba(252, 255, 164, 0.8)"),
@@ -107,7 +107,7 @@ def gallery(study: Study, cases: dict[str, Case]) -> go.Figure:
     titles = [
         f"{name}<br>{plane}" if plane == "coronal" else plane for name in cases for plane in PLANES
     ]
-    rows = len(cases)
+    rows, (width, level) = len(cases), LUNG
     figure = make_subplots(rows, 3, subplot_titles=titles, vertical_spacing=0.25 / rows)
     for row, case in enumerate(cases.values(), start=1):
         centre = np.round(np.argwhere(case.lesion).mean(axis=0)).astype(int)
@@ -117,8 +117,8 @@ def gallery(study: Study, cases: dict[str, Case]) -> go.Figure:
                 np.take(a, centre[axis], axis) for a in (case.hu, case.lesion, case.heat)
             )
             figure.add_heatmap(
-                z=hu, zmin=LUNG_HU[0], zmax=LUNG_HU[1], colorscale="Greys_r", showscale=False,
-                **place,
+                z=hu, zmin=level - width / 2, zmax=level + width / 2, colorscale="Greys_r",
+                showscale=False, **place,
             )  # fmt: skip
             figure.add_heatmap(
                 z=np.round(heat, 2), zmin=0, zmax=1, colorscale=HEAT, zsmooth="best",
@@ -128,7 +128,7 @@ def gallery(study: Study, cases: dict[str, Case]) -> go.Figure:
             figure.add_contour(
                 z=(lesion > 0).astype(int), showscale=False, hoverinfo="skip",
                 contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
-                line={"color": "#00D5FF", "width": 1.5}, showlegend=False, **place,
+                line={"color": f"rgb{OUTLINE}", "width": 1.5}, showlegend=False, **place,
             )  # fmt: skip
             name = f"x{'' if (row, axis) == (1, 0) else 3 * (row - 1) + axis + 1}"
             turned = {"autorange": "reversed"} if axis == 0 else {}

@@ -134,7 +134,7 @@ def _check_request(folder: Path, patients: int, signal: str) -> None:
     if signal not in ("paper", "none"):
         raise UsageError(f"signal = {signal!r}. Expected: paper or none.")
     if not OUTLINES.is_file():
-        raise UsageError(f"{OUTLINES.name} is not in data/. Expected: the file that is shipped.")
+        raise StudyError(f"{OUTLINES.name} is not in data/. Expected: the file that is shipped.")
 
 
 def _refuse_other_study(folder: Path, recipe: dict) -> None:

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from radiogenomics import cnn
 from radiogenomics.readers import with_second
+from radiogenomics.sanity import AXES, shifted
 from radiogenomics.scans import read_pair
 from radiogenomics.study import Preprocessing, Study, StudyError
 from radiogenomics.volumes import bounds, crop, load_volumes, preprocess
@@ -22,7 +23,6 @@ from radiogenomics.volumes import bounds, crop, load_volumes, preprocess
 STEP_MM = 1.0  # how far the outline is moved
 ROUNDING = 1e-6  # of the radius: a neighbour just one pixel away counts as within it
 COLUMNS = ["patient", "change", "score", "changed", "difference", "reason"]
-MOVES = {f"moved one voxel along {axis}": i for i, axis in enumerate("zyx")}
 
 
 def regrown(mask: sitk.Image, mm: float) -> sitk.Image:
@@ -88,8 +88,9 @@ def robustness_table(
     for change, rows, _ in parts:
         mine, drawn = drawn[: len(rows)], drawn[len(rows) :]
         tables.append(_changed(change, rows.patient.tolist(), mine, network, batch))
-    for change, axis in MOVES.items():
-        moved = list(np.roll(volumes, 1, axis=axis + 1)[..., 0])
+    for axis, name in enumerate(AXES):
+        moved = list(shifted(volumes, axis + 1, 1)[..., 0])
+        change = f"moved one voxel along {name}"
         tables.append(_changed(change, patients.patient.tolist(), moved, network, batch))
     table = pd.concat([t for t in tables if len(t)], ignore_index=True)
     table["score"] = table.patient.map(known)

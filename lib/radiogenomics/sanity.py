@@ -19,7 +19,7 @@ from radiogenomics import cnn, cohort, gradcam
 from radiogenomics.cnn import keras
 from radiogenomics.cohort import say_p
 from radiogenomics.scans import read_pair
-from radiogenomics.study import CNN, Study, digest, read_json
+from radiogenomics.study import CNN, Study, read_json
 from radiogenomics.volumes import lesion_box, load_volumes, volume_path
 
 RANDOM = 20  # random maps that a map is held against
@@ -304,13 +304,14 @@ def networks_of_seeds(
 ) -> dict[str, keras.Model]:
     """Train the network on the same patients with other seeds, by name (`seed 2025`, ...)."""
     train, _ = cohort.split(cohort.included(study))
-    labels, settings = train.label.to_numpy(), study.settings.cnn
+    volumes, labels = load_volumes(study, train), train.label.to_numpy()
+    settings = study.settings.cnn
     total, networks = SEEDS * settings.epochs, {}
     for k in range(SEEDS):
         seed = study.settings.seed + OTHER_SEED + k
         folder = _folder(study, train, labels, settings, seed)
         networks[f"seed {seed}"] = cnn.train(
-            load_volumes(study, train), labels, settings, seed, folder,
+            volumes, labels, settings, seed, folder,
             lambda done, _, k=k: progress(k * settings.epochs + done, total),
         ).model  # fmt: skip
     return networks
@@ -343,7 +344,7 @@ def _folder(
 ) -> Path:
     """Return where a training of this module is kept."""
     keys = [volume_path(study, row).stem for _, row in train.iterrows()]
-    return study.derived / "cnn" / digest("sanity", keys, labels.tolist(), settings, seed)
+    return cnn.training_folder(study.derived, ["sanity", keys, labels.tolist()], settings, seed)
 
 
 def of_networks(
