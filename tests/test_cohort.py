@@ -115,20 +115,34 @@ def test_another_gene_is_a_setting(study):
 @pytest.mark.parametrize("name", [k for k in R if "counts_wild_mutant" in R[k]])
 def test_categorical_p_is_rs(name):
     counts = np.array(R[name]["counts_wild_mutant"])
-    test, p = cohort.categorical_test(counts)
+    test, p = cohort.categorical_test(counts, 1)
     assert test == "chi-square"
     assert p == pytest.approx(R[name]["chisq_pearson_nocorr"]["p"], rel=1e-10)
 
 
 def test_small_expected_counts_take_fisher():
     counts = np.array([[3, 1], [1, 3]])
-    test, p = cohort.categorical_test(counts)
+    test, p = cohort.categorical_test(counts, 1)
     assert test == "Fisher" and p == pytest.approx(0.4857142857, abs=1e-9)  # R: fisher.test
+
+
+@pytest.mark.parametrize("name", ["Lobe", "Stage"])
+def test_fishers_test_of_larger_tables_is_rs(name):
+    """Against R's exact p, by the simulation that small expected counts take."""
+    test, p = cohort.fisher(np.array(R[name]["counts_wild_mutant"]), 1)
+    assert test == "Fisher, simulated"
+    assert p == pytest.approx(R[name]["fisher_p"], abs=0.006)  # four standard errors
+
+
+def test_small_expected_counts_of_larger_tables_take_fisher_with_the_seed():
+    counts = np.array([[12, 9], [8, 11], [1, 4]])
+    test, p = cohort.categorical_test(counts, 1)
+    assert (test, p) == cohort.fisher(counts, 1) and p != cohort.fisher(counts, 2)[1]
 
 
 def test_table_by_cohort_counts_both_cohorts():
     drawn = phantom.draw_cohort(120, 3)
-    table = cohort.table1(drawn, "cohort", ("sex",)).set_index("level")
+    table = cohort.table1(drawn, "cohort", 1, ("sex",)).set_index("level")
     for side, rows in drawn.groupby("cohort"):
         female = (rows.sex == "female").sum()
         assert table.loc["female", side] == f"{female} ({100 * female / len(rows):.1f})"
@@ -138,7 +152,7 @@ def test_table_by_cohort_counts_both_cohorts():
 def test_660_patients_give_the_papers_table_1():
     drawn = phantom.draw_cohort(660, 2024)
     ever = drawn.smoking.map({"never": "never"}).fillna("ever")
-    table = cohort.table1(drawn.assign(smoking_history=ever), "label")
+    table = cohort.table1(drawn.assign(smoking_history=ever), "label", 1)
     cell = table.set_index(["characteristic", "level"])
     expected = {
         ("age", "mean ± SD"): ("57.91 ± 9.39", "57.36 ± 9.22"),
@@ -219,4 +233,14 @@ def test_one_mask_on_both_sides_stops(study):
     write(study)
     (study.folder / "scans/11_mask.nii.gz").write_bytes(bytes([0, 0]))
     with pytest.raises(StudyError, match="same mask stands in train and test: P00 .train., P11"):
+        cohort.exclude(study, cohort.read_cohort(study))
+
+
+def test_a_second_readers_mask_on_both_sides_stops(study):
+    table = write(study).assign(mask_2="")
+    for i, name in ((0, "again.nii.gz"), (11, "copied.nii.gz")):
+        (study.folder / "scans" / name).write_bytes(b"one outline")
+        table.loc[i, "mask_2"] = f"scans/{name}"
+    table.to_csv(study.cohort_csv, index=False)
+    with pytest.raises(StudyError, match="same second reader's mask stands in train and test"):
         cohort.exclude(study, cohort.read_cohort(study))

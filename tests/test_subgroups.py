@@ -80,12 +80,12 @@ def test_scanner_that_tells_the_label_is_told_in_red():
     train, test = (patients[patients.cohort == c] for c in ("train", "test"))
     scores = confounders.baseline_scores(train, test, 1)
     assert list(scores) == ["Prevalence", "Volume", "Acquisition"]
-    linked = confounders.association(patients)
+    linked = confounders.association(patients, 1)
     text = confounders.warning(test.label.to_numpy(), scores, linked)
     assert "read off the scanner" in text and "goes with scanner" in text
     patients["scanner"] = rng.choice(["A", "B"], 400)
     train, test = (patients[patients.cohort == c] for c in ("train", "test"))
-    quiet = confounders.baseline_scores(train, test, 1), confounders.association(patients)
+    quiet = confounders.baseline_scores(train, test, 1), confounders.association(patients, 1)
     assert confounders.warning(test.label.to_numpy(), *quiet) == ""
 
 

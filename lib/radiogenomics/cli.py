@@ -83,6 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--mask-label", default="", help="the lesion's value, segment or ROI")
     new.add_argument("--sex", default="", choices=("", *cohort.CODES["sex"]))
     new.add_argument("--smoking", default="", choices=("", *cohort.CODES["smoking"]))
+    new.add_argument(
+        "--clinical", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="another clinical predictor of the study, such as age 61",
+    )  # fmt: skip
     new.set_defaults(run=_predict)
 
     compare = commands.add_parser("compare", help="evaluate a table of scores of any software")
@@ -194,6 +198,7 @@ def _predict(given: argparse.Namespace) -> int:
         "mask_label": given.mask_label,
         "sex": given.sex,
         "smoking": given.smoking,
+        "clinical": dict(given.clinical),
         "out": str(given.out.resolve()),
     }
     html = report.run_prediction(study, patient, given.out)

@@ -21,7 +21,9 @@ EVER = {"never": "never", "former": "ever", "current": "ever"}  # the paper's tw
 NUMBERS = ("age", "interval_days")
 NEEDED = ("patient", "hospital", "ct", "mask")
 IMAGES = ("ct", "mask", "mask_2")
+WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}
 IMAGE_STEPS = ("images", "preprocessing", "radiomics")
+TABLES = 99_999  # random tables behind Fisher's test of more than 2 × 2 counts
 DESCRIBED = ("age", "sex", "smoking_history", "cea", "lobe", "stage")
 
 
@@ -173,7 +175,7 @@ def exclude(
             scans are still to be looked at.
 
     Returns:
-        The patients left (with `ct_hash`, `mask_hash` of their files), the exclusions
+        The patients left (with `ct_hash`, `mask_hash`, `mask_2_hash` of their files), the exclusions
         (patient, step, reason) and the flow (step, reason, n).
 
     Raises:
@@ -210,13 +212,15 @@ def exclude(
         reason = f"{column} file may not be read"
         out = pd.concat([out, locked[["patient"]].assign(step="files", reason=reason)])
         left = left.drop(locked.index)
+    if "mask_2" in left:  # one that is not there or locked is no reason to leave a patient out
+        left["mask_2_hash"] = [_hash(Path(p)) if p else "" for p in left["mask_2"]]
     if complete:
         require_both(left, out)
     return left.reset_index(drop=True), out.reset_index(drop=True), _flow(table, out, left)
 
 
 def _hash(path: Path) -> str:
-    """Return a file's content hash, "" where this user may not read it."""
+    """Return a file's content hash, "" where it is not there or this user may not read it."""
     try:
         return content_hash(path)
     except OSError:
@@ -262,11 +266,13 @@ def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.Data
 
 def _refuse_leak(left: pd.DataFrame) -> None:
     """Stop when one scan is used for two patients, or one mask on both sides of the split."""
-    for column, what in (("ct_hash", "CT"), ("mask_hash", "mask")):
-        twice = left[left[column].duplicated(keep=False)]
+    for column in [f"{c}_hash" for c in IMAGES if f"{c}_hash" in left]:
+        what = WHAT[column]
+        known = left[left[column] != ""]
+        twice = known[known[column].duplicated(keep=False)]
         for _, group in twice.groupby(column):
             both = group.cohort.nunique() > 1
-            if what == "mask" and not both:
+            if what != "CT" and not both:
                 continue
             names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
             where = "in train and test" if both else "for several patients"
@@ -365,18 +371,30 @@ def standardised_difference(a: pd.Series, b: pd.Series) -> float:
     return float(np.sqrt(gap @ np.linalg.pinv((spread[0] + spread[1]) / 2) @ gap))
 
 
-def categorical_test(counts: np.ndarray) -> tuple[str, float]:
+def categorical_test(counts: np.ndarray, seed: int) -> tuple[str, float]:
     """Return test and p of a (level, group) table: Pearson chi-square without correction.
 
-    Fisher's exact test where an expected count is below 5 and the table is 2 × 2.
+    Fisher's exact test where an expected count is below 5 (`seed`: of its random tables).
     """
     counts = counts[counts.sum(axis=1) > 0]
     if counts.shape[0] < 2 or (counts.sum(axis=0) == 0).any():
         return "", float("nan")
     expected = stats.contingency.expected_freq(counts)
-    if (expected < 5).any() and counts.shape == (2, 2):
-        return "Fisher", float(stats.fisher_exact(counts).pvalue)
+    if (expected < 5).any():
+        return fisher(counts, seed)
     return "chi-square", float(stats.chi2_contingency(counts, correction=False).pvalue)
+
+
+def fisher(counts: np.ndarray, seed: int) -> tuple[str, float]:
+    """Return test and p of Fisher's exact test on (level, group) counts.
+
+    Of a table larger than 2 × 2 the p value is simulated, over `TABLES` random tables with the
+    same margins (Freeman & Halton 1951).
+    """
+    if counts.shape == (2, 2):
+        return "Fisher", float(stats.fisher_exact(counts).pvalue)
+    drawn = stats.MonteCarloMethod(n_resamples=TABLES, rng=np.random.default_rng(seed))
+    return "Fisher, simulated", float(stats.fisher_exact(counts, method=drawn).pvalue)
 
 
 def continuous_test(a: pd.Series, b: pd.Series) -> tuple[str, float]:
@@ -403,17 +421,22 @@ def say_p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def table1(cohort: pd.DataFrame, by: str, columns: tuple[str, ...] = DESCRIBED) -> pd.DataFrame:
+def table1(
+    cohort: pd.DataFrame, by: str, seed: int, columns: tuple[str, ...] = DESCRIBED
+) -> pd.DataFrame:
     """Return Table 1: one row a level, one column a group of `by`, with p, SMD and missing.
 
     Numbers as mean ± SD, categories as n (%); percentages are of the patients with a value.
+    `seed` draws the tables of `categorical_test`.
     """
     groups = dict(list(cohort.groupby(by)))
     lines = []
     for column in [c for c in columns if c in cohort]:
-        numeric = pd.api.types.is_numeric_dtype(cohort[column])
-        one = _numeric_rows if numeric else _category_rows
-        lines += one(column, {k: g[column] for k, g in groups.items()})
+        values = {k: g[column] for k, g in groups.items()}
+        if pd.api.types.is_numeric_dtype(cohort[column]):
+            lines += _numeric_rows(column, values)
+        else:
+            lines += _category_rows(column, values, seed)
     return pd.DataFrame(lines)
 
 
@@ -458,12 +481,12 @@ def _numeric_rows(column: str, groups: dict) -> list[dict]:
     ]
 
 
-def _category_rows(column: str, groups: dict) -> list[dict]:
+def _category_rows(column: str, groups: dict, seed: int) -> list[dict]:
     seen = pd.concat(groups.values()).dropna().unique()
     order = [*CODES.get(column, ()), "never", "ever"]
     levels = sorted(seen, key=lambda v: (order.index(v) if v in order else 99, str(v)))
     counts = np.array([[(g == v).sum() for g in groups.values()] for v in levels])
-    test, p = categorical_test(counts)
+    test, p = categorical_test(counts, seed)
     rows = []
     for level, row in zip(levels, counts, strict=True):
         cells = {

@@ -427,7 +427,7 @@ def baselines(
     for name, reason in confounders.left_out(train, test).items():
         rows += [(name, *[np.nan] * 3, model, *[np.nan] * 3, reason) for model in wide]
     table = pd.DataFrame(rows, columns=names)
-    linked = confounders.association(patients)
+    linked = confounders.association(patients, study.settings.seed)
     told = confounders.warning(labels, simple, linked)
     fitted = "train" if len(train) else "test, cross-validated"
     counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}

@@ -86,13 +86,13 @@ def _fitted(
     return cross_val_predict(model, outside, test.label, cv=folds, method="predict_proba")[:, 1]
 
 
-def association(patients: pd.DataFrame) -> pd.DataFrame:
+def association(patients: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Return how label and acquisition go together: cohort, variable, method, p, p_holm."""
     rows = []
     for cohort, part in patients.groupby("cohort"):
         for name, values in groups(part, ACQUISITION).items():
             counts = pd.crosstab(values, part.label).to_numpy()
-            rows.append((cohort, name, *categorical_test(counts)))
+            rows.append((cohort, name, *categorical_test(counts, seed)))
     table = pd.DataFrame(rows, columns=["cohort", "variable", "method", "p"])
     return table.assign(p_holm=holm(table.p.to_numpy()))
 

@@ -85,6 +85,14 @@ def clinical_model() -> Pipeline:
     return make_pipeline(columns, unpenalised())
 
 
+def clinical_values(model: Pipeline) -> tuple[dict[str, list], list[str]]:
+    """Return what a fitted clinical model knows: the values of each category, the numbers."""
+    names = {kind: list(columns) for kind, _, columns in model[0].transformers_}
+    encoder = model[0].named_transformers_["onehotencoder"]
+    values = [list(v) for v in getattr(encoder, "categories_", [])]
+    return dict(zip(names["onehotencoder"], values, strict=True)), names["standardscaler"]
+
+
 def radiomics_models(seed: int) -> dict[str, Pipeline]:
     """Return LR (unpenalised), SVM (RBF, C = 1, Platt scaling) and naive Bayes, unfitted.
 

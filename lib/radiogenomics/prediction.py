@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,16 @@ import pandas as pd
 import SimpleITK as sitk
 
 from radiogenomics import cnn, models
+from radiogenomics.cohort import EVER
 from radiogenomics.features import extract
-from radiogenomics.study import ROOT, Study, whole_file, write_json
+from radiogenomics.study import ROOT, Study, StudyError, whole_file, write_json
 from radiogenomics.volumes import preprocess
 
 EXAMPLE = ROOT / "data" / "example_patient"
 
 
 def predict(
-    study: Study, ct: sitk.Image, mask: sitk.Image, sex: str = "", smoking: str = ""
+    study: Study, ct: sitk.Image, mask: sitk.Image, person: Mapping[str, str | float]
 ) -> tuple[dict[str, float], np.ndarray]:
     """Return each model's probability of mutant, and the network's input (z, y, x, 1).
 
@@ -25,11 +27,12 @@ def predict(
         study: whose models and settings are used.
         ct: HU.
         mask: 1 in the lesion, on the CT's grid.
-        sex: female or male; without it the clinical model has no score.
-        smoking: never, former or current; likewise.
+        person: the clinical predictors as in cohort.csv; without all of them, or where one is
+            empty, the clinical model has no score.
 
     Raises:
-        StudyError: a model is missing, the lesion vanishes at the study's spacing.
+        StudyError: a model is missing, the lesion vanishes at the study's spacing, a clinical
+            value that the model does not know.
     """
     volume = preprocess(ct, mask, study.settings.preprocessing)[..., np.newaxis]
     names = models.load_signature(study)
@@ -42,21 +45,44 @@ def predict(
     scores["CNN"] = float(cnn.score(network, volume[np.newaxis])[0])
     both = models.stack_inputs(np.array([scores["CNN"]]), np.array([scores["SVM"]]))
     scores["Com"] = float(models.probability(models.load_model(_model(study, "Com")), both)[0])
-    given = {"sex": sex, "smoking": smoking}
-    if all(given.get(p) for p in study.settings.clinical.predictors):
-        table = pd.DataFrame([given | {"smoking_history": _ever(smoking)}])
-        inputs = models.clinical_columns(table, study.settings.clinical.predictors)
-        model = models.load_model(_model(study, "Clinical"))
-        scores["Clinical"] = float(models.probability(model, inputs)[0])
+    if all(str(person.get(p, "")) for p in study.settings.clinical.predictors):
+        scores["Clinical"] = clinical_score(study, person)
     return scores, volume
+
+
+def clinical_score(study: Study, person: Mapping[str, str | float]) -> float:
+    """Return the clinical model's probability for one person's predictors, as in cohort.csv.
+
+    Raises:
+        StudyError: the model is missing, or does not know a value.
+    """
+    model = models.load_model(_model(study, "Clinical"))
+    table = pd.DataFrame([dict(person)])
+    if "smoking" in table:
+        table["smoking_history"] = table.smoking.map(EVER)
+    inputs = models.clinical_columns(table, study.settings.clinical.predictors)
+    known, numbers = models.clinical_values(model)
+    for name in inputs:
+        found = person[name]
+        if name in numbers:
+            inputs[name] = pd.to_numeric(inputs[name], errors="coerce")
+            _refuse(name, found, "a number", not np.isfinite(inputs[name].item()))
+        else:
+            codes = EVER if name == "smoking" else known[name]
+            _refuse(name, found, f"one of {', '.join(map(str, codes))}", found not in codes)
+    return float(models.probability(model, inputs)[0])
+
+
+def _refuse(name: str, found: str | float, expected: str, wrong: bool) -> None:
+    if wrong:
+        raise StudyError(
+            f"the new patient's {name} is {found!r}. Expected: {expected}, as in the training "
+            "cohort. Write it so, or leave the clinical predictors out."
+        )
 
 
 def _model(study: Study, name: str) -> Path:
     return study.models / f"{name}.skops"
-
-
-def _ever(smoking: str) -> str:
-    return "never" if smoking == "never" else "ever"
 
 
 def place_among_training(study: Study, scores: dict[str, float]) -> pd.DataFrame:

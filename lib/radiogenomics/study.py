@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import io
 import json
@@ -512,10 +513,18 @@ def digest(*parts: Any) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """Return the SHA-256 of a file, or of all files of a DICOM folder in name order."""
-    sha = hashlib.sha256()
+    """Return the SHA-256 of a file, or of all files of a DICOM folder in name order.
+
+    A file that has not changed since is not read again by the same process.
+    """
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for one in files:
-        with one.open("rb") as stream:
+    return _hash_of(tuple((p, p.stat().st_mtime_ns, p.stat().st_size) for p in files))
+
+
+@functools.cache
+def _hash_of(files: tuple[tuple[Path, int, int], ...]) -> str:
+    sha = hashlib.sha256()
+    for path, _, _ in files:
+        with path.open("rb") as stream:
             sha.update(hashlib.file_digest(stream, "sha256").digest())
     return sha.hexdigest()

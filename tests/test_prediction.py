@@ -1,0 +1,54 @@
+"""A new patient's clinical predictors: any that the study names, each as the model knows it."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from radiogenomics import models, prediction
+from radiogenomics.study import Clinical, Settings, Study, StudyError
+
+PREDICTORS = ("sex", "age", "smoking", "stage")
+
+
+@pytest.fixture
+def fitted(tmp_path):
+    """A study whose clinical model has a category, a number, smoking and a second category."""
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame(
+        {
+            "sex": rng.choice(["female", "male"], 80),
+            "age": rng.normal(60, 9, 80),
+            "smoking": rng.choice(["never", "former", "current"], 80),
+            "stage": rng.choice(["I", "II", "IV"], 80),
+            "label": rng.integers(0, 2, 80),
+        }
+    )
+    table["smoking_history"] = np.where(table.smoking == "never", "never", "ever")
+    settings = dataclasses.replace(Settings(), clinical=Clinical(predictors=PREDICTORS))
+    study = Study(tmp_path, tmp_path / "reports", settings)
+    inputs = models.clinical_columns(table, PREDICTORS)
+    model = models.clinical_model().fit(inputs, table.label)
+    models.save_model(model, study.models / "Clinical.skops")
+    return study, table, models.probability(model, inputs)
+
+
+def test_score_is_the_models_for_every_patient_it_was_fitted_on(fitted):
+    study, table, expected = fitted
+    people = table[list(PREDICTORS)].astype({"age": str}).to_dict("records")  # as a user types
+    found = [prediction.clinical_score(study, person) for person in people]
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"stage": "III"}, "stage is 'III'. Expected: one of I, II, IV"),
+        ({"age": "sixty"}, "age is 'sixty'. Expected: a number"),
+        ({"smoking": "yes"}, "smoking is 'yes'. Expected: one of never, former, current"),
+    ],
+)
+def test_a_value_that_the_model_does_not_know_is_refused(fitted, change, told):
+    person = {"sex": "male", "age": 61, "smoking": "never", "stage": "I"} | change
+    with pytest.raises(StudyError, match=told):
+        prediction.clinical_score(fitted[0], person)
