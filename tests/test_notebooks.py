@@ -149,7 +149,12 @@ def test_test_labels_were_opened_in_order_and_recorded(finished):
 
 def test_paper_vs_run_has_every_row_and_the_mark(finished):
     table = finished.table("paper_vs_run.csv")
-    assert len(table) == 12 * 4 and table.value.notna().all() and table.synthetic.all()
+    assert len(table) == 12 * 4 + 9 and table.value.notna().all() and table.synthetic.all()
+    p = table[table.metric == "delong_p"]
+    assert p.warning.notna().tolist() == (p.cohort == "train").tolist()
+    one = p[(p.against == "LR") & (p.cohort == "test")].value.item()
+    pairs = finished.table("delong.csv").set_index(["model_a", "model_b"]).p
+    assert one == pytest.approx(pairs["LR", "CNN"])
     row = table[(table.model == "CNN") & (table.cohort == "test") & (table.metric == "auc")]
     assert row.published.item() == 0.947
 

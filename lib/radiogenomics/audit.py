@@ -173,3 +173,30 @@ def parameters(flattened: bool = False) -> dict[str, int]:
     dense = inputs * 512 + 512 + 512 * 2 + 2
     trained = convolutions + norm + dense
     return {"trained": trained, "moving": norm, "all": trained + norm}
+
+
+def summary(
+    table1: pd.DataFrame, proportions: pd.DataFrame, consistency: pd.DataFrame,
+    intervals: pd.DataFrame, network: pd.DataFrame,
+) -> pd.DataFrame:  # fmt: skip
+    """Return what was printed and what its recomputation found, one row a kind of number.
+
+    Args:
+        table1: `table1`'s.
+        proportions: `proportions`'.
+        consistency: `consistency`'s.
+        intervals: `interval_kinds`'.
+        network: parameters by architecture (`all`), with the printed number (`printed`).
+    """
+    same = network.index[network["all"] == network.printed].tolist()
+    rows = [
+        ("p values of Table 1", len(table1), (table1.reproduced_by != "").sum(), "reproduced"),
+        ("proportions", len(proportions), proportions.attainable.sum(), "attainable"),
+        ("sensitivity, specificity, accuracy", len(consistency), consistency.consistent.sum(),
+         "can be true together"),
+        ("AUC intervals", len(intervals), (intervals.binomial == "").sum(),
+         "are not an accuracy's exact interval"),
+        ("network parameters", int(network.printed.notna().any()), len(same),
+         f"the {same[0]} network" if same else "of neither network"),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["printed", "number", "found", "what was found"])

@@ -175,8 +175,8 @@ def exclude(
             scans are still to be looked at.
 
     Returns:
-        The patients left (with `ct_hash`, `mask_hash`, `mask_2_hash` of their files), the exclusions
-        (patient, step, reason) and the flow (step, reason, n).
+        The patients left (`ct_hash`, `mask_hash` and `mask_2_hash` are of their files), the
+        exclusions (patient, step, reason) and the flow (step, reason, n).
 
     Raises:
         StudyError: no patient of one label, or of one cohort, is left.

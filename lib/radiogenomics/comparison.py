@@ -8,10 +8,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from radiogenomics import calibration, confounders, decision, models, samplesize, scoretable, seal
+from radiogenomics import (
+    calibration,
+    confounders,
+    decision,
+    models,
+    paper,
+    samplesize,
+    scoretable,
+    seal,
+)
 from radiogenomics import evaluation as ev
 from radiogenomics.cohort import read_included, split
-from radiogenomics.performance import metrics_table
+from radiogenomics.performance import metrics_table, printed_rows
 from radiogenomics.resampling import DRAWN, LARGE, Drawn, draw
 from radiogenomics.scoretable import IN_SAMPLE
 from radiogenomics.study import Study, read_json
@@ -22,6 +31,7 @@ KINDS = ("external", "in_sample", "out_of_fold")
 COHORTS = {"external": "test", "in_sample": "train", "out_of_fold": "train"}
 HALF = 0.5
 STACKED = 2  # scores in the combined models
+IN_SAMPLE_P = "in-sample: the models were fitted on these patients, p tests nothing"
 RANKED_ONLY = "scores outside [0, 1] can only be ranked: they are no probabilities"
 
 
@@ -502,3 +512,27 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
             }
         )
     return pd.DataFrame(rows)
+
+
+def against_paper(metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return paper_vs_run.csv: what the paper prints beside this run, at threshold 0.5.
+
+    Train rows are in-sample, as the paper's: AUC with DeLong's interval, sensitivity,
+    specificity and accuracy, then the p values of DeLong's tests (metric `delong_p`, of `model`
+    and `against`; `warning` says what an in-sample one is worth).
+    """
+    columns = ["model", "cohort", "metric", "value", "ci_low", "ci_high", "n"]
+    measured = paper.table2().merge(printed_rows(metrics)[columns], how="left")
+    measured["difference"] = measured.value - measured.published
+    tested = paper.tests().assign(metric="delong_p")
+    tested["value"] = [_p_of(scores, row) for row in tested.itertuples()]
+    tested["warning"] = np.where(tested.cohort == "train", IN_SAMPLE_P, "")
+    return pd.concat([measured, tested], ignore_index=True)
+
+
+def _p_of(scores: pd.DataFrame, row: tuple) -> float:
+    pairs = labelled(scores, "external" if row.cohort == "test" else "in_sample")
+    if row.model not in pairs or row.against not in pairs:
+        return float("nan")
+    (labels, one), (_, other) = pairs[row.model], pairs[row.against]
+    return ev.delong_test(labels, one, other)[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -14,7 +16,10 @@ MODELS = ("Clinical", *models.RADIOMICS)
 NEEDED = 5  # patients of each label in the others: the SVM's Platt scaling has five folds
 
 
-def leave_one_out(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
+def leave_one_out(
+    study: Study, patients: pd.DataFrame,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:  # fmt: skip
     """Return each hospital's AUC by models that were fitted on all the others.
 
     Clinical, LR, SVM and Bayes, selection included; the CNN is not trained again. `reason` says
@@ -23,6 +28,7 @@ def leave_one_out(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
     Args:
         study: settings and seed.
         patients: with hospital and label.
+        progress: called with (done, total) after each hospital.
 
     Returns:
         hospital, model, n, events, auc, ci_low, ci_high, reason; no rows with fewer than three
@@ -36,7 +42,7 @@ def leave_one_out(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
 
     hospitals, features = patients.hospital.unique(), load_features(study)
     rows = []
-    for hospital in hospitals:
+    for done, hospital in enumerate(hospitals, start=1):
         held = patients.hospital == hospital
         labels = patients.label[held].to_numpy(int)
         reason = _reason(patients.label[~held], labels)
@@ -46,6 +52,7 @@ def leave_one_out(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
             if model in scores:
                 found = auc_interval(labels, scores[model], study.settings.evaluation.confidence)
             rows.append((hospital, model, len(labels), int(labels.sum()), *found, reason))
+        progress(done, len(hospitals))
     return pd.DataFrame(rows, columns=names)
 
 

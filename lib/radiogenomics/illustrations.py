@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import kaleido
@@ -15,7 +16,9 @@ SIZE = {"width": 900, "height": 560}
 FORMATS = {"svg": 1, "png": 3}  # and how many pixels a point takes: 300 dpi at 9 inches
 
 
-def save_illustrations(study: Study) -> list[Path]:
+def save_illustrations(
+    study: Study, progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[Path]:
     """Draw each `figures/NAME.json` that is newer than its pictures as NAME.svg and NAME.png.
 
     Nothing is asked of any network: plotly.js is the reports' own, formulas are not used.
@@ -28,8 +31,9 @@ def save_illustrations(study: Study) -> list[Path]:
     if old and Chromium.find_browser(skip_local=False):
         kaleido.start_sync_server(plotlyjs=PLOTLY, mathjax=False, silence_warnings=True)
         try:
-            for path in old:
+            for done, path in enumerate(old, start=1):
                 _draw(path)
+                progress(done, len(old))
         finally:
             kaleido.stop_sync_server(silence_warnings=True)
     return sorted(p for kind in FORMATS for p in study.figures.glob(f"*.{kind}"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import os
 import platform
 import resource
@@ -18,11 +17,8 @@ import pandas as pd
 
 from radiogenomics.pages import notebooks, title_of
 from radiogenomics.study import ROOT, Study, content_hash, read_json, write_json
+from radiogenomics.versions import versions
 
-PACKAGES = (
-    "radiogenomics", "tensorflow", "keras", "pyradiomics-bhklab", "simpleitk", "scikit-learn",
-    "statsmodels", "numpy", "scipy", "pandas", "plotly", "papermill", "nbconvert",
-)  # fmt: skip
 KEPT = ("state", "seconds", "overrides")  # of each notebook in the manifest
 
 
@@ -56,7 +52,7 @@ def write_manifest(
         "seed": study.settings.seed,
         "settings": dataclasses.asdict(study.settings),
         "overrides": overrides,
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": versions(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
@@ -70,13 +66,6 @@ def write_manifest(
         ),
     }
     write_json(study.manifest_json, content)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _commit() -> str | None:

@@ -19,7 +19,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from radiogenomics.performance import printed_rows
 from radiogenomics.scoretable import COLUMNS, IN_SAMPLE
 from radiogenomics.study import Study, StudyError, read_json, whole_file, write_json
 
@@ -253,15 +252,3 @@ def load_signature(study: Study) -> list[str]:
     if not path.exists():
         raise StudyError("models/signature.json is not there. Run: workbook run --only 03")
     return read_json(path)
-
-
-def found_against_paper(metrics: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Return paper_vs_run: the paper's Table 2 beside the run at threshold 0.5, row by row.
-
-    Train rows are in-sample, as the paper's; a model's rows are AUC with its interval
-    (DeLong), sensitivity, specificity and accuracy.
-    """
-    columns = ["model", "cohort", "metric", "value", "ci_low", "ci_high", "n"]
-    found = printed_rows(metrics)[columns]
-    table = paper.merge(found, on=["model", "cohort", "metric"], how="left")
-    return table.assign(difference=table.value - table.published)

@@ -63,3 +63,14 @@ def table2(path: str | Path | None = None) -> pd.DataFrame:
             rows.append((one.model, one.cohort, metric, getattr(one, metric), None, None))
     names = ["model", "cohort", "metric", "published", "published_low", "published_high"]
     return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[3:], float))
+
+
+def tests(path: str | Path | None = None) -> pd.DataFrame:
+    """Return the printed DeLong tests: model, against, cohort, published_p (as text)."""
+    rows = [
+        (*one["models"], cohort, one[cohort])
+        for one in load_paper(path).get("delong", [])
+        for cohort in ("test", "train")
+        if cohort in one
+    ]
+    return pd.DataFrame(rows, columns=["model", "against", "cohort", "published_p"])

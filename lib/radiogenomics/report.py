@@ -23,7 +23,7 @@ from radiogenomics import checklists, privacy, scoretable
 from radiogenomics.cohort import IMAGES
 from radiogenomics.manifest import earlier_states, write_manifest
 from radiogenomics.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
-from radiogenomics.progress import FILE, HEADLESS, Follower, minutes
+from radiogenomics.progress import FILE, HEADLESS, Follower, minutes, progress
 from radiogenomics.study import (
     Settings,
     Study,
@@ -256,7 +256,7 @@ def run_study(
             write_manifest(study, states, overrides, [study.cohort_csv])
             checklists.build(study)
             build_index(study, list(states.values()))
-    save_illustrations(study)
+    save_illustrations(study, progress("figures drawn for a paper"))
     build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
 

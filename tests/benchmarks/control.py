@@ -2,20 +2,24 @@
 
     uv run python tests/benchmarks/control.py cnn --patients 120 --seeds 31 32 33 34 35
     uv run python tests/benchmarks/control.py null --patients 60 --seeds 101 102 ... 120
+    uv run python tests/benchmarks/control.py verdict --reports reports/none
 
 `cnn`: external AUC of the CNN (final training, no folds) beside the attainable one and the
 clinical model's. `null`: external AUCs of the models without the CNN where labels act on nothing.
+`verdict`: whether any model of a finished run differs from 0.5, Holm over its models.
 """
 
 import argparse
+import dataclasses
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from radiogenomics import cnn, cohort, features, models, phantom, seal, signature, volumes
-from radiogenomics.evaluation import auc_interval, delong_test
+from radiogenomics.evaluation import auc_interval, delong_test, holm
 from radiogenomics.study import Study, load_study, read_json
+from scipy import stats
 
 
 def made(folder: Path, patients: int, seed: int, signal: str) -> tuple[Study, pd.DataFrame]:
@@ -34,13 +38,13 @@ def clinical_scores(study: Study, train: pd.DataFrame, test: pd.DataFrame) -> np
     return models.probability(models.clinical_model().fit(inside, train.label), outside)
 
 
-def positive(folder: Path, patients: int, seed: int) -> dict:
+def positive(folder: Path, patients: int, seed: int, augmentation: str) -> dict:
     """Return the CNN's external AUC and its DeLong test against the clinical model."""
     study, table = made(folder, patients, seed, "paper")
     volumes.prepare(study, table)
     train, test = cohort.split(table)
     x_train, x_test = (volumes.load_volumes(study, t) for t in (train, test))
-    settings = study.settings.cnn
+    settings = dataclasses.replace(study.settings.cnn, augmentation=augmentation)
     fitted = cnn.train(x_train, train.label.to_numpy(), settings, seed, study.derived / "cnn")
     score, clinical = cnn.score(fitted.model, x_test), clinical_scores(study, train, test)
     auc, low, high = auc_interval(test.label, score)
@@ -53,7 +57,7 @@ def positive(folder: Path, patients: int, seed: int) -> dict:
     }  # fmt: skip
 
 
-def null(folder: Path, patients: int, seed: int) -> dict:
+def null(folder: Path, patients: int, seed: int, _: str) -> dict:
     """Return external AUCs of Clinical, LR, SVM and Bayes."""
     study, table = made(folder, patients, seed, "none")
     values, _ = features.extract_cohort(study, table)
@@ -70,18 +74,35 @@ def null(folder: Path, patients: int, seed: int) -> dict:
     }
 
 
+def verdict(reports: Path) -> pd.DataFrame:
+    """Return each model's external AUC, its interval and p against 0.5 (Mann-Whitney), Holm."""
+    scores = pd.read_csv(reports / "predictions.csv")
+    rows = []
+    for model, part in scores[scores.cohort == "test"].groupby("model", sort=False):
+        label, score = part.label.to_numpy(int), part.score.to_numpy()
+        p = stats.mannwhitneyu(score[label == 1], score[label == 0]).pvalue
+        rows.append((model, *auc_interval(label, score), p))
+    table = pd.DataFrame(rows, columns=["model", "auc", "ci_low", "ci_high", "p"])
+    return table.assign(p_holm=holm(table.p.to_numpy()))
+
+
 def main() -> None:
-    """Print one row a seed and their mean with its standard error."""
+    """Print one row a seed and their mean with its standard error, or a run's verdict."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("control", choices=("cnn", "null"))
+    parser.add_argument("control", choices=("cnn", "null", "verdict"))
     parser.add_argument("--patients", type=int, default=120)
-    parser.add_argument("--seeds", type=int, nargs="+", required=True)
+    parser.add_argument("--seeds", type=int, nargs="+")
+    parser.add_argument("--augmentation", choices=("flips", "none"), default="flips")
+    parser.add_argument("--reports", type=Path)
     given = parser.parse_args()
+    if given.control == "verdict":
+        print(verdict(given.reports).round(3).to_string(index=False))
+        return
     one = {"cnn": positive, "null": null}[given.control]
     rows = []
     for seed in given.seeds:
         with tempfile.TemporaryDirectory() as folder:
-            rows.append(one(Path(folder) / "study", given.patients, seed))
+            rows.append(one(Path(folder) / "study", given.patients, seed, given.augmentation))
         print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False), flush=True)
     table = pd.DataFrame(rows).drop(columns=["seed", "n"])
     print(pd.DataFrame({"mean": table.mean(), "standard_error": table.sem()}).round(4))
