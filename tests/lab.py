@@ -18,13 +18,12 @@ PLACES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR",
 
 
 @contextlib.contextmanager
-def jupyterlab(root, private, without=()):
+def jupyterlab(root, private):
     """Serve `root` on a free port with settings of its own in `private`; give the address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if k not in without}
-    environment |= {name: str(private / name.lower()) for name in PLACES}
+    environment = os.environ | {name: str(private / name.lower()) for name in PLACES}
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
          "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--allow-root",

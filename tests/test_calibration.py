@@ -11,6 +11,7 @@ import pytest
 import statsmodels.api as sm
 from radiogenomics import calibration, decision, evaluation, resampling
 from radiogenomics.calibration import KNOTS
+from scipy import stats
 from scipy.special import expit, logit
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -158,4 +159,19 @@ def test_net_benefit_interval_holds_the_estimate():
     rows = curve[curve.model == "p1"]
     assert (rows.ci_low <= rows.net_benefit + 1e-9).all()
     assert (rows.net_benefit <= rows.ci_high + 1e-9).all()
-    assert curve[curve.model == "all"].ci_low.isna().all()
+    assert curve[curve.model == "none"].ci_low.isna().all()
+
+
+def test_net_benefit_interval_is_the_analytic_one():
+    """Net benefit is a mean over patients of y or -odds where called: sd / sqrt(n) is its error."""
+    drawn = resampling.draw(LABELS.astype(bool), 4000, 3)
+    curve = decision.decision_curve(LABELS, TABLE[["p1"]], drawn=drawn)
+    for name in ("p1", "all"):
+        rows = curve[(curve.model == name) & curve.threshold.between(0.1, 0.8)]
+        called = TABLE.p1.to_numpy()[:, None] >= rows.threshold.to_numpy() if name == "p1" else True
+        odds = (rows.threshold / (1 - rows.threshold)).to_numpy()
+        gain = called * np.where(LABELS[:, None] == 1, 1.0, -odds)
+        half = stats.norm.ppf(0.975) * gain.std(axis=0) / np.sqrt(len(LABELS))
+        assert np.allclose(rows.net_benefit, gain.mean(axis=0), atol=1e-12)
+        assert (rows.ci_high - rows.ci_low).to_numpy() == pytest.approx(2 * half, rel=0.08)
+        assert (rows.resamples == 4000).all() and (rows.ci_method == "bootstrap").all()

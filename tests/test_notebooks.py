@@ -97,8 +97,9 @@ def test_tables_have_the_designs_columns(finished):
 def test_every_point_of_the_evaluation_has_its_table(finished):
     expected = {
         "confusion.csv": "model cohort scores threshold_rule threshold tp fp fn tn",
-        "calibration.csv": "predicted observed ci_low ci_high model curve",
-        "recalibration.csv": "model intercept slope calibration_slope_before o_over_e_after",
+        "calibration.csv": "predicted observed ci_low ci_high ci_method n events model curve",
+        "recalibration.csv": "model intercept slope recalibrated metric value ci_low ci_method n",
+        "recalibrated.csv": "patient label model score before",
         "decision_best.csv": "model from to",
         "folds.csv": "model fold auc n events",
         "subgroups.csv": "model variable group n events auc flag p_interaction",

@@ -315,7 +315,7 @@ def lab(tmp_path_factory):
     for name, cell in (("live", v4.new_code_cell(LIVE)), ("untrusted", still)):
         nbformat.write(v4.new_notebook(cells=[cell], metadata=kernel), root / f"{name}.ipynb")
     private = tmp_path_factory.mktemp("private")
-    with jupyterlab(root, private, without=(viewer.HEADLESS,)) as address:
+    with jupyterlab(root, private) as address:
         yield address
 
 

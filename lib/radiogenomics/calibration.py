@@ -12,6 +12,10 @@ from scipy.special import expit, logit
 from radiogenomics.evaluation import EvaluationError, checked, probabilities, wilson
 from radiogenomics.resampling import CLIP
 
+METRICS = (
+    "calibration_slope", "calibration_intercept", "calibration_in_the_large", "o_over_e", "brier",
+    "brier_scaled",
+)  # fmt: skip
 KNOTS = {3: (0.1, 0.5, 0.9), 5: (0.05, 0.275, 0.5, 0.725, 0.95)}  # Harrell 2015, quantiles
 MANY_EVENTS = 100  # of the rarer label, from which the smooth curve has five knots
 STEPS = 100  # of Newton's method at most
@@ -69,14 +73,15 @@ def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95
     intercept, slope = _logistic(positive, x)
     brier = float(np.mean((p - positive) ** 2))
     rows = [
-        ("calibration_slope", *_wald(slope, z)),
-        ("calibration_intercept", *_wald(intercept, z)),
-        ("calibration_in_the_large", *_wald(_in_the_large(positive, x), z)),
-        ("o_over_e", *_observed_over_expected(positive, p, z)),
-        ("brier", brier, np.nan, np.nan),
-        ("brier_scaled", 1 - brier / (positive.mean() * (1 - positive.mean())), np.nan, np.nan),
+        _wald(slope, z),
+        _wald(intercept, z),
+        _wald(_in_the_large(positive, x), z),
+        _observed_over_expected(positive, p, z),
+        (brier, np.nan, np.nan),
+        (1 - brier / (positive.mean() * (1 - positive.mean())), np.nan, np.nan),
     ]
-    return pd.DataFrame(rows, columns=["metric", "value", "ci_low", "ci_high"])
+    table = pd.DataFrame(rows, columns=["value", "ci_low", "ci_high"])
+    return table.assign(metric=METRICS)[["metric", *table.columns]]
 
 
 def _wald(estimate: tuple[float, float], z: float) -> tuple[float, float, float]:
@@ -120,7 +125,7 @@ def _logistic(positive: np.ndarray, x: np.ndarray) -> list[tuple[float, float]]:
 def grouped_curve(
     labels: np.ndarray, scores: np.ndarray, groups: int | None = None, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """Return predicted and observed share by quantile groups, with Wilson intervals.
+    """Return predicted and observed share by quantile groups, with Wilson intervals, n, events.
 
     Without `groups` there are 2 to 8, of about 16 patients at least.
     Equal scores stay together (groups are right-closed between quantiles), so few distinct
@@ -134,9 +139,10 @@ def grouped_curve(
     rows = []
     for part in (group == g for g in np.unique(group)):
         n = int(part.sum())
-        observed, low, high = wilson(int(positive[part].sum()), n, confidence)
-        rows.append((float(p[part].mean()), observed, low, high, n))
-    return pd.DataFrame(rows, columns=["predicted", "observed", "ci_low", "ci_high", "n"])
+        events = int(positive[part].sum())
+        rows.append((float(p[part].mean()), *wilson(events, n, confidence), n, events))
+    names = ["predicted", "observed", "ci_low", "ci_high", "n", "events"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def smooth_curve(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> pd.DataFrame:

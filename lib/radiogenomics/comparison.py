@@ -21,7 +21,7 @@ from radiogenomics import (
 from radiogenomics import evaluation as ev
 from radiogenomics.cohort import read_included, split
 from radiogenomics.performance import metrics_table, printed_rows
-from radiogenomics.resampling import DRAWN, LARGE, Drawn, draw
+from radiogenomics.resampling import FEWER, LARGE, Drawn, draw
 from radiogenomics.scoretable import IN_SAMPLE
 from radiogenomics.study import Study, read_json
 from radiogenomics.subgroups import groups, subgroup_table
@@ -30,6 +30,11 @@ NOTEBOOK = "05_comparison"
 KINDS = ("external", "in_sample", "out_of_fold")
 COHORTS = {"external": "test", "in_sample": "train", "out_of_fold": "train"}
 HALF = 0.5
+RECALIBRATION = [
+    "model", "intercept", "slope", "recalibrated", "metric", "value", "ci_low", "ci_high",
+    "ci_method", "n", "events", "reason",
+]  # fmt: skip
+RECALIBRATED = ["patient", "label", "model", "score", "before"]
 STACKED = 2  # scores in the combined models
 IN_SAMPLE_P = "in-sample: the models were fitted on these patients, p tests nothing"
 RANKED_ONLY = "scores outside [0, 1] can only be ranked: they are no probabilities"
@@ -178,7 +183,7 @@ def drawn(study: Study, scores: pd.DataFrame, kind: str) -> Drawn | None:
         return None
     labels = next(iter(pairs.values()))[0].astype(bool)
     wanted = study.settings.evaluation.bootstrap
-    resamples = min(wanted, DRAWN) if len(labels) > LARGE else wanted
+    resamples = min(wanted, FEWER) if len(labels) > LARGE else wanted
     return draw(labels, resamples, study.settings.seed)
 
 
@@ -249,21 +254,34 @@ def roc_curves(
         return dict(zip(pairs, bands, strict=True))
 
 
-def calibration_curves(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return calibration.csv: external curves, smooth and by groups, before recalibration."""
+def calibration_curves(
+    study: Study, scores: pd.DataFrame, recalibrated: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return calibration.csv: external curves, smooth and by groups.
+
+    As the models give them (recalibrated: False), or, where given, of `recalibrations`' scores.
+    """
     confidence = study.settings.evaluation.confidence
+    if recalibrated is None:
+        pairs = labelled(scores[scores.model.isin(probabilities(scores))], "external")
+    else:
+        by = recalibrated.groupby("model", sort=False)
+        pairs = {m: (part.label.to_numpy(int), part.score.to_numpy()) for m, part in by}
     tables = []
-    for model, pair in labelled(
-        scores[scores.model.isin(probabilities(scores))], "external"
-    ).items():
+    for model, pair in pairs.items():
         smooth = calibration.smooth_curve(*pair, confidence)
         grouped = calibration.grouped_curve(*pair, confidence=confidence)
+        size = {"n": len(pair[0]), "events": int(pair[0].sum())}
         tables += [
-            smooth.assign(model=model, curve="smooth"),
-            grouped.assign(model=model, curve="groups"),
+            smooth.assign(model=model, curve="smooth", ci_method="wald", **size),
+            grouped.assign(model=model, curve="groups", ci_method="wilson"),
         ]
-    names = ["predicted", "observed", "ci_low", "ci_high", "model", "curve", "n"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names)
+    names = ["model", "curve", "predicted", "observed", "ci_low", "ci_high", "ci_method"]
+    names += ["n", "events", "recalibrated"]
+    if not tables:
+        return pd.DataFrame(columns=names)
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(recalibrated=recalibrated is not None)[names]
 
 
 def at_thresholds(table: pd.DataFrame) -> pd.DataFrame:
@@ -286,28 +304,48 @@ def _with_interval(row: tuple) -> str:
     return f"{row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"
 
 
-def recalibrations(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return recalibration.csv: the logistic recalibration of each model and what it changes.
+def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return recalibration.csv and recalibrated.csv: what a logistic recalibration changes.
 
-    Fitted on out-of-fold training scores; the external calibration is given before and after.
+    Fitted on each model's out-of-fold training scores alone. The first table has the external
+    calibration before and after, one row a measure (model, intercept, slope, recalibrated,
+    metric, value, ci_low, ci_high, ci_method, n, events; `reason` where none can be fitted); the
+    second the external scores as they were and recalibrated (patient, label, model, score,
+    before).
     """
     used = scores[scores.model.isin(probabilities(scores))]
     inside, outside = labelled(used, "out_of_fold"), labelled(used, "external")
-    rows = []
+    patients, rows, after = models.wide(used, "external").index, [], []
     for model in [m for m in outside if m in inside]:
         try:
             intercept, slope = calibration.recalibration(*inside[model])
         except ev.EvaluationError as fault:
-            rows.append({"model": model, "reason": str(fault)})
+            rows.append(pd.DataFrame({"model": [model], "reason": str(fault)}))
             continue
         labels, before = outside[model]
-        after = calibration.recalibrated(before, intercept, slope)
-        row = {"model": model, "intercept": intercept, "slope": slope}
-        for name, values in (("before", before), ("after", after)):
+        new = calibration.recalibrated(before, intercept, slope)
+        for done, values in ((False, before), (True, new)):
             found = calibration.calibration(labels, values, study.settings.evaluation.confidence)
-            row |= {f"{r.metric}_{name}": r.value for r in found.itertuples()}
-        rows.append(row)
-    return pd.DataFrame(rows if rows else {"model": [], "intercept": [], "slope": []})
+            told = {"model": model, "intercept": intercept, "slope": slope, "recalibrated": done}
+            told["ci_method"] = np.where(found.ci_low.notna(), "wald", "none")
+            rows.append(found.assign(**told, n=len(labels), events=int(labels.sum())))
+        columns = {"patient": patients, "label": labels, "model": model, "score": new}
+        after.append(pd.DataFrame(columns | {"before": before}))
+    if not rows:
+        return pd.DataFrame(columns=RECALIBRATION), pd.DataFrame(columns=RECALIBRATED)
+    table = pd.concat(rows, ignore_index=True).reindex(columns=RECALIBRATION)
+    return table, pd.concat(after) if after else pd.DataFrame(columns=RECALIBRATED)
+
+
+def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return recalibration.csv for reading: one row a model, each measure before and after."""
+    known = table[table.metric.notna()]
+    when = known.recalibrated.map({True: "after", False: "before"})
+    wide = known.assign(when=when).pivot(
+        index=["model", "intercept", "slope"], columns=["metric", "when"], values="value"
+    )
+    order = [(m, w) for m in calibration.METRICS for w in ("before", "after")]
+    return wide[order].round(3).T
 
 
 def decision_curves(
@@ -342,10 +380,14 @@ def best_ranges(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return delong.csv: every pair of models on the external cohort, Holm over the pairs."""
+    """Return delong.csv: every pair of models on the external cohort, Holm over the pairs.
+
+    The in-sample stack, which is shown to explain the paper's, is no candidate: it takes no part.
+    """
     pairs = labelled(scores, "external")
     labels = next(iter(pairs.values()))[0]
-    wide = pd.DataFrame({model: values for model, (_, values) in pairs.items()})
+    candidates = [model for model in pairs if model != IN_SAMPLE or len(pairs) == 1]
+    wide = pd.DataFrame({model: pairs[model][1] for model in candidates})
     table = ev.delong_table(labels, wide).assign(cohort="test", scores="external")
     return table[["cohort", "scores", *table.columns.drop(["cohort", "scores"])]]
 
@@ -441,6 +483,7 @@ def baselines(
     told = confounders.warning(labels, simple, linked)
     fitted = "train" if len(train) else "test, cross-validated"
     counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
+    counts["ci_method"] = np.where(table.auc.notna(), "delong", "none")
     return table.assign(p_holm=ev.holm(table.p.to_numpy()), **counts), linked, told
 
 

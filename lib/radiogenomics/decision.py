@@ -21,8 +21,11 @@ def decision_curve(
 ) -> pd.DataFrame:  # fmt: skip
     """Return net benefit (Vickers & Elkin 2006) of each model (column), of `all` and of `none`.
 
-    net benefit = TP / n - FP / n × pt / (1 - pt), with score >= pt. Intervals by stratified
-    bootstrap where one is given (`drawn`) (those of `all` and `none`, which cannot vary, are NaN).
+    net benefit = TP / n - FP / n × pt / (1 - pt), with score >= pt. Intervals by bootstrap over
+    all patients where one is given (`drawn`); `none`, which is always 0, has none.
+
+    Returns:
+        model, threshold, net_benefit, ci_low, ci_high, ci_method, resamples, n, events.
 
     Raises:
         EvaluationError: bad labels or scores, thresholds outside [0, 1).
@@ -40,10 +43,12 @@ def decision_curve(
     for name, values in columns.items():
         benefit = _net_benefit(positive, values, thresholds, odds)
         table = pd.DataFrame({"model": name, "threshold": thresholds, "net_benefit": benefit})
-        low = high = np.full(len(thresholds), np.nan)
-        if drawn is not None and name not in REFERENCES:
-            low, high = benefit_interval(positive, values, drawn.stratified, thresholds, confidence)
-        tables.append(table.assign(ci_low=low, ci_high=high))
+        table = table.assign(ci_low=np.nan, ci_high=np.nan, ci_method="none", resamples=0)
+        if drawn is not None and name != "none":
+            low, high = benefit_interval(positive, values, drawn.free, thresholds, confidence)
+            table = table.assign(ci_low=low, ci_high=high, ci_method="bootstrap")
+            table = table.assign(resamples=len(drawn.free))
+        tables.append(table.assign(n=len(positive), events=int(positive.sum())))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -239,9 +239,10 @@ def calibration(
 def forest(study: Study, table: pd.DataFrame, model: str) -> tuple[go.Figure, pd.DataFrame]:
     """Draw a model's AUC and observed-to-expected ratio in every group (`subgroups.csv`).
 
-    Hollow dots are groups with few events or non-events.
+    Hollow dots are groups with few events or non-events; of a group with one label there is no
+    AUC, which its line says.
     """
-    rows = table[(table.model == model) & table.auc.notna()]
+    rows = table[table.model == model]
     names = [f"{r.variable}: {r.group} ({r.events}/{r.n})" for r in rows.itertuples()]
     figure = make_subplots(cols=2, subplot_titles=["AUC", "observed / expected"], shared_yaxes=True)
     measures = [("auc", "ci_low", "ci_high")]
@@ -255,6 +256,9 @@ def forest(study: Study, table: pd.DataFrame, model: str) -> tuple[go.Figure, pd
             marker={"symbol": symbols, "size": 8, "color": palette([model])[model]}, row=1,
             col=column, showlegend=False,
         )  # fmt: skip
+    for name in [n for n, auc in zip(names, rows.auc, strict=True) if np.isnan(auc)]:
+        told = {"text": "one label only", "showarrow": False, "font": {"color": BACK}}
+        figure.add_annotation(x=0.5, y=name, **told, row=1, col=1)
     figure.add_vline(x=0.5, line={"dash": "dot", "color": BACK}, row=1, col=1)
     figure.add_vline(x=1, line={"dash": "dot", "color": BACK}, row=1, col=2)
     figure.update_yaxes(autorange="reversed", automargin=True)

@@ -31,10 +31,10 @@ def leave_one_out(
         progress: called with (done, total) after each hospital.
 
     Returns:
-        hospital, model, n, events, auc, ci_low, ci_high, reason; no rows with fewer than three
-        hospitals, or where the study has no features.
+        hospital, model, n, events, auc, ci_low, ci_high, reason, ci_method; no rows with fewer
+        than three hospitals, or where the study has no features.
     """
-    names = ["hospital", "model", "n", "events", "auc", "ci_low", "ci_high", "reason"]
+    names = ["hospital", "model", "n", "events", "auc", "ci_low", "ci_high", "reason", "ci_method"]
     known = "hospital" in patients and (study.tables / "features.parquet").exists()
     if not known or patients.hospital.nunique() < FEWEST:
         return pd.DataFrame(columns=names)
@@ -48,10 +48,10 @@ def leave_one_out(
         reason = _reason(patients.label[~held], labels)
         scores = {} if reason else _scores(study, patients[~held], patients[held], features)
         for model in MODELS:
-            found = [float("nan")] * 3
+            found, method = [float("nan")] * 3, "delong" if model in scores else "none"
             if model in scores:
                 found = auc_interval(labels, scores[model], study.settings.evaluation.confidence)
-            rows.append((hospital, model, len(labels), int(labels.sum()), *found, reason))
+            rows.append((hospital, model, len(labels), int(labels.sum()), *found, reason, method))
         progress(done, len(hospitals))
     return pd.DataFrame(rows, columns=names)
 

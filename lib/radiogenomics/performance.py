@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from radiogenomics.calibration import METRICS as CALIBRATION
 from radiogenomics.calibration import calibration
 from radiogenomics.evaluation import auc_interval, checked, confusion, wilson
-from radiogenomics.resampling import Drawn, intervals
+from radiogenomics.resampling import SCHEMES, Drawn, intervals
 
 PRINTED = ("auc", "sensitivity", "specificity", "accuracy")  # columns of the paper's Table 2
 
@@ -22,9 +23,10 @@ def metrics_table(
     """Return every metric of one model: threshold_rule, metric, value, ci_low, ci_high, ...
 
     One row a method of interval (`ci_method`), with n and events; bootstrap's where `drawn`
-    (`resampling.draw`) is given. Likelihood ratios have the log method's interval (Simel 1991);
-    one without false positives (or true negatives) is infinite, 0 / 0 is NaN. Scores outside
-    [0, 1] are ranked only.
+    (`resampling.draw`) is given, with the number of `resamples` and how patients were drawn
+    (`resampling`: within labels, or over all patients for calibration). Likelihood ratios have the
+    log method's interval (Simel 1991); one without false positives (or true negatives) is
+    infinite, 0 / 0 is NaN. Scores outside [0, 1] are ranked only.
     """
     positive, scores = checked(labels, scores)
     auc, *plain = auc_interval(labels, scores, confidence)
@@ -42,8 +44,11 @@ def metrics_table(
         value = table.drop_duplicates(["threshold_rule", "metric"])
         value = value.set_index(["threshold_rule", "metric"]).value
         extra = [(*key, value[key], *ci, "bootstrap") for key, ci in found.items()]
+        extra = pd.DataFrame(extra, columns=names).assign(resamples=len(drawn.free))
+        free = extra.metric.isin(CALIBRATION)
+        extra["resampling"] = np.where(free, SCHEMES["free"], SCHEMES["stratified"])
         table = table[~((table.ci_method == "none") & table.metric.str.startswith("brier"))]
-        table = pd.concat([table, pd.DataFrame(extra, columns=names)], ignore_index=True)
+        table = pd.concat([table, extra], ignore_index=True)
     return table.assign(n=len(positive), events=int(positive.sum()))
 
 

@@ -184,7 +184,9 @@ def _followed_progress() -> Iterator[Path]:
     Gives a temporary folder of this run alone.
     """
     folder = Path(tempfile.mkdtemp())
-    os.environ |= QUIET | {FILE: str(folder / "progress")}
+    set_here = QUIET | {FILE: str(folder / "progress")}
+    before = {name: os.environ.get(name) for name in set_here}
+    os.environ |= set_here
     follower, done = Follower(folder / "progress"), threading.Event()
 
     def follow() -> None:
@@ -199,7 +201,9 @@ def _followed_progress() -> Iterator[Path]:
         done.set()
         thread.join()
         follower.look()
-        os.environ.pop(FILE)
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ |= {} if value is None else {name: value}
         shutil.rmtree(folder, ignore_errors=True)
 
 

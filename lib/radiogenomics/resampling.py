@@ -1,7 +1,8 @@
 """Bootstrap of every measure (Efron), by how often each patient was drawn.
 
-Ranks and shares are resampled within each label (stratified). Calibration depends on how many
-events there are, which a stratified drawing would hold still; it is resampled over all patients.
+Ranks and shares are resampled within each label (stratified). Calibration and net benefit depend
+on how many events there are, which a stratified drawing would hold still; they are resampled over
+all patients (`SCHEMES` names both).
 Counts are (resample, patient): one drawing serves every model, so that models stay paired.
 Labels are bool, (patient,); scores float, (patient,).
 """
@@ -17,9 +18,10 @@ from scipy.special import expit, logit
 BLOCK = 2_000_000  # counts worked on at once: bounds the memory
 CLIP = 1e-12  # scores nearer to 0 or 1 are taken as this where a logit is needed
 LARGE = 4000  # patients from which one Newton step from the whole sample's estimate is enough
-DRAWN = 500  # resamples behind a band that is only drawn
+FEWER = 500  # resamples of a sample larger than that
 POINTS = 1000  # of a large sample's curves behind such a band, at least
 HUGE = 1e300  # stands for infinity between percentiles
+SCHEMES = {"stratified": "within labels", "free": "over all patients"}
 UNDEFINED = 0.05  # share of resamples without a value above which there is no interval
 Values = dict[tuple[str, str], np.ndarray]
 Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # estimates, weights: the next change
@@ -238,7 +240,7 @@ def tpr_band(
     if len(first) > LARGE:
         first = first[:: len(first) // POINTS]
     tpr = []
-    for weights in _weights(counts[:DRAWN]):
+    for weights in _weights(counts):
         rates = [
             np.cumsum(_by_value(weights * side, order, first), axis=1) / side.sum()
             for side in (~positive, positive)
@@ -254,10 +256,14 @@ def benefit_interval(
     positive: np.ndarray, scores: np.ndarray, counts: np.ndarray, thresholds: np.ndarray,
     confidence: float,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Return the interval of the net benefit at each threshold (threshold,)."""
+    """Return the interval of the net benefit at each threshold (threshold,).
+
+    Counts are those over all patients: with the prevalence held still, the interval would be
+    too narrow by the whole uncertainty of the prevalence.
+    """
     odds = thresholds / (1 - thresholds)
     called = scores[:, np.newaxis] >= thresholds
     gain = called * np.where(positive[:, np.newaxis], 1.0, -odds) / len(scores)
-    benefit = np.concatenate([weights @ gain for weights in _weights(counts[:DRAWN])])
+    benefit = np.concatenate([weights @ gain for weights in _weights(counts)])
     low, high = np.percentile(benefit, tails(confidence), axis=0)
     return low, high

@@ -17,9 +17,10 @@ LEVELS = 6  # more distinct numbers than this are grouped
 AGES = ((0, 55, "under 55"), (55, 65, "55 to 64"), (65, 200, "65 and over"))
 UNKNOWN = "not known"
 COLUMNS = [
-    "model", "variable", "group", "n", "events", "auc", "ci_low", "ci_high", "o_over_e",
-    "o_over_e_low", "o_over_e_high", "calibration_in_the_large", "calibration_in_the_large_low",
-    "calibration_in_the_large_high", "flag", "p_heterogeneity", "p_interaction",
+    "model", "variable", "group", "n", "events", "auc", "ci_low", "ci_high", "ci_method",
+    "o_over_e", "o_over_e_low", "o_over_e_high", "calibration_in_the_large",
+    "calibration_in_the_large_low", "calibration_in_the_large_high", "calibration_ci_method",
+    "flag", "p_heterogeneity", "p_interaction",
 ]  # fmt: skip
 
 
@@ -89,10 +90,11 @@ def _group(labels: np.ndarray, scores: np.ndarray, part: np.ndarray, confidence:
     if events in (0, len(inside)):
         return row
     auc = auc_interval(inside, values, confidence)
-    row |= dict(zip(("auc", "ci_low", "ci_high"), auc, strict=True))
+    row |= dict(zip(("auc", "ci_low", "ci_high"), auc, strict=True)) | {"ci_method": "delong"}
     row["variance"] = delong(inside, values)[1][0, 0]
     if scores.min() >= 0 and scores.max() <= 1:
         found = calibration(inside, values, confidence).set_index("metric")
+        row["calibration_ci_method"] = "wald"
         for metric in ("o_over_e", "calibration_in_the_large"):
             row[metric] = found.value[metric]
             row |= {f"{metric}_{side}": found.loc[metric, f"ci_{side}"] for side in ("low", "high")}
