@@ -36,10 +36,13 @@ def test_mann_whitney_is_rs(table, x, univariate):
 
 
 def test_univariate_is_rs(table, x, univariate):
-    columns = [c for c in x if c != "f296"][::10]
+    """Every feature, the tied, the binary, the repeated and the mirrored one among them."""
+    columns = [c for c in x if c != "f296"]
     found = signature.univariate(x[columns], table.y)
-    theirs = univariate.set_index("feature").lr_lrt_p[columns]
-    assert np.allclose(found.p, theirs, rtol=1e-5, atol=1e-300)
+    theirs = univariate.set_index("feature").loc[columns]
+    assert np.allclose(found.p, theirs.lr_lrt_p, rtol=1e-5, atol=1e-300)
+    sample = np.sqrt(len(x) / (len(x) - 1))  # R's z-scores are of the sample SD
+    assert np.allclose(found.coefficient * sample, theirs.lr_beta_z, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("limit", [0.9, 0.8])
@@ -55,17 +58,13 @@ FIXED = sorted(RS["lasso_fixed_lambda_standardised"], key=lambda r: -r["lambda"]
 
 @pytest.mark.parametrize("theirs", FIXED, ids=lambda r: str(r["lambda"]))
 def test_lasso_is_glmnets_at_fixed_lambdas(table, x, theirs):
-    """Fitted to the features that a rough fit keeps; that it is the fit to all, KKT says."""
     used = x.drop(columns=["f296", "f297", "f300"])
     z, y, lam = signature.standardised(used), table.y.to_numpy(), theirs["lambda"]
-    some = signature.lasso(z, y, lam, 1e-3).coef_[0] != 0
-    model = signature.lasso(z[:, some], y, lam)
-    gradient = np.abs(z.T @ (y - model.predict_proba(z[:, some])[:, 1])) / len(y)
-    assert gradient[~some].max() < lam and gradient.max() < lam * (1 + 1e-5)
+    model = signature.lasso(z, y, lam)
+    gradient = np.abs(z.T @ (y - model.probability(z))) / len(y)
+    assert gradient.max() < lam * (1 + 1e-6)  # Karush, Kuhn, Tucker: it is the minimum
     expected = pd.Series(theirs["nonzero"]).reindex(["(Intercept)", *used], fill_value=0.0)
-    assert not expected[1:][~some].any()
-    ours = np.append(model.intercept_, model.coef_[0])
-    assert np.abs(ours - expected[np.append(True, some)]).max() < 7e-6
+    assert np.abs(np.append(model.intercept, model.coefficients) - expected).max() < 6e-6
 
 
 @pytest.mark.parametrize("which", ["1se", "min"])
@@ -82,28 +81,36 @@ def test_pipelines_lasso_is_glmnets_on_its_path(table, x, which):
     assert np.abs(path[-1] - original * kept.std(ddof=0)).max() < 6e-6
 
 
-@pytest.mark.slow
+def test_pipelines_lasso_chooses_glmnets_lambda_on_the_same_folds(table, x):
+    """Deviance to 1e-3: glmnet fits each fold on its own lambdas and interpolates between them."""
+    theirs = RS["lasso"]["pipeline_binomial_deviance"]
+    kept = signature.signature_pipeline(Radiomics(), 1)[:2].fit_transform(x, table.y)
+    fold = pd.read_csv(REFERENCE / "features_cvfolds.csv").fold.to_numpy()
+    found = signature.Lasso(fold).fit(kept, table.y)
+    n = len(found.lambdas_)
+    assert np.allclose(found.lambdas_, theirs["lambda"][:n], rtol=1e-9)
+    assert found.lambda_min_ == pytest.approx(theirs["lambda_min"], rel=1e-9)
+    assert np.allclose(found.deviance_, theirs["cvm"][:n], atol=1e-3)
+    assert np.allclose(found.se_, theirs["cvsd"][:n], atol=1e-3)
+    assert ((found.path_ != 0).sum(axis=1) == theirs["nzero"][:n]).all()
+    coefficients = pd.Series(theirs["coef_min"]).drop("(Intercept)")
+    assert set(found.get_feature_names_out()) == set(coefficients.index)
+    original = coefficients[found.get_feature_names_out()] * kept.std(ddof=0)
+    assert found.coef_[found.coef_ != 0] == pytest.approx(
+        original[found.get_feature_names_out()].to_numpy(), abs=1e-5
+    )
+
+
 def test_whole_lasso_path_is_glmnets(table, x):
-    """Number of features along glmnet's path and its cross-validated deviance on fixed folds."""
+    """297 features: those that enter, the cross-validated deviance and lambda.min on its folds."""
     theirs = RS["lasso"]["clean_binomial_deviance"]
-    z = signature.standardised(x.drop(columns=["f296", "f297", "f300"]))
-    y = table.y.to_numpy()
-    assert np.abs(z.T @ (y - y.mean())).max() / len(y) == pytest.approx(theirs["lambda_max"])
-    lambdas = [lam for lam in theirs["lambda"] if lam > 0.005]
-    counts = [int((signature.lasso(z, y, lam, 1e-5).coef_ != 0).sum()) for lam in lambdas]
-    assert np.abs(np.array(counts) - theirs["nzero"][: len(counts)]).max() <= 1
-    fold = pd.read_csv(REFERENCE / "features_cvfolds.csv").iloc[:, -1].to_numpy()
-    for i in [i for i in range(0, len(lambdas), 7) if lambdas[i] > theirs["lambda_min"] / 3]:
-        loss = np.concatenate([_held_out(z, y, fold == f, lambdas[i]) for f in np.unique(fold)])
-        assert loss.mean() == pytest.approx(theirs["cvm"][i], abs=2e-3), lambdas[i]
-
-
-def _held_out(z, y, held, lam):
-    """As cv.glmnet does it: standardised within the patients that are fitted."""
-    middle, spread = z[~held].mean(axis=0), z[~held].std(axis=0)
-    inside, outside = ((part - middle) / spread for part in (z[~held], z[held]))
-    p = signature.lasso(inside, y[~held], lam, 1e-4).predict_proba(outside)
-    return -2 * np.log(p[np.arange(held.sum()), y[held]])
+    fold = pd.read_csv(REFERENCE / "features_cvfolds.csv").fold.to_numpy()
+    found = signature.Lasso(fold).fit(x.drop(columns=["f296", "f297", "f300"]), table.y)
+    n = len(found.lambdas_)
+    assert np.allclose(found.lambdas_, theirs["lambda"][:n], rtol=1e-9)
+    assert found.lambda_min_ == pytest.approx(theirs["lambda_min"], rel=1e-9)
+    assert np.allclose(found.deviance_, theirs["cvm"][:n], atol=1e-3)
+    assert np.abs((found.path_ != 0).sum(axis=1) - theirs["nzero"][:n]).max() <= 1
 
 
 def test_duplicated_constant_tied_and_separating_features(table, x):

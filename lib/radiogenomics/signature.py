@@ -8,13 +8,16 @@ coefficient) and says so in `fell_back_`: an empty signature cannot be modelled.
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.special import expit, logit
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectorMixin
+from sklearn.linear_model import Lasso as LinearLasso
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
@@ -22,8 +25,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from radiogenomics.study import Radiomics
 
-TIGHT = 1e-8  # tolerance at which LASSO's coefficients are glmnet's to 1e-6
-ROUGH = 1e-3  # that of the folds, which only choose lambda
+TIGHT = 1e-8  # change at which LASSO's coefficients have settled: glmnet's to 1e-6
+GAP = 1e-10  # duality gap, as a share of the response, at which coordinate descent ends
+STEPS = 100  # quadratic approximations at most
+FLAT = 1e-5  # weights and probabilities are kept from 0 by this, as glmnet's
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
 
 
@@ -104,78 +109,140 @@ def standardised(x: pd.DataFrame) -> np.ndarray:
     return (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1)
 
 
-def lasso(
-    z: np.ndarray, y: np.ndarray, lam: float, tol: float = TIGHT,
-    before: LogisticRegression | None = None,
-) -> LogisticRegression:  # fmt: skip
+class Penalised(NamedTuple):
+    """A logistic model with an L1 penalty: intercept and coefficients (feature,) of z-scores."""
+
+    intercept: float
+    coefficients: np.ndarray
+
+    def probability(self, z: np.ndarray) -> np.ndarray:
+        """Return the probability of label 1 (patient,)."""
+        return expit(self.intercept + z @ self.coefficients)
+
+
+def lasso(z: np.ndarray, y: np.ndarray, lam: float, before: Penalised | None = None) -> Penalised:
     """Fit glmnet's L1-penalised logistic regression at one lambda to z-scores.
 
-    glmnet's lambda is scikit-learn's 1 / (n C); the intercept is not penalised. `before`, fitted
-    at a larger lambda, is where the search starts.
+    glmnet's algorithm (Friedman 2010): coordinate descent (scikit-learn's) on the quadratic
+    approximation of the likelihood, until the approximation stays. The intercept is not
+    penalised. `before`, fitted at a larger lambda, is where the search starts.
     """
-    model = LogisticRegression(
-        l1_ratio=1.0, C=1 / (len(y) * lam), solver="saga", tol=tol, max_iter=5000, random_state=0,
-        warm_start=True,
-    )  # fmt: skip
-    if before is not None:
-        model.coef_, model.intercept_ = before.coef_.copy(), before.intercept_.copy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(z, y)
+    share = y.mean()
+    found = before or Penalised(logit(share), np.zeros(z.shape[1]))
+    model = LinearLasso(warm_start=True, tol=GAP, max_iter=10_000)
+    for _ in range(STEPS):
+        p = found.probability(z)
+        weight = np.maximum(p * (1 - p), FLAT)
+        response = logit(np.clip(p, FLAT, 1 - FLAT)) + (y - p) / weight
+        model.set_params(alpha=lam * len(y) / weight.sum())
+        model.coef_ = found.coefficients.copy()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(z, response, sample_weight=weight)
+        new = Penalised(float(model.intercept_), model.coef_.copy())
+        change = np.abs(np.append(new.coefficients - found.coefficients, new[0] - found[0])).max()
+        found = new
+        if change < TIGHT:
+            break
+    return found
 
 
 def lasso_path(z: np.ndarray, y: np.ndarray, lambdas: np.ndarray) -> np.ndarray:
     """Return the coefficients (lambda, feature) of falling lambdas, each to 1e-6 or better."""
-    fitted = None
-    path = [(fitted := lasso(z, y, lam, before=fitted)).coef_[0] for lam in lambdas]
-    return np.array(path)
+    found = None
+    return np.array([(found := lasso(z, y, lam, found)).coefficients for lam in lambdas])
 
 
-def lambda_path(z: np.ndarray, y: np.ndarray, n: int = 30, ratio: float = 0.02) -> np.ndarray:
-    """Return glmnet's path: from the smallest lambda without features down by `ratio`."""
+def lambda_path(z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return glmnet's 100 lambdas: from the smallest without features down to 1e-4 of it.
+
+    To 1e-2 of it where there are as many features as patients, or more.
+    """
     top = np.abs(z.T @ (y - y.mean())).max() / len(y)
-    return top * np.geomspace(0.999, ratio, n)
+    return top * np.geomspace(1, 1e-4 if len(y) > z.shape[1] else 1e-2, 100)
 
 
 class Lasso(_Selector):
-    """Keep features with a coefficient at lambda.min of `folds`-fold cross-validation.
+    """Keep features with a coefficient at lambda.min of cross-validation, as cv.glmnet's.
 
-    Folds are stratified and seeded; fewer where a label has fewer patients (`folds_`).
+    Args:
+        folds: their number (stratified and seeded; fewer where a label has fewer patients,
+            `folds_`), or each patient's fold (patient,).
+        seed: of the folds.
     """
 
-    def __init__(self, folds: int = 10, seed: int = 0):
+    def __init__(self, folds: int | np.ndarray = 10, seed: int = 0):
         self.folds = folds
         self.seed = seed
 
     def fit(self, x: pd.DataFrame, y: np.ndarray) -> Lasso:
-        """Fit the path to (patient, feature) and choose lambda by the held-out deviance."""
+        """Fit the path to (patient, feature) and choose lambda by the held-out deviance.
+
+        The path ends where the deviance has clearly left its minimum (`_past_minimum`): glmnet
+        goes on to lambdas of which none is chosen.
+        """
         y = np.asarray(y).astype(int)
         z = standardised(x)
-        self.lambdas_ = lambda_path(z, y)
-        self.folds_ = int(min(self.folds, np.bincount(y).min()))
-        splitter = StratifiedKFold(max(2, self.folds_), shuffle=True, random_state=self.seed)
-        deviance = np.array([self._held_out(x, y, *rows) for rows in splitter.split(z, y)])
-        self.deviance_ = deviance.mean(axis=0)
-        self.se_ = deviance.std(axis=0, ddof=1) / np.sqrt(len(deviance))
+        fold = self._fold_of(y)
+        parts = [_parts(x, y, fold == number) for number in np.unique(fold)]
+        sizes = np.array([len(part[3]) for part in parts])
+        models: list[Penalised | None] = [None] * len(parts)
+        losses: list[list[float]] = []
+        lambdas = lambda_path(z, y)
+        for lam in lambdas:
+            models = [
+                lasso(part[0], part[1], lam, before)
+                for part, before in zip(parts, models, strict=True)
+            ]
+            held = [_deviance(m, *part[2:]) for m, part in zip(models, parts, strict=True)]
+            losses.append(held)
+            if _past_minimum(losses, sizes):
+                break
+        self.folds_ = len(parts)
+        self.lambdas_ = lambdas[: len(losses)]
+        self.deviance_, self.se_ = _over_folds(np.array(losses), sizes)
         self.lambda_min_ = float(self.lambdas_[self.deviance_.argmin()])
         self.path_ = lasso_path(z, y, self.lambdas_)
         self.coef_ = self.path_[self.deviance_.argmin()]
         gradient = np.abs(z.T @ (y - y.mean()))
         return self._keep(x, self.coef_ != 0, -gradient)
 
-    def _held_out(
-        self, x: pd.DataFrame, y: np.ndarray, fit: np.ndarray, held: np.ndarray
-    ) -> list[float]:
-        inside = x.iloc[fit]
-        spread = inside.std(axis=0, ddof=0).replace(0, 1)
-        z, new = ((part - inside.mean(axis=0)) / spread for part in (inside, x.iloc[held]))
-        deviance = []
-        for lam in self.lambdas_:
-            p = lasso(z.to_numpy(), y[fit], lam, ROUGH).predict_proba(new.to_numpy())[:, 1]
-            p = np.clip(p, 1e-12, 1 - 1e-12)
-            right = np.where(y[held] == 1, p, 1 - p)
-            deviance.append(float(-2 * np.log(right).mean()))
-        return deviance
+    def _fold_of(self, y: np.ndarray) -> np.ndarray:
+        if not isinstance(self.folds, int):
+            return np.asarray(self.folds)
+        number = max(2, int(min(self.folds, np.bincount(y).min())))
+        splitter = StratifiedKFold(number, shuffle=True, random_state=self.seed)
+        fold = np.zeros(len(y), int)
+        for i, (_, rows) in enumerate(splitter.split(y, y)):
+            fold[rows] = i
+        return fold
+
+
+def _parts(x: pd.DataFrame, y: np.ndarray, held: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return z-scores and labels of a fold's others, then of its own by the others' scale."""
+    inside = x[~held]
+    spread = inside.std(axis=0, ddof=0).replace(0, 1)
+    z, new = (((part - inside.mean(axis=0)) / spread).to_numpy() for part in (inside, x[held]))
+    return z, y[~held], new, y[held]
+
+
+def _deviance(model: Penalised, z: np.ndarray, y: np.ndarray) -> float:
+    """Return the mean binomial deviance of held-out patients; p kept from 0 and 1 as glmnet's."""
+    p = np.clip(model.probability(z), FLAT, 1 - FLAT)
+    return float(-2 * np.log(np.where(y == 1, p, 1 - p)).mean())
+
+
+def _over_folds(losses: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over folds (lambda,) weighted by their patients and its standard error."""
+    mean = np.average(losses, axis=1, weights=sizes)
+    squares = np.average((losses - mean[:, np.newaxis]) ** 2, axis=1, weights=sizes)
+    return mean, np.sqrt(squares / (len(sizes) - 1))
+
+
+def _past_minimum(losses: list[list[float]], sizes: np.ndarray) -> bool:
+    """Return whether the newest deviance lies two standard errors above the lowest one."""
+    mean, se = _over_folds(np.array(losses), sizes)
+    return bool(mean[-1] > mean.min() + 2 * se[mean.argmin()])
 
 
 def univariate(x: pd.DataFrame, y: np.ndarray) -> pd.DataFrame:
