@@ -1,5 +1,6 @@
 """The audit finds what was computed by hand from the paper's printed numbers."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import example, given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from radiogenomics import audit, cnn, report
 from radiogenomics.paper import PRINTED, load_paper, table2
 from radiogenomics.study import CNN, StudyError
+from scipy import stats
 
 PAPER = load_paper()
 
@@ -57,7 +59,8 @@ def test_the_cnns_intervals_are_those_of_an_accuracy():
 
 
 def test_parameters_by_hand_are_the_networks():
-    pooled, flat = audit.parameters(), audit.parameters(flattened=True)
+    network = PAPER["network"]
+    pooled, flat = audit.parameters(network), audit.parameters(network, flattened=True)
     assert pooled == {"trained": 1_296_130, "moving": 960, "all": 1_297_090}
     assert flat["all"] == pytest.approx(5.36e6, rel=1e-3)
     assert cnn.build((32, 64, 64), CNN(), 1).count_params() == pooled["all"]
@@ -91,7 +94,54 @@ def test_other_papers_are_read_and_faults_told(tmp_path):
     with pytest.raises(StudyError, match=r"\[table2.LR\] train = .*six numbers"):
         load_paper(other)
     other.write_text('title = "x"')
-    with pytest.raises(StudyError, match="other.toml lacks decimals"):
+    assert audit.table1(load_paper(other)).empty and audit.proportions(load_paper(other)).empty
+    other.write_text("decimals = 2")
+    with pytest.raises(StudyError, match="other.toml lacks title"):
         load_paper(other)
     with pytest.raises(StudyError, match="is not there"):
         load_paper(tmp_path / "gone.toml")
+
+
+def test_a_paper_that_prints_less_goes_through_the_notebook(finished, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text(
+        """title = "Another paper"
+[cohorts]
+test = { n = 40, events = 10 }
+[table1.age]
+groups = [[61.0, 8.0, 20], [58.0, 9.0, 12], [65.0, 7.5, 8]]
+p = "0.19"
+[table1.stage]
+counts = [[8, 7, 5], [3, 6, 3], [1, 2, 5]]
+p = ">0.05"
+[table2.Net]
+test = { auc = 1.0, auc_low = 1.0, auc_high = 1.0, sensitivity = 0.9, specificity = 0.967 }
+"""
+    )
+    given = {"study": str(finished.folder), "reports": str(tmp_path), "paper": str(other)}
+    report.run_notebook(report.NOTEBOOKS / "08_paper_audit.ipynb", tmp_path / "08.ipynb", given)
+    table = pd.read_csv(tmp_path / "tables" / "audit_table1.csv").set_index("characteristic")
+    groups = [(61.0, 8.0, 20), (58.0, 9.0, 12), (65.0, 7.5, 8)]
+    rows = [m + s * np.sqrt((n - 1) / n) * _standard(n) for m, s, n in groups]
+    assert table.anova["age"] == pytest.approx(stats.f_oneway(*rows).pvalue, rel=1e-6)
+    assert table.reproduced_by["stage"] == "chi_square"
+    found = pd.read_csv(tmp_path / "tables" / "audit_proportions.csv")
+    assert found.metric.tolist() == ["sensitivity", "specificity"] and found.attainable.all()
+
+
+def _standard(n):
+    """Numbers of mean 0 and population SD 1."""
+    x = np.linspace(-1, 1, n)
+    return x / x.std()
+
+
+@pytest.mark.parametrize(
+    ("p", "printed", "so"),
+    [
+        (0.0312, "<0.05", True), (0.051, "<0.05", False), (0.2, ">0.05", True),
+        (0.447, "0.45", True), (0.441, "0.45", False), (0.0004, "<0.001", True),
+        (0.04, "P = 0.04", True), (0.2, "≥ 0.05", True),
+    ],
+)  # fmt: skip
+def test_p_values_are_read_as_they_are_printed(p, printed, so):
+    assert audit.p_prints_as(p, printed) is so

@@ -15,9 +15,10 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from radiogenomics.cohort import print_p
 from radiogenomics.paper import results
 from radiogenomics.samplesize import auc_standard_error
+
+NETWORK = ("parameters", "filters", "kernel", "channels", "dense", "cells")
 
 
 def prints_as(k: int, n: int, printed: float, decimals: int = 3) -> bool:
@@ -48,6 +49,8 @@ def proportions(printed: dict[str, Any]) -> pd.DataFrame:
         sizes = {"sensitivity": one.events, "specificity": one.n - one.events, "accuracy": one.n}
         for metric, n in sizes.items():
             value = getattr(one, metric)
+            if np.isnan(value):
+                continue
             counts = attainable(value, n, printed["decimals"])
             nearest = f"{round(value * n)}/{n} = {round(value * n) / n:.4f}"
             told = ", ".join(f"{k}/{n}" for k in counts)
@@ -76,14 +79,15 @@ def consistency(printed: dict[str, Any]) -> pd.DataFrame:
         accuracy, accuracy_is_sensitivity (a column copied?), auc, two_point_auc (of hard labels).
     """
     rows = []
-    for one in results(printed).itertuples():
+    for one in results(printed).dropna(subset=["sensitivity", "specificity"]).itertuples():
         three = one.sensitivity, one.specificity, one.accuracy
         right = one.sensitivity * one.events + one.specificity * (one.n - one.events)
         rows.append(
             {
                 "model": one.model,
                 "cohort": one.cohort,
-                "consistent": bool(together(*three, one.events, one.n, printed["decimals"])),
+                "consistent": np.isnan(one.accuracy)
+                or bool(together(*three, one.events, one.n, printed["decimals"])),
                 "implied_accuracy": right / one.n,
                 "accuracy": one.accuracy,
                 "accuracy_is_sensitivity": one.accuracy == one.sensitivity,
@@ -91,7 +95,9 @@ def consistency(printed: dict[str, Any]) -> pd.DataFrame:
                 "two_point_auc": (one.sensitivity + one.specificity) / 2,
             }
         )
-    return pd.DataFrame(rows)
+    names = ["model", "cohort", "consistent", "implied_accuracy", "accuracy"]
+    names += ["accuracy_is_sensitivity", "auc", "two_point_auc"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def interval_kinds(printed: dict[str, Any]) -> pd.DataFrame:
@@ -99,21 +105,22 @@ def interval_kinds(printed: dict[str, Any]) -> pd.DataFrame:
 
     `binomial` names a count of correct calls whose exact (Clopper-Pearson) interval prints so:
     then it is the interval of an accuracy. `level` is the confidence that fits its width, if it
-    were one of an AUC (standard error of Newcombe 2006).
+    were one of an AUC (standard error of Newcombe 2006); NaN at an AUC of 0 or 1, which has none.
 
     Returns:
         model, cohort, auc, auc_low, auc_high, binomial, width, width_95, level.
     """
     rows = []
-    for one in results(printed).itertuples():
+    for one in results(printed).dropna(subset=["auc", "auc_low", "auc_high"]).itertuples():
         se = auc_standard_error(one.auc, one.events / one.n, one.n)
         width = one.auc_high - one.auc_low
         names = ("model", "cohort", "auc", "auc_low", "auc_high")
         row = {name: getattr(one, name) for name in names}
         row["binomial"] = ", ".join(_binomial(one, printed["decimals"]))
         row |= {"width": width, "width_95": 2 * stats.norm.ppf(0.975) * se}
-        rows.append(row | {"level": 2 * stats.norm.cdf(width / 2 / se) - 1})
-    return pd.DataFrame(rows)
+        rows.append(row | {"level": 2 * stats.norm.cdf(width / 2 / se) - 1 if se else np.nan})
+    names = ["model", "cohort", "auc", "auc_low", "auc_high", "binomial", "width", "width_95"]
+    return pd.DataFrame(rows, columns=[*names, "level"])
 
 
 def _binomial(one: Any, decimals: int) -> list[str]:
@@ -129,15 +136,28 @@ def table1(printed: dict[str, Any]) -> pd.DataFrame:
     """Return each p value of Table 1 beside those that the printed counts give.
 
     Returns:
-        characteristic, printed, and p by test: chi_square, yates, fisher (2 × 2), welch, student.
+        characteristic, printed, reproduced_by, and p by test: chi_square, yates, fisher (2 × 2);
+        welch, student of two groups' means, anova of more.
     """
     rows = []
     for name, row in printed["table1"].items():
         tests = _counts_tests(row["counts"]) if "counts" in row else _means_tests(row["groups"])
-        same = [test for test, p in tests.items() if print_p(p) == row["p"]]
+        same = [test for test, p in tests.items() if p_prints_as(p, row["p"])]
         found = {"characteristic": name, "printed": row["p"], "reproduced_by": ", ".join(same)}
         rows.append(found | tests)
-    return pd.DataFrame(rows)
+    names = ["characteristic", "printed", "reproduced_by"]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=names)
+
+
+def p_prints_as(p: float, printed: str) -> bool:
+    """Return whether a p value is printed so: `0.45` with its own decimals, `<0.05`, `>0.05`."""
+    text = printed.replace(" ", "").replace("≥", ">=").replace("≤", "<=").lower().lstrip("p=")
+    for sign, holds in (("<=", np.less_equal), (">=", np.greater_equal),
+                        ("<", np.less), (">", np.greater)):  # fmt: skip
+        if text.startswith(sign):
+            return bool(holds(p, float(text.removeprefix(sign))))
+    decimals = len(text.partition(".")[2])
+    return bool(abs(p - float(text)) <= 0.5 * 10.0**-decimals * (1 + 1e-9))
 
 
 def _counts_tests(counts: list[list[int]]) -> dict[str, float]:
@@ -150,6 +170,8 @@ def _counts_tests(counts: list[list[int]]) -> dict[str, float]:
 
 
 def _means_tests(groups: list[list[float]]) -> dict[str, float]:
+    if len(groups) > 2:
+        return {"anova": _anova(*np.array(groups).T)}
     (a, sd_a, n_a), (b, sd_b, n_b) = groups
     kinds = {"welch": False, "student": True}
     found = {
@@ -159,20 +181,45 @@ def _means_tests(groups: list[list[float]]) -> dict[str, float]:
     return {name: float(test.pvalue) for name, test in found.items()}
 
 
-def parameters(flattened: bool = False) -> dict[str, int]:
-    """Return the paper's network's parameters, counted by hand: trained, moving, all.
+def _anova(means: np.ndarray, sds: np.ndarray, sizes: np.ndarray) -> float:
+    """Return p of a one-way analysis of variance from means, SDs and numbers (group,)."""
+    grand = np.average(means, weights=sizes)
+    between, within = len(means) - 1, sizes.sum() - len(means)
+    f = ((sizes * (means - grand) ** 2).sum() / between) / (((sizes - 1) * sds**2).sum() / within)
+    return float(stats.f.sf(f, between, within))
 
-    Four blocks of 3×3×3 convolution (32, 64, 128, 256 filters, one input channel) and batch
-    norm, a dense layer of 512, two outputs; 256 inputs to the dense layer after pooling, or all
-    of the last block's 4 × 4 × 2 × 256 values when flattened.
+
+def parameters(network: dict[str, Any], flattened: bool = False) -> dict[str, int]:
+    """Return a convolutional network's parameters, counted by hand: trained, moving, all.
+
+    Args:
+        network: `filters` of each block of convolution and batch norm, `kernel` (weights a
+            filter and channel), `channels` of the input, `dense` layers (outputs last), `cells`
+            (places of the last block).
+        flattened: every place of the last block feeds the dense layers; else their average.
     """
-    filters = (1, 32, 64, 128, 256)
-    convolutions = sum(27 * a * b + b for a, b in zip(filters, filters[1:], strict=False))
+    filters = [network["channels"], *network["filters"]]
+    convolutions = sum(
+        network["kernel"] * a * b + b for a, b in zip(filters, filters[1:], strict=False)
+    )
     norm = 2 * sum(filters[1:])
-    inputs = 256 * (4 * 4 * 2 if flattened else 1)
-    dense = inputs * 512 + 512 + 512 * 2 + 2
+    layers = [filters[-1] * (network["cells"] if flattened else 1), *network["dense"]]
+    dense = sum(a * b + b for a, b in zip(layers, layers[1:], strict=False))
     trained = convolutions + norm + dense
     return {"trained": trained, "moving": norm, "all": trained + norm}
+
+
+def architectures(printed: dict[str, Any]) -> pd.DataFrame:
+    """Return the parameters with pooling and with flattening beside the `printed` number.
+
+    No rows where the paper's file does not describe its network.
+    """
+    network = printed.get("network", {})
+    names = ["trained", "moving", "all", "printed"]
+    if not set(NETWORK) <= set(network):
+        return pd.DataFrame(columns=names)
+    counts = {"pooled": parameters(network), "flattened": parameters(network, flattened=True)}
+    return pd.DataFrame(counts).T.assign(printed=network["parameters"])
 
 
 def summary(
@@ -186,7 +233,7 @@ def summary(
         proportions: `proportions`'.
         consistency: `consistency`'s.
         intervals: `interval_kinds`'.
-        network: parameters by architecture (`all`), with the printed number (`printed`).
+        network: `architectures`'.
     """
     same = network.index[network["all"] == network.printed].tolist()
     rows = [

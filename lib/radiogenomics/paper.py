@@ -12,14 +12,18 @@ from radiogenomics.study import ROOT, StudyError
 
 PRINTED = ROOT / "data" / "paper.toml"
 MEASURES = ("auc", "auc_low", "auc_high", "sensitivity", "specificity", "accuracy")
-NEEDED = ("title", "decimals", "cohorts", "table1", "table2")
+NEEDED = ("title",)
+DECIMALS = 3  # of proportions and AUCs, where a file does not say
 
 
 def load_paper(path: str | Path | None = None) -> dict[str, Any]:
     """Read a paper's printed numbers; without a path those of data/paper.toml.
 
+    A file needs a title; `decimals`, `cohorts`, `table1`, `table2`, `network` and `delong` are
+    there as far as the paper prints them.
+
     Raises:
-        StudyError: no file, no TOML, a part that is missing, a row of another length.
+        StudyError: no file, no TOML, no title, a row that cannot be read; names it.
     """
     path = Path(path or PRINTED)
     if not path.is_file():
@@ -33,25 +37,42 @@ def load_paper(path: str | Path | None = None) -> dict[str, Any]:
         raise StudyError(
             f"{path.name} lacks {', '.join(absent)}. Expected: the parts of data/paper.toml."
         )
+    printed = {"decimals": DECIMALS, "cohorts": {}, "table1": {}, "table2": {}} | printed
     for model, by in printed["table2"].items():
         for cohort, row in by.items():
-            if cohort not in printed["cohorts"] or len(row) != len(MEASURES):
+            if cohort not in printed["cohorts"] or not _row_is_good(row):
                 raise StudyError(
                     f"{path.name} [table2.{model}] {cohort} = {row}. Expected: a cohort of "
-                    f"[cohorts] and six numbers: {', '.join(MEASURES)}."
+                    f"[cohorts] and six numbers, {', '.join(MEASURES)}, or those of them that are "
+                    "printed by name: { auc = 0.684, sensitivity = 0.538 }."
                 )
+    for name, row in printed["table1"].items():
+        if "p" not in row or not {"counts", "groups"} & set(row):
+            raise StudyError(
+                f"{path.name} [table1.{name}] is {row}. Expected: p as text, and counts (one row a "
+                "group) or groups (mean, SD and n of each)."
+            )
     return printed
 
 
+def _row_is_good(row: list | dict) -> bool:
+    if isinstance(row, dict):
+        return bool(row) and set(row) <= set(MEASURES)
+    return len(row) == len(MEASURES)
+
+
 def results(printed: dict[str, Any]) -> pd.DataFrame:
-    """Return Table 2, one row a model and cohort: the measures, n and events."""
+    """Return Table 2, one row a model and cohort: the measures (NaN: not printed), n, events."""
     rows = [
-        {"model": model, "cohort": cohort, **dict(zip(MEASURES, row, strict=True))}
-        | printed["cohorts"][cohort]
+        {"model": model, "cohort": cohort, **_named(row)} | printed["cohorts"][cohort]
         for model, by in printed["table2"].items()
         for cohort, row in by.items()
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["model", "cohort", *MEASURES, "n", "events"])
+
+
+def _named(row: list | dict) -> dict[str, float]:
+    return row if isinstance(row, dict) else dict(zip(MEASURES, row, strict=True))
 
 
 def table2(path: str | Path | None = None) -> pd.DataFrame:
