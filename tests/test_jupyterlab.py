@@ -17,9 +17,6 @@ bootstrap = {bootstrap}
 
 [gradcam]
 shown = {shown}
-
-[radiomics]
-stability = {stability}
 """
 
 
@@ -34,6 +31,7 @@ def place(finished, tmp_path_factory):
     shutil.copytree(finished.reports, root / "reports" / "phantom")
     settings = root / "data" / "phantom" / "study.toml"
     text = settings.read_text(encoding="utf-8") + QUICKLY.format(**QUICK)
+    text = text.replace("stability = 20", f"stability = {QUICK['stability']}")
     settings.write_text(text.replace("[cnn]", f"[cnn]\nepochs = {QUICK['epochs']}"))
     return root
 

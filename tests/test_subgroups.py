@@ -1,5 +1,7 @@
 """Groups, baselines, hospitals and sample size: tests between groups, red sentences, Riley."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,7 +91,7 @@ def test_scanner_that_tells_the_label_is_told_in_red():
     assert confounders.warning(test.label.to_numpy(), *quiet) == ""
 
 
-def test_each_hospital_is_left_out_once(tmp_path):
+def test_each_hospital_is_left_out_once(tmp_path, monkeypatch):
     study = Study(tmp_path, tmp_path, Settings(radiomics=Radiomics(lasso_folds=3)))
     n = 150
     patients = pd.DataFrame({"patient": [f"P{i}" for i in range(n)], "label": [0, 1] * (n // 2)})
@@ -108,6 +110,13 @@ def test_each_hospital_is_left_out_once(tmp_path):
     assert found.groupby("hospital").model.nunique().to_dict() == {"A": 4, "B": 4, "C": 4}
     assert (found[found.model == "LR"].auc > 0.8).all() and (found.n == 50).all()
     assert hospitals.leave_one_out(study, patients[patients.hospital != "C"]).empty
+    asked = []
+    monkeypatch.setattr(hospitals, "_cnn_scores", lambda s, rest, held: asked.append(
+        (len(rest), len(held), set(rest.hospital) & set(held.hospital))) or held.label)  # fmt: skip
+    full = dataclasses.replace(study.settings, evaluation=Evaluation(checks="full"))
+    found_full = hospitals.leave_one_out(dataclasses.replace(study, settings=full), patients)
+    assert asked == [(100, 50, set())] * 3
+    assert (found_full[found_full.model == "CNN"].auc == 1).all() and len(found_full) == 15
     few = patients[(patients.hospital == "A") | (patients.label == 0) | (patients.index % 25 == 1)]
     found = hospitals.leave_one_out(study, few).set_index(["hospital", "model"])
     assert found.loc["A"].auc.isna().all() and (found.reason == "").sum() > 0

@@ -30,6 +30,11 @@ NOTEBOOK = "05_comparison"
 KINDS = ("external", "in_sample", "out_of_fold")
 COHORTS = {"external": "test", "in_sample": "train", "out_of_fold": "train"}
 HALF = 0.5
+REGRESSIONS = ("Clinical", "LR")  # of the study's models; the others shrink or learn features
+RILEY = {
+    "regression": "holds: unpenalised regression",
+    "other": "a scale only: no unpenalised regression, or not known",
+}
 RECALIBRATION = [
     "model", "intercept", "slope", "recalibrated", "metric", "value", "ci_low", "ci_high",
     "ci_method", "n", "events", "reason",
@@ -520,7 +525,9 @@ def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[floa
 def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Return sample_size.csv: events per parameter, Riley's minimum, the interval obtained.
 
-    The AUC that Riley's criteria expect is the pooled out-of-fold one, else the external one.
+    Events per parameter count the rarer label (Peduzzi 1996). The AUC that Riley's criteria
+    expect is the pooled out-of-fold one, else the external one; the criteria are of unpenalised
+    regressions, `riley` says for which model they hold and for which they only give a scale.
     """
     counts, rows = parameter_counts(study, scores), []
     auc = table[(table.metric == "auc") & table.ci_method.isin(["delong", "none"])]
@@ -531,6 +538,7 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
         fitted, candidates = counts.get(one.model, (np.nan, np.nan))
         expected = inside.value.item() if len(inside) else one.value
         events = train.label.sum() if len(train) else np.nan
+        rarer = min(events, len(train) - events)
         share = train.label.mean() if len(train) else one.events / one.n
         r2 = samplesize.cox_snell(expected, share)
         minimum = samplesize.riley_minimum(candidates, share, r2)["n"]
@@ -540,9 +548,10 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
                 "parameters": fitted,
                 "candidate parameters": candidates,
                 "training events": events,
-                "training events per candidate": round(events / candidates, 5),
+                "rarer label per candidate": round(rarer / candidates, 5),
                 "AUC expected": round(expected, 3),
                 "minimum training n (Riley)": minimum,
+                "riley": RILEY["regression" if one.model in REGRESSIONS else "other"],
                 "candidates that this n supports": samplesize.parameters_supported(
                     len(train), share, r2
                 ),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from radiogenomics import models, signature
+from radiogenomics import models, readers, signature
 from radiogenomics.evaluation import auc_interval
 from radiogenomics.study import Study
 
@@ -22,8 +22,9 @@ def leave_one_out(
 ) -> pd.DataFrame:  # fmt: skip
     """Return each hospital's AUC by models that were fitted on all the others.
 
-    Clinical, LR, SVM and Bayes, selection included; the CNN is not trained again. `reason` says
-    why a hospital has no AUC: one label only, or too few patients of a label in the others.
+    Clinical, LR, SVM and Bayes, selection included; the CNN, which is trained once more for each
+    hospital, with `checks = "full"` alone. `reason` says why a hospital has no AUC: one label
+    only, or too few patients of a label in the others.
 
     Args:
         study: settings and seed.
@@ -41,13 +42,16 @@ def leave_one_out(
     from radiogenomics.features import load_features  # PyRadiomics, of no use to `compare`
 
     hospitals, features = patients.hospital.unique(), load_features(study)
-    rows = []
+    full, rows = study.settings.evaluation.checks == "full", []
     for done, hospital in enumerate(hospitals, start=1):
         held = patients.hospital == hospital
         labels = patients.label[held].to_numpy(int)
         reason = _reason(patients.label[~held], labels)
-        scores = {} if reason else _scores(study, patients[~held], patients[held], features)
-        for model in MODELS:
+        sides = patients[~held], patients[held]
+        scores = {} if reason else _scores(study, *sides, features)
+        if full and not reason:
+            scores["CNN"] = _cnn_scores(study, *sides)
+        for model in (*MODELS, "CNN") if full else MODELS:
             found, method = [float("nan")] * 3, "delong" if model in scores else "none"
             if model in scores:
                 found = auc_interval(labels, scores[model], study.settings.evaluation.confidence)
@@ -67,6 +71,11 @@ def _reason(others: pd.Series, labels: np.ndarray) -> str:
 
 def _scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame, features: pd.DataFrame) -> dict:
     seed, labels = study.settings.seed, rest.label.to_numpy(int)
+    limit = study.settings.radiomics.reader_icc
+    if limit:  # as notebook 03 does, by the others' second readers
+        second, _ = readers.second_features(study, rest)
+        icc = readers.icc_table(features.loc[rest.patient], second)
+        features = features[readers.repeatable(features, icc, limit)]
     selector = signature.signature_pipeline(study.settings.radiomics, seed)
     inside = selector.fit_transform(features.loc[rest.patient], labels)
     outside = selector.transform(features.loc[held.patient])
@@ -78,3 +87,14 @@ def _scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame, features: pd.D
     known, new = (models.clinical_columns(part, predictors) for part in (rest, held))
     fitted = models.clinical_model().fit(known, labels)
     return {"Clinical": models.probability(fitted, new)} | scores
+
+
+def _cnn_scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
+    """Return the held-out patients' scores by a network that was trained on the others."""
+    from radiogenomics import cnn, volumes  # TensorFlow, which few runs need here
+
+    settings, seed, labels = study.settings.cnn, study.settings.seed, rest.label.to_numpy(int)
+    key = ["hospitals", volumes.volume_keys(study, rest), labels.tolist()]
+    folder = cnn.training_folder(study.derived, key, settings, seed)
+    fitted = cnn.train(volumes.load_volumes(study, rest), labels, settings, seed, folder)
+    return cnn.score(fitted.model, volumes.load_volumes(study, held), settings.batch)

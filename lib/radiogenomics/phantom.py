@@ -560,6 +560,9 @@ seed = {recipe["seed"]}
 train = ["A"]
 test = ["B"]
 
+[radiomics]
+stability = 20  # resamples of the selection; 100 by default
+
 [cnn]
 augmentation = "flips"  # not in the paper; steadier learning from about 100 patients
 

@@ -20,7 +20,7 @@ from radiogenomics.cnn import keras
 from radiogenomics.cohort import say_p
 from radiogenomics.scans import read_pair
 from radiogenomics.study import CNN, Study, read_json
-from radiogenomics.volumes import lesion_box, load_volumes, volume_path
+from radiogenomics.volumes import lesion_box, load_volumes, volume_keys
 
 RANDOM = 20  # random maps that a map is held against
 SMOOTH = 1.0  # of a random map, in voxels of the layer
@@ -343,8 +343,8 @@ def _folder(
     study: Study, train: pd.DataFrame, labels: np.ndarray, settings: CNN, seed: int
 ) -> Path:
     """Return where a training of this module is kept."""
-    keys = [volume_path(study, row).stem for _, row in train.iterrows()]
-    return cnn.training_folder(study.derived, ["sanity", keys, labels.tolist()], settings, seed)
+    key = ["sanity", volume_keys(study, train), labels.tolist()]
+    return cnn.training_folder(study.derived, key, settings, seed)
 
 
 def of_networks(

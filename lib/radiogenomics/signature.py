@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectorMixin
@@ -26,8 +27,10 @@ from sklearn.utils.validation import check_is_fitted
 from radiogenomics.study import Radiomics
 
 TIGHT = 1e-8  # change at which LASSO's coefficients have settled: glmnet's to 1e-6
+ROUGH = 1e-5  # that of the folds, which only choose lambda
 GAP = 1e-10  # duality gap, as a share of the response, at which coordinate descent ends
 STEPS = 100  # quadratic approximations at most
+STILL = 10  # lambdas over which a deviance that stays the same ends the path
 FLAT = 1e-5  # weights and probabilities are kept from 0 by this, as glmnet's
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
 
@@ -120,12 +123,15 @@ class Penalised(NamedTuple):
         return expit(self.intercept + z @ self.coefficients)
 
 
-def lasso(z: np.ndarray, y: np.ndarray, lam: float, before: Penalised | None = None) -> Penalised:
+def lasso(
+    z: np.ndarray, y: np.ndarray, lam: float, before: Penalised | None = None,
+    settled: float = TIGHT,
+) -> Penalised:  # fmt: skip
     """Fit glmnet's L1-penalised logistic regression at one lambda to z-scores.
 
     glmnet's algorithm (Friedman 2010): coordinate descent (scikit-learn's) on the quadratic
-    approximation of the likelihood, until the approximation stays. The intercept is not
-    penalised. `before`, fitted at a larger lambda, is where the search starts.
+    approximation of the likelihood, until no coefficient changes by `settled`. The intercept is
+    not penalised. `before`, fitted at a larger lambda, is where the search starts.
     """
     share = y.mean()
     found = before or Penalised(logit(share), np.zeros(z.shape[1]))
@@ -136,13 +142,13 @@ def lasso(z: np.ndarray, y: np.ndarray, lam: float, before: Penalised | None = N
         response = logit(np.clip(p, FLAT, 1 - FLAT)) + (y - p) / weight
         model.set_params(alpha=lam * len(y) / weight.sum())
         model.coef_ = found.coefficients.copy()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), config_context(assume_finite=True):
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(z, response, sample_weight=weight)
         new = Penalised(float(model.intercept_), model.coef_.copy())
         change = np.abs(np.append(new.coefficients - found.coefficients, new[0] - found[0])).max()
         found = new
-        if change < TIGHT:
+        if change < settled:
             break
     return found
 
@@ -191,7 +197,7 @@ class Lasso(_Selector):
         lambdas = lambda_path(z, y)
         for lam in lambdas:
             models = [
-                lasso(part[0], part[1], lam, before)
+                lasso(part[0], part[1], lam, before, ROUGH)
                 for part, before in zip(parts, models, strict=True)
             ]
             held = [_deviance(m, *part[2:]) for m, part in zip(models, parts, strict=True)]
@@ -240,9 +246,10 @@ def _over_folds(losses: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _past_minimum(losses: list[list[float]], sizes: np.ndarray) -> bool:
-    """Return whether the newest deviance lies two standard errors above the lowest one."""
+    """Return whether the deviance is two standard errors above its lowest, or moves no more."""
     mean, se = _over_folds(np.array(losses), sizes)
-    return bool(mean[-1] > mean.min() + 2 * se[mean.argmin()])
+    still = len(mean) > STILL and np.ptp(mean[-STILL:]) < FLAT
+    return bool(mean[-1] > mean.min() + 2 * se[mean.argmin()] or still)
 
 
 def univariate(x: pd.DataFrame, y: np.ndarray) -> pd.DataFrame:

@@ -103,7 +103,7 @@ class Radiomics:
     lasso_folds: int = 10
     univariate_p: float = 0.05
     reader_icc: float = 0.0
-    stability: int = 20
+    stability: int = 100
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,11 @@ def _prepare_one(study: Study, row: pd.Series) -> tuple[str, str]:
     return row.patient, ""
 
 
+def volume_keys(study: Study, patients: pd.DataFrame) -> list[str]:
+    """Return what each patient's volume is known by: the digest of its files and settings."""
+    return [volume_path(study, row).stem for _, row in patients.iterrows()]
+
+
 def load_volumes(study: Study, cohort: pd.DataFrame) -> np.ndarray:
     """Return the cohort's volumes, float32 (patient, z, y, x, 1).
 
