@@ -666,5 +666,5 @@ def test_ct_without_rescale_is_flagged(tmp_path):
     case = corpus.good_case(tmp_path)
     case.series(without("RescaleSlope", "RescaleIntercept"), volume() + 1024)
     scan = scans.read_scan(case.ct, case.mask)
-    assert inspection.acquisition_row(scan)["rescale"] == "missing"
+    assert inspection.acquisition_row(scan.ct, scan.acquisition)["rescale"] == "missing"
     assert "lowest value of the CT" in inspection.mask_row(scan)["flags"]

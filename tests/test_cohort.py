@@ -90,11 +90,13 @@ def test_exclusions_have_one_reason_each_and_add_up(study):
         "P01": "over 14 days from CT to biopsy",
         "P04": "no EGFR mutant status",
         "P03": "cea missing",
-        "P05": "mask file missing",
+        "P05": "mask file missing: scans/5_mask.nii.gz is not there. Expected: a file or folder "
+        "inside the study folder. Copy it there, or correct the path.",
         "P06": "broken",
     }
     count = flow.set_index(["step", "reason"]).n
     assert count["found", "in cohort.csv"] == 18 == len(left) + len(out)
+    assert count["files", "mask file missing"] == 1
     assert count["included", "train"] + count["included", "test"] == len(left)
 
 
@@ -215,7 +217,7 @@ def test_a_file_that_may_not_be_read_excludes_its_patient(study, monkeypatch):
 
     monkeypatch.setattr(cohort, "content_hash", locked)
     left, out, _ = cohort.exclude(study, cohort.read_cohort(study))
-    assert out.reason.tolist() == ["ct file may not be read"] and len(left) == 11
+    assert out.reason.item().startswith("ct file may not be read: scans/") and len(left) == 11
 
 
 def test_the_flow_box_sums_reasons_that_differ_by_patient(study):
@@ -244,3 +246,16 @@ def test_a_second_readers_mask_on_both_sides_stops(study):
     table.to_csv(study.cohort_csv, index=False)
     with pytest.raises(StudyError, match="same second reader's mask stands in train and test"):
         cohort.exclude(study, cohort.read_cohort(study))
+
+
+def test_a_file_replaced_after_notebook_01_stops_what_would_use_its_caches(study):
+    write(study)
+    cohort.keep_included(study, *cohort.exclude(study, cohort.read_cohort(study)))
+    image = study.folder / "scans" / "3.nii.gz"
+    image.touch()  # another time, the same content
+    assert len(cohort.included(study)) == 12
+    image.write_bytes(b"another CT")
+    with pytest.raises(StudyError, match=r"patient P03: scans/3.nii.gz is another file"):
+        cohort.included(study)
+    image.unlink()  # a reviewer has no images
+    assert len(cohort.included(study)) == 12

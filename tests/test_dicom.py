@@ -158,10 +158,11 @@ def test_acquisition_row_says_how_and_nothing_of_whom(tmp_path):
     case = corpus.good_case(tmp_path)
     case.series(ConvolutionKernel=["B30f", "I30f"], ContrastBolusAgent="Iohexol")
     scan = scans.read_scan(case.ct, case.mask)
-    row = inspection.acquisition_row(scan)
+    row = inspection.acquisition_row(scan.ct, scan.acquisition)
     assert {k: row[k] for k in scan.acquisition} == {
         "vendor": "Example", "scanner": "Scanner 1", "kernel": "B30f/I30f", "kvp": 120.0,
         "mas": 100.0, "thickness_mm": 2.5, "contrast": "yes", "rescale": "1 × value -1024",
+        "gap_mm": 0.0, "uneven_mm": 0.0, "phase": "not recorded",
     }  # fmt: skip
     assert row["size"] == "24×20×8" and row["orientation"] == "LPS" and row["slice_mm"] == 2.5
     header = pydicom.dcmread(next(case.ct.iterdir()))
@@ -174,3 +175,11 @@ def test_acquisition_row_says_how_and_nothing_of_whom(tmp_path):
 def test_mas_of_the_header_goes_before_current_times_time(tmp_path):
     chosen, _ = dicom.choose_ct(corpus.write_ct(tmp_path, Exposure=80))
     assert dicom.acquisition(chosen)["mas"] == 80
+
+
+def test_gaps_overlaps_and_phase_are_told_and_the_description_is_not(tmp_path):
+    about = {"SliceThickness": 1.0, "SeriesDescription": "Thorax ARTERIELL Arterial Mr Example"}
+    chosen, _ = dicom.choose_ct(corpus.write_ct(tmp_path, **about))
+    found = dicom.acquisition(dicom.in_order(chosen, "x"))
+    assert found["gap_mm"] == 1.5 and found["phase"] == "arterial"
+    assert "Example" not in " ".join(map(str, found.values())).replace(found["vendor"], "")

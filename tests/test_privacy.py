@@ -32,7 +32,7 @@ def test_finished_reports_hold_nothing(finished):
 
 
 SECRETS = ("Weissenfels", "WEISSENFELS", "Ottokar", "H-00871-K", "19510314", "20230228",
-           "Sankt Example Klinik")  # fmt: skip
+           "Sankt Example Klinik", "1951-03-14", "28.02.2023", "02/28/2023")  # fmt: skip
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -79,3 +79,22 @@ def test_a_fault_of_one_patient_is_told_without_paths(tmp_path):
     assert privacy.reason(absent).startswith("ct.dcm: No such file or directory. Expected")
     assert privacy.reason(AttributeError("no ROINumber")).startswith("AttributeError: no ROIN")
     assert privacy.reason(StudyError(f"series {UID} is odd")) == "series [uid] is odd"
+
+
+def test_short_names_are_found_in_either_order_and_every_slice_is_read(header, tmp_path):
+    first = pydicom.dcmread(header)
+    first.PatientName = "Li^Wu"
+    (tmp_path / "series").mkdir()
+    for i, operator in enumerate(("Abendroth", "Morgenstern")):
+        first.OperatorsName = operator
+        first.save_as(tmp_path / "series" / f"{i}.dcm", enforce_file_format=True)
+    found = privacy.identifiers([tmp_path / "series"])
+    assert {"Li Wu", "Wu Li", "Abendroth", "Morgenstern"} <= found and "Li" not in found
+
+
+def test_a_prediction_is_scanned_too(header, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "prediction.json").write_text('{"who": "Weissenfels"}')
+    found = privacy.scan_folder(tmp_path / "out", [header], [str(tmp_path)])
+    with pytest.raises(StudyError, match=r"prediction.json \(header, 1 times\)"):
+        privacy.refuse(found)

@@ -178,14 +178,16 @@ def _check(given: argparse.Namespace) -> int:
     study = load_study(given.study)
     table = cohort.read_cohort(study)
     left, _, _ = cohort.exclude(study, table, complete=False)
-    masks, _, failures = inspection.inspect_cohort(study, left, progress("scans read"))
+    masks, acquisition, failures = inspection.inspect_cohort(study, left, progress("scans read"))
     left, out, _ = cohort.exclude(study, table, failures, complete=False)
+    study.save_table(inspection.check_table(table, out, masks, acquisition), "check.csv")
     for row in out.itertuples():
         print(f"{row.patient}: {row.step}: {row.reason}")
     told = masks[(masks["flags"] != "") | (masks["notes"] != "")] if len(masks) else masks
     for row in told.itertuples():
         print(f"{row.patient}: look at it: {'; '.join(t for t in (row.flags, row.notes) if t)}")
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
+    print(f"One row a patient: {study.tables / 'check.csv'}")
     cohort.require_both(left, out)
     return FAULTS if out.step.isin(MENDABLE).any() else DONE
 

@@ -201,6 +201,13 @@ def exclude(
         gone = ~table[column].map(lambda p: p != "" and Path(p).exists())
         checks.append(("files", f"{column} file missing", gone))
     out = _first_reason(table, checks)
+    paths = table.set_index("patient")[["ct", "mask"]]
+    lost = out.reason.isin([f"{column} file missing" for column in paths])
+    out.loc[lost, "reason"] = [
+        f"{r.reason}: {_short(study, paths.loc[r.patient, r.reason.split()[0]])} is not there. "
+        "Expected: a file or folder inside the study folder. Copy it there, or correct the path."
+        for r in out[lost].itertuples()
+    ]
     if failures is not None:
         later = failures[~failures.patient.isin(out.patient)].drop_duplicates("patient")
         out = pd.concat([out, later], ignore_index=True)
@@ -209,7 +216,8 @@ def exclude(
     for column in ("ct", "mask"):
         left[f"{column}_hash"] = [_hash(Path(p)) for p in left[column]]
         locked = left[left[f"{column}_hash"] == ""]
-        reason = f"{column} file may not be read"
+        reason = [f"{column} file may not be read: {_short(study, p)}. Expected: permission to "
+                  "read it. Ask who owns it." for p in locked[column]]  # fmt: skip
         out = pd.concat([out, locked[["patient"]].assign(step="files", reason=reason)])
         left = left.drop(locked.index)
     if "mask_2" in left:  # one that is not there or locked is no reason to leave a patient out
@@ -217,6 +225,11 @@ def exclude(
     if complete:
         require_both(left, out)
     return left.reset_index(drop=True), out.reset_index(drop=True), _flow(table, out, left)
+
+
+def _short(study: Study, path: str) -> str:
+    """Return a path as cohort.csv writes it."""
+    return Path(path).relative_to(study.folder).as_posix()
 
 
 def _hash(path: Path) -> str:
@@ -255,7 +268,11 @@ def _first_reason(table: pd.DataFrame, checks: list) -> pd.DataFrame:
 
 def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
     rows = [("found", "in cohort.csv", len(table))]
-    groups = out.assign(reason=out.reason.str.slice(0, 120))
+    whole = out.step != "files"  # of a file's fault, what stands before its path
+    groups = out.assign(
+        reason=out.reason.where(whole, out.reason.str.replace(":.*", "", regex=True))
+    )
+    groups["reason"] = groups.reason.str.slice(0, 120)
     rows += [(s, r, len(g)) for (s, r), g in groups.groupby(["step", "reason"], sort=False)]
     for cohort in ("train", "test"):
         side = left[left.cohort == cohort]
@@ -302,7 +319,8 @@ def keep_included(study: Study, left: pd.DataFrame, out: pd.DataFrame, flow: pd.
     study.save_table(flow, "flow.csv")
     require_both(left, out)
     with whole_file(study.derived / "included.csv") as part:
-        left.assign(**_relative(study, left)).to_csv(part, index=False)
+        stamps = {f"{c}_stamp": left[c].map(_stamp) for c in IMAGES if c in left}
+        left.assign(**_relative(study, left), **stamps).to_csv(part, index=False)
 
 
 def _relative(study: Study, left: pd.DataFrame) -> dict[str, list[str]]:
@@ -329,7 +347,36 @@ def read_included(study: Study) -> pd.DataFrame:
         for c in IMAGES
         if c in table
     }
-    return table.assign(**here)
+    table = table.assign(**here)
+    _refuse_changed(study, table)
+    return table
+
+
+def _stamp(path: str | float) -> str:
+    """Return size and time of a file, or of a folder's files; "" where it is not there."""
+    if not isinstance(path, str) or not path or not Path(path).exists():
+        return ""
+    place = Path(path)
+    files = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
+    stats = [p.stat() for p in files]
+    return f"{sum(s.st_size for s in stats)}:{max((s.st_mtime_ns for s in stats), default=0)}"
+
+
+def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
+    """Stop where a file is another one than notebook 01 saw: caches are named by its content.
+
+    A study without its images, as a reviewer has it, passes.
+    """
+    for column in [c for c in IMAGES if f"{c}_stamp" in table]:
+        now = table[column].map(_stamp)
+        for i in np.flatnonzero((now != "") & (now != table[f"{column}_stamp"].fillna(""))):
+            row = table.iloc[i]
+            if _hash(Path(row[column])) != row[f"{column}_hash"]:
+                raise StudyError(
+                    f"patient {row.patient}: {_short(study, row[column])} is another file than "
+                    "notebook 01 saw. Expected: the same content. Run again from the start: "
+                    "workbook run --from 01"
+                )
 
 
 def included(study: Study) -> pd.DataFrame:

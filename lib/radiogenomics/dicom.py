@@ -26,9 +26,15 @@ HEADER = [
     "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "RescaleSlope", "RescaleIntercept",
     "Manufacturer", "ManufacturerModelName", "ConvolutionKernel", "KVP", "Exposure",
     "XRayTubeCurrent", "ExposureTime", "ContrastBolusAgent",
+    "SeriesDescription",
 ]  # fmt: skip
 NAMED_DICOM = (".dcm", ".dicom", ".ima")
 EVEN = 0.1  # of the usual gap: how far one gap between slices may differ
+PHASES = {
+    "arter": "arterial", "venous": "venous", "portal": "venous", "delay": "delayed",
+    "native": "without contrast", "non-contrast": "without contrast", "inspi": "inspiration",
+    "expi": "expiration",
+}  # fmt: skip
 TILT = 0.01  # mm that a slice may be shifted per mm of way along the normal
 
 
@@ -282,8 +288,18 @@ def read_series(series: Series) -> sitk.Image:
 
 
 def acquisition(series: Series) -> dict[str, float | str]:
-    """Return how a series was acquired (paper, Images): nothing that identifies a patient."""
+    """Return how a series was acquired (paper, Images): nothing that identifies a patient.
+
+    `gap_mm` is the way between slices without their thickness (below 0: they overlap),
+    `uneven_mm` how far one way differs from the usual one at most; `phase` is a word of the
+    series' description, where it has one of `PHASES`.
+
+    Args:
+        series: `in_order`'s.
+    """
     first = series.first
+    gaps = _gaps(series)
+    usual = float(np.median(gaps))
     return {
         "vendor": str(first.get("Manufacturer", "")),
         "scanner": str(first.get("ManufacturerModelName", "")),
@@ -291,9 +307,25 @@ def acquisition(series: Series) -> dict[str, float | str]:
         "kvp": _number(first, "KVP"),
         "mas": _exposure(first),
         "thickness_mm": _number(first, "SliceThickness"),
+        "gap_mm": round(usual - _number(first, "SliceThickness"), 3),
+        "uneven_mm": round(float(np.abs(gaps - usual).max()), 3),
+        "phase": _phase(first),
         "contrast": "yes" if first.get("ContrastBolusAgent") else "not recorded",
         "rescale": _rescale(series),
     }
+
+
+def _gaps(series: Series) -> np.ndarray:
+    """Return the ways (mm) between neighbouring slices along their normal."""
+    positions = np.array([h.ImagePositionPatient for h in series.headers], float)
+    across, down = np.array(series.first.ImageOrientationPatient, float).reshape(2, 3)
+    return np.diff(positions @ np.cross(across, down))
+
+
+def _phase(header: pydicom.Dataset) -> str:
+    """Return the phase that the series' description names; the description itself may name more."""
+    told = str(header.get("SeriesDescription", "")).casefold()
+    return next((phase for word, phase in PHASES.items() if word in told), "not recorded")
 
 
 def _kernel(header: pydicom.Dataset) -> str:

@@ -14,11 +14,12 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from radiogenomics import privacy
-from radiogenomics.scans import Scan, read_scan
+from radiogenomics.scans import Scan, read_ct, read_scan
 from radiogenomics.study import Study, StudyError
 from radiogenomics.volumes import bounds, crop
 
-AIR_HU, LUNG_HU = -900.0, -500.0  # below: air; below and not air: lung
+AIR_HU, LUNG_HU = -900.0, -500.0  # a lesion's voxels below: air; around it below: lung or air
+ROOM_HU = -950.0  # below: air outside the body, not lung
 NEAR_MM = 10.0  # how far around the lesion lung is looked for
 THUMBNAIL_MM, THUMBNAIL_PIXELS = 60.0, 96
 OUTLINE = (255, 200, 0)
@@ -35,6 +36,7 @@ def mask_row(scan: Scan) -> dict[str, float | int | str | bool]:
     hu = sitk.GetArrayViewFromImage(ct)[tuple(inside.T)]
     drawn = np.unique(inside[:, 0])
     row = {
+        "labels": scan.labels,
         "voxels": len(inside),
         "volume_mm3": round(len(inside) * float(np.prod(mask.GetSpacing())), 1),
         "components": int(sitk.GetArrayFromImage(sitk.ConnectedComponent(mask)).max()),
@@ -60,7 +62,7 @@ def _lung_near(ct: sitk.Image, mask: sitk.Image) -> float:
     distance = sitk.SignedMaurerDistanceMap(lesion, squaredDistance=False, useImageSpacing=True)
     away = sitk.GetArrayViewFromImage(distance)
     shell = sitk.GetArrayViewFromImage(near)[(away > 0) & (away <= NEAR_MM)]
-    return float(((shell < LUNG_HU) & (shell >= AIR_HU - 100)).mean()) if len(shell) else 0.0
+    return float(((shell < LUNG_HU) & (shell >= ROOM_HU)).mean()) if len(shell) else 0.0
 
 
 def _flags(row: dict, ct: sitk.Image) -> list[str]:
@@ -79,9 +81,8 @@ def _flags(row: dict, ct: sitk.Image) -> list[str]:
     return [text for text, applies in told.items() if applies]
 
 
-def acquisition_row(scan: Scan) -> dict[str, float | int | str]:
+def acquisition_row(ct: sitk.Image, header: dict[str, float | str]) -> dict[str, float | int | str]:
     """Return one row of `acquisition.csv`: the CT's grid (mm), and its header's acquisition."""
-    ct = scan.ct
     x, y, z = ct.GetSpacing()
     values = sitk.GetArrayViewFromImage(ct)
     return {
@@ -94,7 +95,7 @@ def acquisition_row(scan: Scan) -> dict[str, float | int | str]:
         ),
         "ct_min": float(values.min()),
         "ct_max": float(values.max()),
-        **scan.acquisition,
+        **header,
     }
 
 
@@ -128,8 +129,8 @@ def inspect_cohort(
     """Read every patient's images once.
 
     Returns:
-        Masks (one row a patient, `thumbnail` among its columns), acquisition (likewise), and
-        failures (patient, step, reason).
+        Masks (one row a patient, `thumbnail` among its columns), acquisition (likewise, and of
+        those whose mask cannot be used), and failures (patient, step, reason).
 
     Raises:
         StudyError: names in `patient` that are the PatientID of the DICOM headers; one person
@@ -149,7 +150,13 @@ def inspect_cohort(
     failures = [(one["patient"], "images", one["reason"]) for one in found if one["reason"]]
     return (
         pd.DataFrame([{"patient": one["patient"], **one["mask"]} for one in good]),
-        pd.DataFrame([{"patient": one["patient"], **one["acquisition"]} for one in good]),
+        pd.DataFrame(
+            [
+                {"patient": one["patient"], **one["acquisition"]}
+                for one in found
+                if one.get("acquisition")
+            ]
+        ),  # fmt: skip
         pd.DataFrame(failures, columns=["patient", "step", "reason"]),
     )
 
@@ -159,11 +166,31 @@ def _inspect_one(row: dict) -> dict:
     try:
         scan = read_scan(row["ct"], row["mask"], row["mask_label"])
         found["patient_id"] = scan.patient_id
-        found["mask"] = mask_row(scan) | {"thumbnail": thumbnail(scan)}
-        found["acquisition"] = acquisition_row(scan)
+        second = {"second_mask": _second_mask(row)} if row.get("mask_2_hash") else {}
+        found["mask"] = mask_row(scan) | second | {"thumbnail": thumbnail(scan)}
+        found["acquisition"] = acquisition_row(scan.ct, scan.acquisition)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         found["reason"] = privacy.reason(fault)
+        found["acquisition"] = _of_ct_alone(row["ct"])
     return found
+
+
+def _second_mask(row: dict) -> str:
+    """Return whether the second reader's mask can be used: its volume, or why not."""
+    try:
+        mask = read_scan(row["ct"], row["mask_2"], row["mask_label"]).mask
+    except Exception as fault:  # noqa: BLE001 - it takes no part then, the patient does
+        return privacy.reason(fault)
+    voxels = int(sitk.GetArrayViewFromImage(mask).sum())
+    return f"{voxels * float(np.prod(mask.GetSpacing())):.1f} mm³"
+
+
+def _of_ct_alone(path: str) -> dict:
+    """Return what the CT of a patient whose mask cannot be used still tells."""
+    try:
+        return acquisition_row(*read_ct(path))
+    except Exception:  # noqa: BLE001 - it is the CT that cannot be used
+        return {}
 
 
 def _refuse_patient_ids(cohort: pd.DataFrame, ids: pd.Series) -> None:
@@ -192,6 +219,29 @@ def _refuse_one_person(cohort: pd.DataFrame, ids: pd.Series) -> None:
                 f"The DICOM headers say that {told} are one person. Expected: one row a patient, "
                 "never on both sides of the split. Keep one row."
             )
+
+
+def check_table(
+    table: pd.DataFrame, out: pd.DataFrame, masks: pd.DataFrame, acquisition: pd.DataFrame
+) -> pd.DataFrame:
+    """Return check.csv: one row a patient of cohort.csv, what was found and what was decided.
+
+    Args:
+        table: `read_cohort`'s.
+        out: patient, step, reason of those who do not take part.
+        masks: `inspect_cohort`'s.
+        acquisition: likewise.
+
+    Returns:
+        patient, cohort, state (`used` or `excluded`), step, reason, then the columns of both.
+    """
+    rows = table[["patient", "cohort"]].merge(out, how="left", on="patient")
+    rows["state"] = np.where(rows.step.isna(), "used", "excluded")
+    rows = rows[["patient", "cohort", "state", "step", "reason"]]
+    for found in (masks.drop(columns="thumbnail", errors="ignore"), acquisition):
+        if len(found):
+            rows = rows.merge(found.drop(columns="cohort", errors="ignore"), how="left")
+    return rows
 
 
 def acquisition_counts(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -122,6 +122,15 @@ def lesion_mask(
     return read(drawing, label, ct, name)
 
 
+def names(drawing: pydicom.Dataset) -> str:
+    """Return the segments or ROIs of a drawing in words: numbers alone, a name may be anybody's."""
+    if drawing.Modality == "SEG":
+        found = [int(s.SegmentNumber) for s in drawing.SegmentSequence]
+    else:
+        found = [int(r.ROINumber) for r in drawing.StructureSetROISequence]
+    return f"{drawing.Modality} {', '.join(map(str, found[:6]))}" + ", …" * (len(found) > 6)
+
+
 def _chosen(names: dict[int, str], label: str, kind: str, name: str) -> int:
     """Return the number of the wanted segment or ROI."""
     if not label and len(names) == 1:
@@ -227,10 +236,8 @@ def _pasted(ct: sitk.Image, pixels: np.ndarray, index: np.ndarray, name: str) ->
         y, x = np.nonzero(frame)
         at = np.stack([x + x0, y + y0, np.full(len(x), z)])
         if (at < 0).any() or (at >= size[:, np.newaxis]).any():
-            raise StudyError(
-                f"{name} does not lie inside the CT: a frame at slice {z + 1} of {size[2]}. "
-                "Expected: drawn on this CT. Export both from one series."
-            )
+            raise _outside(name, f"SEG frame of {frame.shape[1]}×{frame.shape[0]} pixels at voxel "
+                           f"({x0}, {y0}, {z})", ct)  # fmt: skip
         mask[at[2], at[1], at[0]] = True
     return _as_image(mask, ct)
 
@@ -336,9 +343,24 @@ def _check_planar(index: list[np.ndarray], ct: sitk.Image, name: str) -> None:
     size = np.array(ct.GetSize())
     outside = int(((every < -0.5) | (every > size - 0.5)).any(axis=1).sum())
     if outside:
-        low, high = every.min(axis=0).round(1), every.max(axis=0).round(1)
-        raise StudyError(
-            f"{name} does not lie inside the CT: {outside} of {len(every)} points; they span "
-            f"voxels {low.tolist()} to {high.tolist()} (x, y, z) of {size.tolist()}. Expected: "
-            "drawn on this CT. Export both from one series."
+        low, high = (
+            ", ".join(f"{v:.1f}" for v in ct.TransformContinuousIndexToPhysicalPoint(end.tolist()))
+            for end in (every.min(axis=0), every.max(axis=0))
         )
+        told = f"{outside} of {len(every)} contour points, which span ({low}) to ({high}) mm"
+        raise _outside(name, told, ct)
+
+
+def _outside(name: str, drawn: str, ct: sitk.Image) -> StudyError:
+    return StudyError(
+        f"{name} does not lie inside the CT: {drawn}; CT {describe_grid(ct)}. Expected: drawn on "
+        "this CT. Export both from one series."
+    )
+
+
+def describe_grid(image: sitk.Image) -> str:
+    """Return size, spacing and origin in words, (x, y, z), mm."""
+    size = "×".join(map(str, image.GetSize()))
+    spacing = "×".join(f"{s:.3g}" for s in image.GetSpacing())
+    origin = ", ".join(f"{o:.1f}" for o in image.GetOrigin())
+    return f"{size} voxels of {spacing} mm from ({origin})"

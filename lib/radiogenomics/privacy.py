@@ -44,17 +44,32 @@ def reason(fault: Exception) -> str:
 def identifiers(scans: Iterable[Path]) -> set[str]:
     """Return what the DICOM headers of these files and folders say of patient and hospital.
 
-    One file a folder is read: the values are those of the whole series.
+    Every file is read: a date or an operator may change within a series. Names are given in
+    each order, dates in the usual ways of writing them.
     """
     found: set[str] = set()
     for path in scans:
-        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-        first = next((f for f in files if _is_dicom(f)), None)
-        if first is not None:
-            header = pydicom.dcmread(first, stop_before_pixels=True, specific_tags=TAGS, force=True)
-            found |= {str(header.get(tag, "")).strip() for tag in TAGS}
-    words = {part for value in found for part in (value, *value.split("^"))}
+        for file in [path] if path.is_file() else (p for p in path.rglob("*") if p.is_file()):
+            if _is_dicom(file):
+                found |= _values(file)
+    words = {form for value in found for form in _forms(value)}
     return {w for w in words if len(w) >= (SHORTEST_NUMBER if w.isdigit() else SHORTEST)}
+
+
+def _values(file: Path) -> set[str]:
+    header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS, force=True)
+    return {str(header.get(tag, "")).strip() for tag in TAGS}
+
+
+def _forms(value: str) -> list[str]:
+    """Return a header's value, its parts, a name's orders (Li^Wei: Li Wei, Wei Li), a date's."""
+    parts = [part for part in value.split("^") if part]
+    forms = [value, *parts, " ".join(parts), " ".join(reversed(parts)), ", ".join(parts)]
+    if re.fullmatch(r"(19|20)\d{6}", value):
+        year, month, day = value[:4], value[4:6], value[6:]
+        forms += [f"{year}-{month}-{day}", f"{day}.{month}.{year}", f"{month}/{day}/{year}"]
+        forms += [f"{day}/{month}/{year}"]
+    return forms
 
 
 def _is_dicom(path: Path) -> bool:
@@ -65,11 +80,25 @@ def _is_dicom(path: Path) -> bool:
 
 
 def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = ()) -> pd.DataFrame:
-    """Look through every file of the finished reports for what must not be there.
+    """Look through every file of the finished reports for what must not be there (`scan_folder`).
+
+    Args:
+        study: its reports are looked through.
+        scans: files and folders of the patients' images.
+        allowed: words that may be there, such as hospitals of cohort.csv.
+    """
+    places = _places(str(study.folder), str(study.reports))
+    return scan_folder(study.reports, scans, list(places), allowed)
+
+
+def scan_folder(
+    folder: Path, scans: Iterable[Path], places: list[str], allowed: Iterable[str] = ()
+) -> pd.DataFrame:
+    """Look through every file of a folder for what must not be mailed.
 
     Looked for, as whole words: the headers' names, numbers and dates (`identifiers`), DICOM
-    UIDs, and paths outside the study folder. Words of the workbook's own texts and `allowed`
-    ones (such as hospitals of cohort.csv) are passed over.
+    UIDs, and `places`, folders of this machine. Words of the workbook's own texts and `allowed`
+    ones are passed over.
 
     Returns:
         file, kind (`header`, `uid`, `path`) and n of what was found; never the value itself.
@@ -79,16 +108,29 @@ def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = (
     any_of = "|".join(map(re.escape, sorted(words)))
     header = re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.I)  # _ parts words too
     kinds = {"header": header} if words else {}
-    places = _places(str(study.folder), str(study.reports))
     long = [p for p in places if len(Path(p).parts) > 2 or p.endswith("/")]  # /app is a word
     kinds |= {"uid": UID, "path": re.compile("|".join(map(re.escape, long)))}
     rows = []
-    for path in sorted(p for p in study.reports.rglob("*") if p.suffix in TEXT):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in TEXT):
         text = _visible(path)
         counts = {kind: len(pattern.findall(text)) for kind, pattern in kinds.items()}
-        name = path.relative_to(study.reports).as_posix()
+        name = path.relative_to(folder).as_posix()
         rows += [(name, kind, n) for kind, n in counts.items() if n]
     return pd.DataFrame(rows, columns=["file", "kind", "n"])
+
+
+def refuse(found: pd.DataFrame) -> None:
+    """Stop where a scan found something.
+
+    Raises:
+        StudyError: names the files and what kind of thing stands there.
+    """
+    if len(found):
+        told = "; ".join(f"{r.file} ({r.kind}, {r.n} times)" for r in found.itertuples())
+        raise StudyError(
+            f"the reports hold what must not be mailed: {told}. Expected: no name, number, date or "
+            "UID of the DICOM headers and no path. Do not mail them; look at these files."
+        )
 
 
 def _visible(path: Path) -> str:

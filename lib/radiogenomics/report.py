@@ -25,6 +25,7 @@ from radiogenomics.manifest import earlier_states, write_manifest
 from radiogenomics.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
 from radiogenomics.progress import FILE, HEADLESS, Follower, minutes, progress
 from radiogenomics.study import (
+    ROOT,
     Settings,
     Study,
     StudyError,
@@ -51,6 +52,7 @@ QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a ker
 MAKERS = ("02_preprocessing", "03_radiomics", "04_cnn")  # whose settings a prediction must share
 COMPARISON = "05_comparison"
 LOCK = "run.lock"
+CLEAN = "Privacy: no identifier of the DICOM headers and no path stands in the reports."
 PREDICTION = "07_new_patient"
 
 
@@ -158,13 +160,8 @@ def check_privacy(study: Study) -> str:
     manifest = read_json(study.manifest_json)
     manifest["privacy_scan"] = {"time": manifest["written"], "found": found.to_dict("records")}
     write_json(study.manifest_json, manifest)
-    if len(found):
-        told = "; ".join(f"{r.file} ({r.kind}, {r.n} times)" for r in found.itertuples())
-        raise StudyError(
-            f"the reports hold what must not be mailed: {told}. Expected: no name, number, date or "
-            "UID of the DICOM headers and no path. Do not mail them; look at these files."
-        )
-    return "Privacy: no identifier of the DICOM headers and no path stands in the reports."
+    privacy.refuse(found)
+    return CLEAN
 
 
 def _kernel(folder: Path) -> Config:
@@ -300,6 +297,8 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
             export_html(executed, out / f"{COMPARISON}.html", banner(study))
     state = {"name": COMPARISON, "state": "done", "seconds": time.monotonic() - start}
     write_manifest(study, {COMPARISON: state}, {}, [p for p in (predictions, columns) if p])
+    places = [str(predictions.resolve().parent), str(out.resolve()), str(ROOT)]
+    privacy.refuse(privacy.scan_folder(out, [], places))
     return out / f"{COMPARISON}.html"
 
 
@@ -378,6 +377,7 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
 
     Raises:
         NotebookFailed: the images or the models cannot be used.
+        StudyError: what was written holds something of the patient's DICOM headers.
     """
     path = NOTEBOOKS / f"{PREDICTION}.ipynb"
     states = earlier_states(study)
@@ -386,4 +386,8 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
     parameters = {**made_with, **where, **patient}
     executed = out / f"{PREDICTION}.ipynb"
     run_notebook(path, executed, parameters)
-    return export_html(executed, out / f"{PREDICTION}.html", banner(study))
+    html = export_html(executed, out / f"{PREDICTION}.html", banner(study))
+    images = [Path(patient["ct"]), Path(patient["mask"])]
+    places = [str(study.folder), str(study.reports), *(str(p.parent) for p in images)]
+    privacy.refuse(privacy.scan_folder(out, images, places, {patient["sex"], patient["smoking"]}))
+    return html

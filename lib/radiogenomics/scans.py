@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import pydicom
 import SimpleITK as sitk
 
 from radiogenomics import dicom, outlines
+from radiogenomics.outlines import describe_grid
 from radiogenomics.study import StudyError
 
 ZIP = b"PK\x03\x04"
@@ -27,9 +29,9 @@ CHUNK = 1 << 24  # bytes, a multiple of a voxel's
 class Scan:
     """A patient's images on one grid, and what is known of them.
 
-    `ct` is in HU, in its file's pixel type; `mask` is uint8, 1 in the lesion. `acquisition`
-    (of a DICOM series) holds nothing that identifies a patient; `patient_id` is for comparison
-    alone and never written.
+    `ct` is in HU, in its file's pixel type; `mask` is uint8, 1 in the lesion; `labels` says what
+    the mask's file holds. `acquisition` (of a DICOM series) holds nothing that identifies a
+    patient; `patient_id` is for comparison alone and never written.
     """
 
     ct: sitk.Image
@@ -37,6 +39,7 @@ class Scan:
     notes: tuple[str, ...] = ()
     acquisition: dict[str, float | str] = field(default_factory=dict)
     patient_id: str = ""
+    labels: str = ""
 
 
 def read_image(path: Path | str) -> sitk.Image:
@@ -48,8 +51,21 @@ def read_image(path: Path | str) -> sitk.Image:
     path = _there(path)
     if path.is_dir():
         series, _ = dicom.choose_ct(path)
-        return _read_series(series, path)
+        return _read_series(dicom.in_order(series, path.name), path)
     return _read_file(path)
+
+
+def read_ct(path: Path | str) -> tuple[sitk.Image, dict[str, float | str]]:
+    """Read a CT without a mask: the image (HU) and, of a DICOM series, its acquisition.
+
+    Raises:
+        StudyError: as `read_image`.
+    """
+    path = _there(path)
+    if not path.is_dir():
+        return _read_file(path), {}
+    series = dicom.in_order(dicom.choose_ct(path)[0], path.name)
+    return _read_series(series, path), dicom.acquisition(series)
 
 
 def _there(path: Path | str) -> Path:
@@ -60,9 +76,8 @@ def _there(path: Path | str) -> Path:
 
 
 def _read_series(series: dicom.Series, folder: Path) -> sitk.Image:
-    ordered = dicom.in_order(series, folder.name)
     try:
-        return dicom.read_series(ordered)
+        return dicom.read_series(series)
     except RuntimeError as fault:
         raise _unreadable(folder, fault) from None
 
@@ -219,8 +234,11 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
         series, others = dicom.choose_ct(ct_path, referenced, size, frame)
         if referenced and series.uid != referenced:
             notes.append("drawn on another modality in the CT's frame of reference")
+        series = dicom.in_order(series, ct_path.name)
         ct = _read_series(series, ct_path)
         about, patient_id = dicom.acquisition(series), str(series.first.get("PatientID", ""))
+        if drawing:
+            notes += _other_patient(drawing, patient_id, bool(referenced), mask_path.name)
         if others:
             notes.append(
                 f"{series.describe()} taken, not {', '.join(s.describe() for s in others)}"
@@ -234,7 +252,35 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
     if not same_grid(ct, mask):
         mask = _taken_over(ct, mask, mask_path.name)
         notes.append("mask taken over from another grid")
-    return Scan(ct, mask, tuple(notes), about, patient_id)
+    held = outlines.names(drawing) if drawing else _labels(labels)
+    return Scan(ct, mask, tuple(notes), about, patient_id, held)
+
+
+def _labels(mask: sitk.Image) -> str:
+    """Return the values of a mask's file in words, the background left out."""
+    found = [f"{v:g}" for v in np.unique(sitk.GetArrayViewFromImage(mask)) if v]
+    return ", ".join(found[:6]) + ", …" * (len(found) > 6)
+
+
+def _other_patient(
+    drawing: pydicom.Dataset, patient_id: str, referenced: bool, name: str
+) -> list[str]:
+    """Return a note where a drawing carries another PatientID than the CT that it refers to.
+
+    Raises:
+        StudyError: another PatientID, and no series that the drawing refers to: nothing says
+            that they belong together.
+    """
+    own = str(drawing.get("PatientID", ""))
+    if own in ("", patient_id) or not patient_id:
+        return []
+    if not referenced:
+        raise StudyError(
+            f"{name} carries another PatientID than the CT and names no series it was drawn on. "
+            "Expected: the outline of this patient. Look whose it is, and export it with its "
+            "reference."
+        )
+    return ["the outline carries another PatientID than the CT it refers to"]
 
 
 def read_pair(
@@ -330,11 +376,3 @@ def _refuse_swapped(ct: sitk.Image, mask: sitk.Image, name: str) -> None:
             f"{name} has its axes swapped: mask {describe_grid(mask)}; CT {describe_grid(ct)}. "
             "Expected: the CT's order. Save the mask with the CT's header (x, y, z)."
         )
-
-
-def describe_grid(image: sitk.Image) -> str:
-    """Return size, spacing and origin in words, (x, y, z), mm."""
-    size = "×".join(map(str, image.GetSize()))
-    spacing = "×".join(f"{s:.3g}" for s in image.GetSpacing())
-    origin = ", ".join(f"{o:.1f}" for o in image.GetOrigin())
-    return f"{size} voxels of {spacing} mm from ({origin})"

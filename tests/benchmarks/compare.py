@@ -1,6 +1,6 @@
 """How long `workbook compare` takes on a large table: run by hand.
 
-    uv run python tests/benchmarks/compare.py --patients 20000 --models 4
+uv run python tests/benchmarks/compare.py --patients 20000 --models 4
 """
 
 import argparse
