@@ -388,7 +388,8 @@ MASKS = {
     "SEG outside": (
         lambda c: (seg(c), c.series(skip=[0, 1, 2, 3])),
         "does not lie inside the CT",
-        "of 4",
+        "SEG frame of 24×20 pixels at voxel (0, 0, -1)",
+        "CT 24×20×4 voxels",
     ),
     "two SEG": (two_segs, "masks holds 2 SEG or RTSTRUCT files. Expected: one"),
     "RTSTRUCT without contours": (lambda c: rtstruct(c), "ROI 1 'GTV' has 0 contours", "Draw them"),
@@ -408,8 +409,8 @@ MASKS = {
     ),
     "RTSTRUCT outside": (
         lambda c: rtstruct(c, square(3, 9, 122)),
-        "4 of 4 points",
-        "(x, y, z) of [24, 20, 8]",
+        "4 of 4 contour points, which span (-27.9, -17.6, 405.0)",
+        "CT 24×20×8 voxels of 0.7×0.8×2.5 mm from (-30.0, -20.0, 100.0)",
     ),
     "RTSTRUCT between centres": (
         lambda c: rtstruct(c, square(3.2, 3.4, 2)),
