@@ -88,6 +88,9 @@ def test_dry_run_counts_patients_series_and_gigabytes():
     table = idc.summary(CHOSEN.reset_index(drop=True), MAPPING)
     assert table.patients.sum() == 15 and table.series.sum() == 2 * (CHOSEN.reason == "").sum()
     assert table.gigabytes.sum() == pytest.approx(CHOSEN.mb.sum() / 1000, abs=0.4)
+    rows = idc.listing(CHOSEN.reset_index(drop=True), MAPPING).set_index("patient")
+    assert rows.ct["R01-001"] == CHOSEN.ct["R01-001"] and rows.hospital["R01-001"] == "R01"
+    assert len(rows) == 15 and rows.reason["AMC-002"] == "no outline of the lesion"
 
 
 def test_licences_and_citations_are_written():

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cli, own_study
+from radiogenomics import cli, dicom, own_study
 from radiogenomics.prediction import EXAMPLE
 from radiogenomics.study import StudyError, load_study
 from test_scans import write_series
@@ -33,6 +33,18 @@ def test_rows_are_filled_in_and_settings_are_valid(folder, capsys):
     assert table.ct.tolist() == ["P1/ct.nii.gz", "P2/export", "P3/scan.nii.gz"]
     assert table["mask"].tolist() == ["P1/mask.nii.gz", "P2/Lesion_JD.nii.gz", ""]
     assert load_study(folder).settings.hospitals.train == ("A",)
+
+
+def test_several_series_are_left_to_the_readers_rules_and_a_broken_file_to_check(folder):
+    for name, slices in (("thick", 3), ("thin", 6)):
+        volume = np.full((slices, 8, 8), -700, np.int16)
+        write_series(folder / "P4" / name, volume, uid=f"1.2.3.{slices}")
+    write_series(folder / "P5", np.full((4, 8, 8), -700, np.int16))
+    (folder / "P5" / "broken.dcm").write_bytes(b"no DICOM")
+    rows = own_study.begin(folder).set_index("patient")
+    assert rows.ct["P4"] == "P4" and rows.ct["P5"] == "P5"
+    chosen, others = dicom.choose_ct(folder / "P4")
+    assert len(chosen.files) == 6 and len(others) == 1
 
 
 def test_every_line_of_the_template_is_a_setting(tmp_path):

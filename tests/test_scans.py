@@ -27,9 +27,11 @@ def pair(tmp_path):
     return tmp_path, ct, mask
 
 
-def write_series(folder: Path, volume: np.ndarray, skip: int | None = None) -> Path:
+def write_series(
+    folder: Path, volume: np.ndarray, skip: int | None = None, uid: str = "1.2.3.4"
+) -> Path:
     """Write a CT (z, y, x) as one DICOM series, slices 1.25 mm apart, without slice `skip`."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
     for z in range(len(volume)):
@@ -37,7 +39,7 @@ def write_series(folder: Path, volume: np.ndarray, skip: int | None = None) -> P
             continue
         one = image(volume[z : z + 1], origin=(0, 0, 1.25 * z))
         tags = {
-            "0008|0060": "CT", "0020|000e": "1.2.3.4", "0008|0018": f"1.2.3.4.{z + 1}",
+            "0008|0060": "CT", "0020|000e": uid, "0008|0018": f"{uid}.{z + 1}",
             "0020|0032": f"0\\0\\{1.25 * z}", "0020|0037": "1\\0\\0\\0\\1\\0",
             "0020|0013": str(z + 1), "0028|1052": "0", "0028|1053": "1",
         }  # fmt: skip

@@ -155,6 +155,7 @@ def _fetch(given: argparse.Namespace) -> int:
 
     if given.dry_run:
         mapping, _, chosen = idc.plan(given.collection, idc.client())
+        print(idc.listing(chosen, mapping).to_csv(index=False))
         table = idc.summary(chosen, mapping)
         print(table.to_string(index=False))
         print(f"{table.patients.sum()} patients, {table.series.sum()} series, "

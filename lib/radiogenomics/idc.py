@@ -145,6 +145,12 @@ def summary(chosen: pd.DataFrame, mapping: dict[str, Any]) -> pd.DataFrame:
     return by.reset_index()
 
 
+def listing(chosen: pd.DataFrame, mapping: dict[str, Any]) -> pd.DataFrame:
+    """Return one row a patient: hospital, outline, its series uids and megabytes, or the reason."""
+    table = chosen.assign(hospital=_hospital(chosen.patient, mapping), mb=chosen.mb.round(1))
+    return table[["patient", "hospital", "outline_source", "seg", "ct", "mb", "reason"]]
+
+
 def _hospital(patients: pd.Series, mapping: dict[str, Any]) -> pd.Series:
     names = [*mapping["hospitals"]["train"], *mapping["hospitals"]["test"]]
     return patients.map(lambda p: next((n for n in names if p.startswith(n)), ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -66,7 +67,7 @@ segmentation_kind = ""          # manual, semi-automatic or automatic
 def begin(folder: Path) -> pd.DataFrame:
     """Write study.toml and cohort.csv into `folder`; return the rows that were found there.
 
-    One row a subfolder that holds a CT (a DICOM series, or an image file whose name is no
+    One row a subfolder that holds a CT (DICOM series, or an image file whose name is no
     mask's) and a mask (SEG, RTSTRUCT, or an image file named mask, seg, label, roi, ...). What
     only a person knows stays empty. Files that are there already are kept.
 
@@ -94,15 +95,28 @@ def _row(folder: Path, sub: Path) -> dict[str, str]:
     masks = [p for p in images if _sounds_like_mask(p)]
     scans = [p for p in images if p not in masks]
     if not (scans and masks):
-        series = find_series(sub)
-        drawn = [f for s in series if s.first.get("Modality") in DRAWINGS for f in s.files]
-        slices = [s.files[0].parent for s in series if s.first.get("Modality") == "CT"]
+        slices, drawn = _dicom(sub)
         scans, masks = scans or slices, masks or drawn
     return {
         "patient": sub.name,
         "ct": scans[0].relative_to(folder).as_posix() if scans else "",
         "mask": masks[0].relative_to(folder).as_posix() if len(masks) == 1 else "",
     }
+
+
+def _dicom(sub: Path) -> tuple[list[Path], list[Path]]:
+    """Return the folder that holds every CT series, and the drawings.
+
+    Of several series the reader chooses by its rules (`dicom`), which `check` tells. A folder
+    with a broken file stands as it is, for `check` to name the file.
+    """
+    try:
+        series = find_series(sub)
+    except StudyError:
+        return [sub], []
+    drawn = [f for s in series if s.first.get("Modality") in DRAWINGS for f in s.files]
+    slices = [f.parent for s in series if s.first.get("Modality") == "CT" for f in s.files]
+    return [Path(os.path.commonpath(slices))] if slices else [], drawn
 
 
 def _sounds_like_mask(path: Path) -> bool:
