@@ -297,6 +297,13 @@ IMAGES |= {
     for kind in ("nii", "nii.gz", "nrrd", "mha")
 }
 
+
+def of_nobody_known(drawing):
+    """Another PatientID, and no word on what the outline was drawn on."""
+    drawing.PatientID = "X"
+    del drawing.ReferencedSeriesSequence
+
+
 MASKS = {
     "empty": (lambda c: c.new_mask(0 * lesion()), "The mask is empty: draw the lesion"),
     "label 255": (lambda c: c.new_mask(255 * lesion()), "labels 0, 255", "set mask_label = 255"),
@@ -391,6 +398,11 @@ MASKS = {
         "SEG frame of 24×20 pixels at voxel (0, 0, -1)",
         "CT 24×20×4 voxels",
     ),
+    "SEG of another person": (
+        lambda c: seg(c, change=of_nobody_known),
+        "seg.dcm carries another PatientID than the CT and names no series",
+        "Look whose it is",
+    ),
     "two SEG": (two_segs, "masks holds 2 SEG or RTSTRUCT files. Expected: one"),
     "RTSTRUCT without contours": (lambda c: rtstruct(c), "ROI 1 'GTV' has 0 contours", "Draw them"),
     "RTSTRUCT of points": (
@@ -484,6 +496,10 @@ ODD = {
     "mask with axes turned round": (flipped, "mask taken over from another grid"),
     "big-endian NIfTI": (big_endian, ""),
     "floats": (lambda c: c.new_ct(volume().astype(np.float64), "f.nrrd"), ""),
+    "SEG of another PatientID on this CT": (
+        lambda c: seg(c, change=lambda s: setattr(s, "PatientID", "X")),
+        "the outline carries another PatientID than the CT it refers to",
+    ),
 }
 
 
@@ -661,6 +677,21 @@ def test_bad_images_are_failures_and_the_batch_goes_on(tmp_path):
     masks, acquisition, failures = inspection.inspect_cohort(study, rows)
     assert masks.patient.tolist() == acquisition.patient.tolist() == ["P1", "P3"]
     assert failures.patient.tolist() == ["P2"] and DICOM in failures.reason[0]
+
+
+def test_second_reader_is_looked_at_and_excludes_nobody(tmp_path):
+    rows = image_rows(tmp_path, ("P1", "H-1"), ("P2", "H-2"), ("P3", "H-3"))
+    half = corpus.write_image(tmp_path / "half.nii.gz", lesion() * (PLANES == 3))
+    empty = corpus.write_image(tmp_path / "empty.nii.gz", 0 * lesion())
+    rows["mask_2"], rows["mask_2_hash"] = [str(half), str(empty), ""], ["a", "b", ""]
+    study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))
+    masks, acquisition, failures = inspection.inspect_cohort(study, rows)
+    volume_mm3 = (lesion() * (PLANES == 3)).sum() * 0.7 * 0.8 * 2.5
+    found = masks.second_mask
+    assert found[0] == f"{volume_mm3:.1f} mm³" and "is empty" in found[1] and pd.isna(found[2])
+    out = failures.assign(step="images")
+    table = inspection.check_table(rows, out, masks, acquisition)
+    assert table.state.tolist() == ["used"] * 3 and table.second_mask[0] == found[0]
 
 
 def test_ct_without_rescale_is_flagged(tmp_path):

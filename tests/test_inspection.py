@@ -69,3 +69,14 @@ def test_tables_and_contact_sheet_are_in_the_report(finished):
     text = (finished.reports / "01_cohort.html").read_text(encoding="utf-8")
     assert text.count("data:image/jpeg;base64,") == 24
     assert 'alt="Lesion of P001 with its outline' in text
+
+
+def test_check_has_one_row_a_patient_of_the_cohort(finished):
+    rows = finished.table("check.csv")
+    asked = pd.read_csv(finished.folder / "cohort.csv", dtype=str)
+    assert rows.patient.tolist() == asked.patient.tolist() and len(rows) == 26
+    out = rows[rows.state == "excluded"].set_index("patient")
+    told = finished.table("exclusions.csv").set_index("patient")
+    assert len(out) == 2 and out.reason.to_dict() == told.reason.to_dict()
+    used = rows[rows.state == "used"]
+    assert used[["voxels", "volume_mm3", "slice_mm", "orientation"]].notna().all(axis=None)
