@@ -74,6 +74,7 @@ def menus_show_another_map(page):
     for menu, choice, title in (
         ("layer", 1, ": conv3d_2, logit of"),
         ("class", 1, "logit of EGFR wild-type"),
+        ("map", 1, ": cubes hidden, logit of EGFR wild-type"),
     ):
         menus.filter(has_text=menu).locator("select").select_option(index=choice)
         page.get_by_text(title).first.wait_for(timeout=60_000)

@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import cnn, cohort, gradcam, phantom, sanity
+from radiogenomics import cnn, cohort, explanation, gradcam, phantom, sanity
 from radiogenomics.cnn import keras
-from radiogenomics.study import CNN, read_json
+from radiogenomics.progress import HEADLESS
+from radiogenomics.study import CNN, StudyError, read_json
+from radiogenomics.volumes import load_volumes
+from scipy import ndimage
 
 GRID = (8, 16, 16)
 
@@ -182,3 +185,29 @@ def test_notebook_writes_the_checks(finished):
     )
     old = "patient label inside_lesion lesion_share_of_box zero_map score"
     assert set(old.split()) <= set(finished.table("gradcam.csv"))
+
+
+def test_explorer_shows_what_hiding_does(finished, monkeypatch):
+    """As a report does: one patient, the logit's drop in the place of Grad-CAM."""
+    patients = cohort.included(finished)
+    one = patients[patients.cohort == "test"].iloc[0]
+    network, shown = cnn.load(finished.models / "cnn.keras"), []
+    monkeypatch.setenv(HEADLESS, "1")
+    monkeypatch.setattr(explanation.viewer, "show", shown.append)
+    asked = (finished, patients, network, one.patient, "conv3d_3", 1)
+    explanation.explore(*asked, explanation.HIDING)
+    scene = shown[0]
+    volume = load_volumes(finished, patients[patients.patient == one.patient])[0]
+    drop, _ = sanity.occlusion(network, volume, 1)
+    low, high = scene.overlay_range
+    assert low == -high and high == np.abs(scene.overlay).max() <= np.abs(drop).max() + 1e-6
+    assert scene.overlay.any() and not scene.overlay[~near(scene.lesion)].any()
+    assert one.patient in scene.title and scene.synthetic
+    with pytest.raises(StudyError, match="kind = 'heat' is no map"):
+        explanation.explore(*asked, "heat")
+
+
+def near(lesion):
+    """The lesion's bounding box and a cube of the input (a quarter of it) around it."""
+    reach = int(np.ptp(np.argwhere(lesion), axis=0).max() / 2) + 2
+    return ndimage.binary_dilation(lesion, iterations=reach)

@@ -23,7 +23,7 @@ def scene(shape=(6, 9, 11), seed=0, **change):
     lesion[2:4, 3:7, 4:9] = True
     lesion[0, 0, 0] = lesion[-1, -1, -1] = True
     hu = rng.integers(-1024, 3072, shape).astype(np.int16)
-    return viewer.Scene(hu, lesion, overlay=rng.random(shape), **change)
+    return viewer.Scene(hu, lesion, **{"overlay": rng.random(shape)} | change)
 
 
 def content(html):
@@ -49,7 +49,10 @@ def decoded(described, packed):
         return out
 
     hu = described["low"] + described["step"] * values()
-    overlay = values() / 100 if described["overlay"] else None
+    overlay = None
+    if described["overlay"]:
+        low, high = described["overlay"]["range"]
+        overlay = low + values() / 100 * (high - low)
     bits = [np.frombuffer(stream.read(-(-size // 8)), np.uint8) for _ in described["outlines"]]
     masks = [np.unpackbits(one)[:size].reshape(shape).astype(bool) for one in bits]
     assert not stream.read()
@@ -64,6 +67,16 @@ def test_what_is_encoded_comes_back(seed):
     assert np.abs(hu - case.hu).max() <= told["step"] / 2 and told["step"] == 4
     assert np.abs(overlay - case.overlay).max() <= 0.005 + 1e-9
     assert np.array_equal(masks[0], case.lesion) and np.array_equal(masks[1], case.second)
+
+
+def test_an_overlay_keeps_its_range_and_unit():
+    doses = scene().overlay * 90 - 20
+    case = scene(overlay=doses, overlay_name="change", overlay_unit="Gy", overlay_range=(-20, 70))
+    told = content(viewer.static_html(case))
+    _, overlay, _ = decoded(told, base64.b64decode(told["packed"]))
+    assert np.abs(overlay - doses).max() <= 0.45 + 1e-9
+    assert told["overlay"] == {"name": "change", "unit": "Gy", "range": [-20, 70]}
+    assert f"change: {doses.min():.3g} to {doses.max():.3g} Gy." in told["caption"]
 
 
 def test_the_live_twin_holds_every_hu():
@@ -117,6 +130,8 @@ def test_faults_are_named():
     good = scene(title="P3")
     for change, words in (
         ({"overlay": good.overlay * 3}, "Grad-CAM runs from .* Expected: 0 to 1"),
+        ({"overlay_range": (0, 0.5)}, "Expected: 0 to 0.5, its overlay_range"),
+        ({"overlay_range": (1, 1)}, "Expected: 1 to 1"),
         ({"overlay": good.overlay[1:]}, "overlay has shape"),
         ({"lesion": good.lesion & False}, "no voxel"),
         ({"overlay": np.full(good.hu.shape, np.nan)}, "runs from nan"),

@@ -281,6 +281,37 @@ def test_ct_overlay_and_outline_are_drawn_in_their_place(browser, tmp_path):
     page.context.close()
 
 
+def test_an_overlay_on_both_sides_of_zero_has_two_colours_and_is_clear_at_zero(browser, tmp_path):
+    """Values of -2, 0 and 4 in a range of -4 to 4: blue, nothing, orange; told with their unit."""
+    hu, change = np.full((6, 12, 12), -600, np.int16), np.zeros((6, 12, 12))
+    change[:, :4, :4], change[:, 8:, 8:] = -2, 4
+    lesion = np.zeros(hu.shape, bool)
+    lesion[2:4, 5:7, 5:7] = True
+    case = viewer.Scene(
+        hu, lesion, "P", overlay=change, overlay_name="drop", overlay_unit="of the logit",
+        overlay_range=(-4, 4),
+    )  # fmt: skip
+    (tmp_path / "two.html").write_text(f"<body>{viewer.static_html(case)}</body>", encoding="utf-8")
+    page, told = opened(browser, tmp_path / "two.html", wanted=3)
+    _, planes = canvases(page)
+    raw, box = planes[0].evaluate(RAW), planes[0].bounding_box()
+    picture = np.array(raw["data"]).reshape(raw["high"], raw["wide"], 4)
+    places = {"low": (3, 2), "zero": (3, 9), "high": (9, 10)}  # row, column; letters at the edges
+    colour, read = {}, {}
+    for name, (row, column) in places.items():
+        y, x = (int((i + 0.5) / 12 * raw["high"]) for i in (row, column))
+        colour[name] = picture[y, x, :3]
+        page.mouse.move(box["x"] + x, box["y"] + y)
+        text = page.locator(".sv-readout").inner_text()
+        read[name] = float(re.search(r"drop (\S+)", text)[1])
+    assert read == {"low": -2, "zero": 0, "high": 4}
+    assert np.ptp(colour["zero"]) == 0
+    assert colour["low"][2] > colour["low"][0] + 20 and colour["high"][0] > colour["high"][2] + 20
+    key = page.locator(".sv-key").inner_text()
+    assert key.startswith("-4") and key.endswith("4 of the logit") and not told
+    page.context.close()
+
+
 def changed(before, after):
     """Return left, top, right, bottom of what differs between two pictures."""
     a, b = (np.array(p["data"]).reshape(p["high"], p["wide"], 4) for p in (before, after))

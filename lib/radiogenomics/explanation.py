@@ -11,7 +11,7 @@ import pandas as pd
 import SimpleITK as sitk
 from IPython.display import Markdown, display
 
-from radiogenomics import gradcam, viewer
+from radiogenomics import gradcam, sanity, viewer
 from radiogenomics.cnn import keras
 from radiogenomics.progress import HEADLESS
 from radiogenomics.scans import read_pair
@@ -19,6 +19,7 @@ from radiogenomics.study import Study, StudyError
 from radiogenomics.volumes import lesion_box, load_volumes
 
 AROUND_MM = 10.0
+GRADCAM, HIDING = "Grad-CAM", "hiding"  # the explorer's maps
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,29 @@ def show_map(
     return case
 
 
+def hiding_scene(
+    study: Study, patient: pd.Series, network: keras.Model, label: int, title: str
+) -> viewer.Scene:
+    """Return the scene of how far the label's logit drops where a cube of the input is hidden.
+
+    The scale reaches as far to both sides of 0 as the largest change.
+    """
+    ct, mask = read_pair(patient.ct, patient["mask"], patient.mask_label)
+    drop, _ = sanity.occlusion(network, load_volumes(study, pd.DataFrame([patient]))[0], label)
+    box, _ = lesion_box(ct, mask, study.settings.preprocessing)
+    images = _surroundings(ct, mask, gradcam.on_box(drop, box))
+    near, lesion, placed = (sitk.GetArrayFromImage(image) for image in images)
+    reach = float(np.abs(placed).max()) or 1.0
+    return viewer.Scene(
+        near, lesion > 0, title, images[2].GetSpacing()[::-1], viewer.origin_of(images[0]),
+        overlay=placed, overlay_name="drop when hidden", overlay_unit="of the logit",
+        overlay_range=(-reach, reach), synthetic=study.settings.synthetic,
+    )  # fmt: skip
+
+
 def explore(
     study: Study, patients: pd.DataFrame, network: keras.Model, patient: str | None, layer: str,
-    label: int,
+    label: int, kind: str = GRADCAM,
 ) -> None:  # fmt: skip
     """Display any patient's map of any layer and class: in a live notebook, chosen by menus.
 
@@ -92,9 +113,11 @@ def explore(
         patient: who is shown first; None: the first of the patients.
         layer: a convolutional layer's name.
         label: 1 for mutant, 0 for wild-type.
+        kind: `Grad-CAM`, or `hiding`: how far the logit drops where a cube of the input is
+            hidden, which has no layer.
 
     Raises:
-        StudyError: the patient is not among them.
+        StudyError: the patient is not among them, or another kind.
     """
     by, headless = patients.set_index("patient", drop=False), os.environ.get(HEADLESS)
     if headless and patient is None:
@@ -106,19 +129,26 @@ def explore(
             f"patient = {patient!r} is not among the {len(by)} patients of the test cohort. "
             f"Expected: one such as {by.index[0]}."
         )
+    if kind not in (GRADCAM, HIDING):
+        raise StudyError(f"kind = {kind!r} is no map. Expected: {GRADCAM!r} or {HIDING!r}.")
     names = {1: study.settings.label.name, 0: study.settings.label.negative_name}
 
-    def draw(patient: str, layer: str, label: int) -> None:
-        title = f"{patient}: {layer}, logit of {names.get(label)}"
+    def draw(patient: str, layer: str, label: int, kind: str) -> None:
+        if kind == HIDING:
+            title = f"{patient}: cubes hidden, logit of {names[label]}"
+            viewer.show(hiding_scene(study, by.loc[patient], network, label, title))
+            return
+        title = f"{patient}: {layer}, logit of {names[label]}"
         show_map(study, by.loc[patient], network, layer, label, title)
 
     if headless:
-        draw(patient, layer, label)
+        draw(patient, layer, label, kind)
         return
     menus = {
         "patient": _menu("patient", by.index.tolist(), patient),
         "layer": _menu("layer", gradcam.conv_layers(network), layer),
         "label": _menu("class", [(name, value) for value, name in names.items()], label),
+        "kind": _menu("map", [GRADCAM, HIDING], kind),
     }
     view = ipywidgets.interactive_output(draw, menus)
     display(ipywidgets.HBox(list(menus.values())), view)

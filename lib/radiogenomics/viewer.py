@@ -54,15 +54,17 @@ class Scene:
         title: the heading.
         spacing_mm: of the voxels, (z, y, x).
         origin_mm: the first voxel's place, (z, y, x); None counts from the lesion's centre.
-        overlay: a map from 0 to 1, such as Grad-CAM.
+        overlay: a map, such as Grad-CAM, none of it beyond `overlay_range`.
         overlay_name: what it is.
-        overlay_unit: what 1 means.
+        overlay_unit: its unit.
+        overlay_range: the values at the ends of the colour scale. Where 0 lies between them,
+            below and above it have colours of their own, and 0 is clear; else the low end is.
         second: another outline of the lesion.
         outline_names: of lesion and second.
         synthetic: whether the pictures carry the mark of simulated patients.
 
     Raises:
-        StudyError: arrays of different shapes, an empty lesion, an overlay beyond 0 to 1.
+        StudyError: arrays of different shapes, an empty lesion, an overlay beyond its range.
     """
 
     hu: np.ndarray
@@ -73,6 +75,7 @@ class Scene:
     overlay: np.ndarray | None = None
     overlay_name: str = "Grad-CAM"
     overlay_unit: str = "of the map's highest value"
+    overlay_range: tuple[float, float] = (0.0, 1.0)
     second: np.ndarray | None = None
     outline_names: tuple[str, str] = ("lesion", "second reader")
     synthetic: bool = False
@@ -86,10 +89,14 @@ class Scene:
                 )
         if not self.lesion.any():
             raise StudyError(f"{self.title}: the lesion has no voxel. Expected: at least one.")
-        if self.overlay is not None and not (self.overlay.min() >= 0 and self.overlay.max() <= 1):
+        low, high = self.overlay_range
+        if self.overlay is not None and not (
+            low < high and self.overlay.min() >= low and self.overlay.max() <= high
+        ):
             raise StudyError(
                 f"{self.title}: {self.overlay_name} runs from {self.overlay.min():g} to "
-                f"{self.overlay.max():g}. Expected: 0 to 1. Scale it, name its unit."
+                f"{self.overlay.max():g}. Expected: {low:g} to {high:g}, its overlay_range. Name "
+                "the range it has, and its unit."
             )
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -252,15 +259,17 @@ def _blocks(array: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def pack(scene: Scene, step: int, effort: int = 9) -> bytes:
-    """Return the arrays as one zlib stream: HU in steps of `step`, overlay in hundredths, masks.
+    """Return the arrays as one zlib stream: HU in steps of `step`, overlay, masks.
 
+    The overlay in hundredths of its range.
     HU and overlay: codes (z, y, x) less their prediction, all low bytes, then all high bytes.
     Masks: a bit a voxel.
     """
     hu = np.clip(scene.hu, -32768, 32767)
     parts = [_predicted(np.round((hu - _lowest(scene)) / step))]
     if scene.overlay is not None:
-        parts.append(_predicted(np.round(scene.overlay * LEVELS)))
+        low, high = scene.overlay_range
+        parts.append(_predicted(np.round((scene.overlay - low) / (high - low) * LEVELS)))
     masks = [scene.lesion] if scene.second is None else [scene.lesion, scene.second]
     parts += [np.packbits(mask.astype(bool)).tobytes() for mask in masks]
     return zlib.compress(b"".join(parts), effort)
@@ -283,7 +292,11 @@ def _predicted(codes: np.ndarray) -> bytes:
 
 def _described(scene: Scene, step: int, caption: str) -> dict[str, Any]:
     """Return what viewer.js needs beside the arrays, lengths in mm."""
-    overlay = {"name": scene.overlay_name, "unit": scene.overlay_unit}
+    overlay = {
+        "name": scene.overlay_name,
+        "unit": scene.overlay_unit,
+        "range": [float(end) for end in scene.overlay_range],
+    }
     return {
         "title": scene.title,
         "caption": caption,
@@ -312,13 +325,20 @@ def _caption(scene: Scene) -> str:
     volume = len(hu) * float(np.prod(scene.spacing_mm)) / 1000
     text = "Simulated patient, not evidence. " if scene.synthetic else ""
     text += f"Lesion of {_size_text(scene)}, {volume:.1f} mL, mean {hu.mean():.0f} HU. "
-    if scene.overlay is not None and scene.overlay.any():
-        share = scene.overlay[scene.lesion > 0].sum() / scene.overlay.sum()
-        text += f"{scene.overlay_name}: {share:.0%} of its sum lies in the lesion. "
-    elif scene.overlay is not None:
-        text += f"{scene.overlay_name} is zero everywhere. "
+    if scene.overlay is not None:
+        text += _overlay_text(scene)
     zero = "" if scene.origin_mm else ", from the lesion's centre"
     return text + f"Voxels of {_voxel_text(scene)}; places: x, y, z in LPS{zero}. "
+
+
+def _overlay_text(scene: Scene) -> str:
+    name, values = scene.overlay_name, scene.overlay
+    if not values.any():
+        return f"{name} is zero everywhere. "
+    if values.min() < 0:
+        return f"{name}: {values.min():.3g} to {values.max():.3g} {scene.overlay_unit}. "
+    share = values[scene.lesion > 0].sum() / values.sum()
+    return f"{name}: {share:.0%} of its sum lies in the lesion. "
 
 
 def _voxel_text(scene: Scene) -> str:

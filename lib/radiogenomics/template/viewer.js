@@ -12,9 +12,10 @@ const INFERNO = [ // plotly's anchors of matplotlib's map
   [0, 0, 4], [27, 12, 65], [74, 12, 107], [120, 28, 109], [165, 44, 96], [207, 68, 70],
   [237, 105, 37], [251, 155, 6], [247, 209, 61], [252, 255, 164],
 ];
+const BELOW = [60, 110, 220], ABOVE = [230, 110, 10]; // of an overlay with values on both sides of 0
 const OUTLINES = [["#00d5ff", []], ["#7dff6a", [5, 4]]]; // colour and dashes: lesion, second
-const LEVELS = 100; // of the overlay, 0 to 1
-const SOLID = 0.5; // overlay values from here on have the full opacity, smaller ones less
+const LEVELS = 100; // of the overlay, from the low to the high end of its range
+const SOLID = 0.5; // of the range: overlay values from here on have the full opacity, smaller ones less
 const GAP = 12, STACKED = 640, TALLEST = 460, HOLE = 9, DRAG = 8; // CSS pixels
 const SHADE = "rgba(0,0,0,.75)"; // under lines and letters, for a white ground
 const FAR = 5; // slices a PageUp
@@ -62,20 +63,26 @@ async function unpack(scene, packed) {
   return { hu, heat, masks };
 }
 
-function colours() {
-  const table = [];
-  for (let i = 0; i <= LEVELS; i++) {
-    const place = (i / LEVELS) * (INFERNO.length - 1);
+function scaleOf({ range: [low, high] }) { // of the overlay: its values, colours and opacities
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(high - low)));
+  const value = (code) => low + (code / LEVELS) * (high - low);
+  const twoSided = low < 0 && high > 0, reach = Math.max(-low, high);
+  const strength = (code) => twoSided ? Math.abs(value(code)) / reach : code / LEVELS;
+  const colour = (code) => {
+    if (twoSided) return value(code) < 0 ? BELOW : ABOVE;
+    const place = (code / LEVELS) * (INFERNO.length - 1);
     const k = Math.min(Math.floor(place), INFERNO.length - 2);
-    table.push(INFERNO[k].map((c, n) => c + (place - k) * (INFERNO[k + 1][n] - c)));
-  }
-  return table;
+    return INFERNO[k].map((c, n) => c + (place - k) * (INFERNO[k + 1][n] - c));
+  };
+  const codes = Array.from({ length: LEVELS + 1 }, (_, code) => code);
+  return { colours: codes.map(colour), strengths: codes.map((code) => Math.min(1, strength(code) / SOLID)),
+    text: (code) => value(code).toFixed(digits), ends: [low, high].map((end) => `${Number(end.toPrecision(3))}`) };
 }
 
 function sliceViewer(root, scene, { hu, heat, masks }) {
   const { shape, spacing, origin } = scene;
   const strides = [shape[1] * shape[2], shape[2], 1];
-  const palette = colours();
+  const scale = scene.overlay ? scaleOf(scene.overlay) : null;
   const state = { at: [...scene.start], overlay: true, outlines: true, opacity: 0.5 };
   const size = (axis) => shape[axis] * spacing[axis];
   const mm = (axis, i) => (Math.round(10 * (origin[axis] + i * spacing[axis])) / 10 + 0).toFixed(1); // no -0
@@ -117,7 +124,7 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
     const parts = [make("p", { className: "sv-title" }, scene.title), tools];
     if (heat) {
       parts.push(make("div", { className: "sv-bar" }, make("label", {}, overlay, " ", scene.overlay.name),
-        make("span", { className: "sv-key" }, "0", bar, `1 ${scene.overlay.unit}`),
+        make("span", { className: "sv-key" }, scale.ends[0], bar, `${scale.ends[1]} ${scene.overlay.unit}`),
         make("label", { className: "sv-opacity" }, "opacity ", opacity)));
     }
     const keys = make("table", {}, ...HELP.map(([key, does]) =>
@@ -159,8 +166,8 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
   }
 
   function tint(data, pixel, value) {
-    data.set(palette[value], 4 * pixel);
-    data[4 * pixel + 3] = 255 * state.opacity * Math.min(1, value / LEVELS / SOLID);
+    data.set(scale.colours[value], 4 * pixel);
+    data[4 * pixel + 3] = 255 * state.opacity * scale.strengths[value];
   }
 
   function outline(plane, mask, which) { // closed lines along the mask's pixel edges, in pixels
@@ -289,6 +296,7 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
   }
 
   function colourBar() { // as on the picture: over grey, with the same opacity
+    if (!scale) return;
     const context = bar.getContext("2d"), image = context.createImageData(LEVELS + 1, 1);
     for (let i = 0; i <= LEVELS; i++) tint(image.data, i, i);
     context.putImageData(image, 0, 0);
@@ -297,7 +305,7 @@ function sliceViewer(root, scene, { hu, heat, masks }) {
   function describe(at) {
     const voxel = voxelAt(at), [z, y, x] = at.map((i, axis) => mm(axis, i));
     const words = [`x ${x} y ${y} z ${z} mm`, `${hu[voxel]} HU`];
-    if (heat) words.push(`${scene.overlay.name} ${(heat[voxel] / LEVELS).toFixed(2)}`);
+    if (heat) words.push(`${scene.overlay.name} ${scale.text(heat[voxel])}`);
     scene.outlines.forEach((name, i) => { if (masks[i](voxel)) words.push(`inside: ${name}`); });
     return words.join(" · ");
   }
