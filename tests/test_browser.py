@@ -7,9 +7,35 @@ WIDTHS = {"desktop": 1100, "phone": 390}
 pytestmark = SLOW_IN_CHROMIUM
 
 
-def opened(browser, html, width):
+LEGIBLE = 4.5  # contrast of text, WCAG 2.1 level AA
+DIM = """least => { // texts below the least contrast with what lies behind them
+    const numbers = (c) => c.match(/[\\d.]+/g).map(Number);
+    const linear = (v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+    const shares = [.2126, .7152, .0722];
+    const light = (c) => shares.reduce((sum, w, i) => sum + w * linear(c[i] / 255), 0);
+    const behind = (node) => {
+        for (; node; node = node.parentElement) {
+            const c = numbers(getComputedStyle(node).backgroundColor);
+            if (c.length < 4 || c[3] > .5) return c;
+        }
+        return [255, 255, 255]; };
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), dim = [];
+    let seen = 0;
+    while (texts.nextNode()) {
+        const node = texts.currentNode.parentElement, text = texts.currentNode.textContent.trim();
+        if (!text || !node.checkVisibility() || node.closest("svg, script, style")) continue;
+        seen += 1;
+        const [a, b] = [numbers(getComputedStyle(node).color), behind(node)].map(light);
+        const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+        if (ratio < least) dim.push(`${ratio.toFixed(2)} ${text.slice(0, 40)}`);
+    }
+    return { seen, dim }; }"""
+
+
+def opened(browser, html, width, **context):
     """Open a file with the network denied; return page, requests beyond the file, console text."""
-    page = browser.new_context(viewport={"width": width, "height": 900}, offline=True).new_page()
+    size = {"width": width, "height": 900}
+    page = browser.new_context(viewport=size, offline=True, **context).new_page()
     requests, told = [], []
     page.on("request", lambda r: requests.append(r.url) if not r.url.startswith(LOCAL) else None)
     page.on("console", lambda m: told.append(m.text))
@@ -43,3 +69,58 @@ def test_slices_move_with_the_keys(finished, browser):
         page.keyboard.press("ArrowUp")
     page.wait_for_timeout(300)
     assert plane.screenshot() != before and not told
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_is_legible(finished, browser, scheme):
+    for html in sorted(finished.reports.glob("*.html")):
+        page, *_ = opened(browser, html, 1100, color_scheme=scheme)
+        page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        found = page.evaluate(DIM, LEGIBLE)
+        assert found["seen"] > 50 and not found["dim"], (html.name, found["dim"][:9])
+        page.context.close()
+
+
+def test_on_paper_code_is_gone_and_figures_stay(finished, browser):
+    page, *_ = opened(browser, finished.reports / "05_comparison.html", 1100)
+    page.locator("details.code").first.evaluate("code => code.open = true")
+    assert page.locator("details.code").first.is_visible()
+    page.emulate_media(media="print")
+    assert not any(code.is_visible() for code in page.locator("details.code").all())
+    figure = page.locator(".figure .main-svg").first
+    assert figure.is_visible() and figure.bounding_box()["width"] > 300
+    place = page.locator(".banner").evaluate("banner => getComputedStyle(banner).position")
+    assert place == "static" and page.locator("table").first.is_visible()
+    page.context.close()
+
+
+def test_contents_and_code_open_by_keyboard(finished, browser):
+    page, *_ = opened(browser, finished.reports / "05_comparison.html", 1100)
+
+    def tab_to(selector):
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("s => document.activeElement.matches(s)", selector):
+                return
+        raise AssertionError(f"Tab does not reach {selector}")
+
+    tab_to(".contents summary")
+    page.keyboard.press("Enter")
+    tab_to(".contents a")
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash").startswith("#")
+    tab_to(".code summary")
+    page.keyboard.press("Enter")
+    assert page.locator("details.code[open] pre").first.is_visible()
+    page.context.close()
+
+
+def test_every_picture_has_words(finished, browser):
+    for html in sorted(finished.reports.glob("*.html")):
+        page, *_ = opened(browser, html, 1100)
+        silent = page.evaluate(
+            """() => [...document.querySelectorAll("img, [role=img]")].filter(
+                (one) => !(one.alt || one.ariaLabel)).map((one) => one.outerHTML.slice(0, 80))"""
+        )
+        assert not silent, (html.name, silent[:5])
+        page.context.close()

@@ -221,3 +221,14 @@ def test_notebooks_are_short_and_hold_no_functions():
         for cell in (c for c in cells if c.cell_type == "code"):
             assert not cell.get("outputs") and not re.search(r"^(def|class) ", cell.source, re.M)
             assert len(cell.source.splitlines()) <= 25, (path.name, cell.source)
+
+
+def test_technical_steps_carry_the_runs_numbers(finished):
+    layout = read_json(finished.figures / "steps.json")["layout"]
+    texts = " ".join(one["text"] for one in layout["annotations"])
+    for step in finished.table("selection_steps.csv").itertuples():
+        assert f"{step.step} {step.kept}<br>" in texts
+    sides = finished.table("flow.csv").query("step == 'included'").set_index("reason").n
+    assert f"{sides['train']} training and {sides['test']} external test" in texts
+    parameters = finished.table("cnn_layers.csv").parameters.sum()
+    assert f"{parameters:,} parameters" in texts and "synthetic" in layout["title"]["text"]

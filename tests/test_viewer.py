@@ -8,10 +8,11 @@ import re
 import zlib
 from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from radiogenomics import viewer
+from radiogenomics import pages, viewer
 from radiogenomics.study import StudyError
 from skimage import io as pictures
 
@@ -116,6 +117,21 @@ def test_a_large_lesion_gets_larger_voxels_in_the_same_place():
     assert np.allclose(origin, (spacing - case.spacing_mm) / 2)
     larger = viewer._with_larger_voxels(case, 1.5)
     assert np.allclose(larger.hu[3, 5, 7], hu[3, 10:12, 14:16].mean())
+
+
+def test_eight_of_the_largest_cases_make_a_report_below_5_mb(tmp_path):
+    rng = np.random.default_rng(1)
+    lesion = np.zeros((70, 70, 70), bool)
+    lesion[20:50, 20:50, 20:50] = True
+    hu = rng.normal(-600, 90, lesion.shape).astype(np.int16)
+    case = viewer.Scene(hu, lesion)
+    html = viewer.static_html(case)
+    assert len(html) > 0.7 * viewer.LIMIT
+    output = nbformat.v4.new_output("display_data", data={"text/html": html})
+    cells = [nbformat.v4.new_code_cell("viewer.show(scene)", outputs=[output]) for _ in range(8)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "eight.ipynb")
+    report = pages.export_html(tmp_path / "eight.ipynb", tmp_path / "eight.html")
+    assert 8 * len(html) < report.stat().st_size < 5e6
 
 
 def test_a_case_that_cannot_be_kept_small_is_refused(monkeypatch):

@@ -108,6 +108,48 @@ def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     return figure, table
 
 
+def steps(study: Study) -> go.Figure:
+    """Draw the technical steps from CT to external test with this run's numbers (CLEAR, item 12).
+
+    Needs `flow.csv`, `selection_steps.csv` and `cnn_layers.csv`.
+    """
+    settings, flow = study.settings, study.table("flow.csv")
+    sides = flow[flow.step == "included"].set_index("reason").n
+    image, training, folds = settings.preprocessing, settings.cnn, settings.evaluation.folds
+    low, high = image.window_hu
+    seen = "lesion alone" if image.background == "lesion" else "lesion with its surroundings"
+    chosen = study.table("selection_steps.csv")
+    features = chosen.kept.iloc[0] + chosen.dropped.iloc[0]
+    selection = [f"{step.step} {step.kept}" for step in chosen.itertuples()]
+    parameters = study.table("cnn_layers.csv").parameters.sum()
+    shape = "×".join(map(str, image.shape))
+    boxes = [
+        (0.5, 0.95, [f"{sides['train']} training and {sides['test']} external test patients"]),
+        (0.5, 0.82, [f"CT and outline: {image.spacing_mm:g} mm, {low:g} to {high:g} HU, {seen}"]),
+        (0.14, 0.5, ["<b>Clinical</b>", *settings.clinical.predictors, "logistic regression"]),
+        (0.5, 0.5, ["<b>Radiomics</b>", f"{features:,} features", *selection, "LR, SVM, Bayes"]),
+        (0.85, 0.5, ["<b>CNN</b>", f"input {shape}", f"{parameters:,} parameters",
+                     f"{training.epochs} epochs at most",
+                     f"augmentation: {training.augmentation}"]),
+        (0.5, 0.18, [f"<b>Com</b>: logistic regression of out-of-fold scores, {folds} folds"]),
+        (0.5, 0.05, ["external test, where scores meet labels: AUC, calibration, net benefit"]),
+    ]  # fmt: skip
+    figure = _figure("Technical steps", "", "", study, height=560)
+    line = {"color": BACK, "width": 1.5}
+    for x, *_ in boxes[2:5]:
+        across = [0.5, 0.5, x, x, 0.5, 0.5]
+        down = [0.95, 0.73, 0.73, 0.26, 0.26, 0.05]
+        figure.add_scatter(x=across, y=down, mode="lines", line=line, hoverinfo="skip")
+    for x, y, lines in boxes:
+        figure.add_annotation(
+            x=x, y=y, text="<br>".join(lines), showarrow=False, bordercolor=BACK, borderpad=5,
+            bgcolor="white", font={"size": 11},
+        )  # fmt: skip
+    figure.update_layout(margin={"l": 10, "r": 10, "b": 10}, showlegend=False)
+    figure.update_xaxes(visible=False, range=[0, 1]).update_yaxes(visible=False, range=[0, 1])
+    return figure
+
+
 def _short(reason: str, width: int = 26) -> str:
     """Return what was found (a reason's first sentence), broken into lines for a box."""
     found = reason.split(". Expected")[0].split(" (")[0].split(": ")[0]

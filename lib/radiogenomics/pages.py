@@ -29,6 +29,9 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; connect-src 'none'"
 )
+INDEX_FIGURES = (
+    "flow", "roc_test", "calibration_test", "decision_test", "scores_test", "steps",
+)  # fmt: skip
 PRIVACY = (
     "These reports hold images of patients' lesions and one row a patient; they carry no name, "
     "birth date or hospital number that the workbook knows of. Mail them as you would mail such "
@@ -196,7 +199,7 @@ def _headline(study: Study) -> list[list[str]]:
 
 def _index_figures(study: Study) -> list[dict[str, Any]]:
     found = []
-    for name in ("flow", "roc_test", "calibration_test", "decision_test", "scores_test"):
+    for name in INDEX_FIGURES:
         path = study.figures / f"{name}.json"
         if path.exists():
             figure = read_json(path)

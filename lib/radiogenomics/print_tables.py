@@ -6,6 +6,7 @@ import html
 
 import pandas as pd
 
+from radiogenomics.calibration import METRICS as CALIBRATION
 from radiogenomics.cohort import print_p
 from radiogenomics.performance import PRINTED, printed_rows, table2
 from radiogenomics.study import SYNTHETIC, Study, whole_file
@@ -17,21 +18,38 @@ STYLE = (
     "caption{text-align:left;font-weight:bold;padding-bottom:4pt}p{max-width:60em}"
 )
 NAMES = {"auc": "AUC"} | {name: name.capitalize() for name in PRINTED[1:]}
+CALIBRATION_NAMES = dict(
+    zip(
+        CALIBRATION,
+        ("Slope", "Intercept", "In the large", "O/E", "Brier", "Brier, scaled"),
+        strict=True,
+    )
+)
 
 
 def save_print_tables(study: Study) -> list[str]:
-    """Write `tables/NAME.html` of Table 1, performance and DeLong where their CSV is there.
+    """Write `tables/NAME.html`, to be pasted into a manuscript, where its CSV is there.
 
     Returns:
         The names of those that are there.
     """
-    makers = {"table1": table1, "table2": _performance, "delong": _delong}
-    needed = {"table1": "table1.csv", "table2": "metrics.csv", "delong": "delong.csv"}
-    there = [name for name in makers if (study.tables / needed[name]).exists()]
-    for name in there:
-        table, caption, note = makers[name](study, study.table(needed[name]))
+    makers = {
+        "table1": ("table1.csv", table1),
+        "table1_cohorts": ("table1_cohorts.csv", _by_cohort),
+        "table2": ("metrics.csv", _performance),
+        "delong": ("delong.csv", _delong),
+        "calibration": ("metrics.csv", _calibration),
+        "subgroups": ("subgroups.csv", _subgroups),
+    }
+    there = []
+    for name, (needed, maker) in makers.items():
+        rows = study.table(needed) if (study.tables / needed).exists() else pd.DataFrame()
+        if rows.empty:
+            continue
+        table, caption, note = maker(study, rows)
         with whole_file(study.tables / f"{name}.html") as part:
             part.write_text(page(table, caption, _mark(study) + note), encoding="utf-8")
+        there.append(name)
     return there
 
 
@@ -57,14 +75,23 @@ def page(table: pd.DataFrame, caption: str, note: str) -> str:
 def table1(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
     """Return Table 1 as text cells, one row a level, its caption and its note."""
     label = study.settings.label
+    shown, note = _patients(table, {"0": label.negative_name, "1": label.name})
+    return shown, "Table 1. Patients by label", note
+
+
+def _by_cohort(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
+    shown, note = _patients(table, {"train": "Training", "test": "External test"})
+    return shown, "Table S1. Patients by cohort", note
+
+
+def _patients(table: pd.DataFrame, groups: dict[str, str]) -> tuple[pd.DataFrame, str]:
     first = table.characteristic.ne(table.characteristic.shift())
     names = table.characteristic.str.replace("_", " ").str.capitalize()
     shown = pd.DataFrame(
         {
             "Characteristic": names.where(first, ""),
             "": table.level,
-            label.negative_name: table["0"],
-            label.name: table["1"],
+            **{name: table[column] for column, name in groups.items()},
             "P": table.p.map(lambda v: "" if pd.isna(v) else str(v)),
             "SMD": table.smd.map(lambda v: "" if pd.isna(v) else f"{v:.2f}"),
             "Missing": table.missing.map(lambda v: "" if pd.isna(v) else f"{v:.0f}"),
@@ -75,7 +102,7 @@ def table1(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
         f"n (%) or mean ± SD. P by {tests} (chi-square without continuity correction; t is "
         "Welch's). SMD, standardised mean difference."
     )
-    return shown, "Table 1. Patients by label", note
+    return shown, note
 
 
 def _performance(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
@@ -103,3 +130,51 @@ def _delong(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
         }
     )
     return shown, "Table 3. Paired comparison of AUCs, external test cohort", "DeLong's test."
+
+
+def _calibration(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
+    rows = table[(table.scores == "external") & table.metric.isin(CALIBRATION)]
+    rows = rows.sort_values("ci_low", key=pd.Series.isna, kind="stable")
+    rows = rows.drop_duplicates(["model", "metric"])
+    wide = rows.assign(text=_with_interval(rows.value, rows.ci_low, rows.ci_high))
+    wide = wide.pivot(index="model", columns="metric", values="text")
+    order = [model for model in table.model.unique() if model in wide.index]
+    shown = wide.loc[order].reindex(columns=list(CALIBRATION)).fillna("")
+    shown = shown.rename(columns=CALIBRATION_NAMES).reset_index(names="Model")
+    note = (
+        "Slope and intercept of the logistic recalibration; in the large, the intercept at slope "
+        "1; O/E, observed over expected events. 95% interval, Wald's where there is one, else "
+        "bootstrap. A well calibrated model has 1, 0, 0 and 1."
+    )
+    return shown, "Table S2. Calibration, external test cohort", note
+
+
+def _subgroups(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
+    place = ["variable", "group", "n", "events"]
+    rows = table.assign(text=_with_interval(table.auc, table.ci_low, table.ci_high))
+    few = rows.flag.fillna("").ne("")
+    rows["text"] = rows.text + few.map({True: " *", False: ""})
+    wide = rows.pivot_table(
+        index=place, columns="model", values="text", aggfunc="first", sort=False
+    )
+    shown = wide.fillna("").reset_index()
+    first = shown.variable.ne(shown.variable.shift())
+    names = shown.variable.str.replace("_", " ").str.capitalize()
+    shown = shown.assign(variable=names.where(first, "")).rename(
+        columns={"variable": "Patients", "group": "", "events": "Events"}
+    )
+    told = "; ".join(sorted(set(rows.flag.dropna()) - {""}))
+    note = (
+        f"AUC with DeLong interval. {'* ' + told + '. ' if told else ''}Tests of interaction, "
+        "with Holm's correction: subgroups.csv."
+    )
+    return shown, "Table S3. AUC by group of patients, external test cohort", note
+
+
+def _with_interval(value: pd.Series, low: pd.Series, high: pd.Series) -> pd.Series:
+    """Return `value (low-high)` as text; without the brackets where there is no interval."""
+    texts = [
+        "" if pd.isna(v) else f"{v:.2f}" + ("" if pd.isna(a) else f" ({a:.2f}-{b:.2f})")
+        for v, a, b in zip(value, low, high, strict=True)
+    ]
+    return pd.Series(texts, index=value.index)

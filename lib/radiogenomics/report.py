@@ -255,11 +255,21 @@ def run_study(
             if output.exists():
                 export_html(output, study.reports / f"{path.stem}.html", banner(study), nav())
             write_manifest(study, states, overrides, [study.cohort_csv])
+            _draw_steps(study)
             checklists.build(study)
             build_index(study, list(states.values()))
     save_illustrations(study, progress("figures drawn for a paper"))
     build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
+
+
+def _draw_steps(study: Study) -> None:
+    """Keep the figure of the technical steps once the tables are there that it is read from."""
+    from radiogenomics import figures  # which no other command needs
+
+    needed = ("flow.csv", "selection_steps.csv", "cnn_layers.csv")
+    if all((study.tables / name).exists() for name in needed):
+        figures.keep(study, "steps", figures.steps(study))
 
 
 def _forget(derived: Path) -> None:
