@@ -1,7 +1,9 @@
 """A JupyterLab of its own for tests, driven by a headless browser."""
 
 import contextlib
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,24 +19,41 @@ PLACES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR",
           "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")  # fmt: skip
 
 
-@contextlib.contextmanager
+COMMAND = """from radiogenomics import cli
+cli._make_built_in = lambda folder: None  # minutes that this is not about
+cli.main(["lab", "--no-browser", "--port", "{port}"])"""
+
+
 def jupyterlab(root, private):
     """Serve `root` on a free port with settings of its own in `private`; give the address."""
+    return _served([sys.executable, "-m", "jupyterlab", "--no-browser", str(root)], private)
+
+
+def workbook_lab(private):
+    """Run `workbook lab` likewise."""
+    return _served([sys.executable, "-c", COMMAND], private)
+
+
+@contextlib.contextmanager
+def _served(command, private):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = os.environ | {name: str(private / name.lower()) for name in PLACES}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
-         "--ServerApp.port_retries=0", "--IdentityProvider.token=", "--allow-root",
-         f"--ServerApp.root_dir={root}", "--expose-app-in-browser"],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    settings = private / PLACES[0].lower() / "jupyter_server_config.json"
+    settings.parent.mkdir(exist_ok=True)
+    server = {"allow_root": True, "ip": "127.0.0.1", "port": port, "port_retries": 0}
+    known = {"ServerApp": server, "IdentityProvider": {"token": ""},
+             "LabApp": {"expose_app_in_browser": True}}  # fmt: skip
+    settings.write_text(json.dumps(known), encoding="utf-8")
+    command = [part.format(port=port) for part in command]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(command, env=environment, start_new_session=True, **quiet)
     try:
         _wait_for(f"http://127.0.0.1:{port}/api")
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
 
 

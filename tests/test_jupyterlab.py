@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from chromium import SLOW_IN_CHROMIUM
 from conftest import QUICK
-from lab import jupyterlab, opened, outputs, run_all
+from lab import jupyterlab, opened, outputs, run_all, workbook_lab
 from radiogenomics import pages, report
 
 pytestmark = SLOW_IN_CHROMIUM
@@ -78,3 +78,24 @@ def menus_show_another_map(page):
     ):
         menus.filter(has_text=menu).locator("select").select_option(index=choice)
         page.get_by_text(title).first.wait_for(timeout=60_000)
+
+
+def test_workbook_lab_opens_the_readme_beside_the_first_notebook(browser, tmp_path):
+    with workbook_lab(tmp_path) as address:
+        page, asked = browser.new_page(viewport={"width": 1400, "height": 1000}), []
+        page.on("request", lambda r: asked.append(r.url))
+        page.goto(address)
+        readme = page.locator(".jp-MarkdownViewer h1")
+        readme.wait_for(timeout=60_000)
+        notebook = page.locator(".jp-NotebookPanel .jp-Cell").first
+        notebook.wait_for(timeout=60_000)
+        assert readme.is_visible() and readme.inner_text() == "EGFR-CT study workbook"
+        assert notebook.is_visible() and "1 Cohort" in notebook.inner_text()
+        left, right = readme.bounding_box(), notebook.bounding_box()
+        assert left["x"] + left["width"] <= right["x"]
+        assert "/lab/workspaces/workbook" in page.url
+        page.wait_for_timeout(2000)
+        assert not [url for url in asked if "api/news" in url or "api/update" in url]
+        strangers = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+        assert not strangers
+        page.close()

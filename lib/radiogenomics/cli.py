@@ -15,6 +15,10 @@ from radiogenomics.progress import progress
 from radiogenomics.study import ROOT, StudyError, UsageError, load_study
 
 DONE, FAULTS, USAGE = 0, 1, 2
+OFFLINE = [  # JupyterLab otherwise asks the network for news and newer versions
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+]
 WORKSPACE = Path(__file__).parent / "workspace.json"  # README beside the first notebook
 BUILT_IN = Path("data") / "phantom"
 MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
@@ -226,6 +230,7 @@ def _lab(given: argparse.Namespace) -> int:
         [*lab, "workspaces", "import", str(WORKSPACE)], capture_output=True, check=False
     )
     start = ["--LabApp.default_url=/lab/workspaces/workbook"] if kept.returncode == 0 else []
+    start += OFFLINE
     start += [f"--port={given.port}", *["--no-browser"] * given.no_browser]
     return subprocess.run([*lab, str(ROOT), *start], check=False).returncode
 
