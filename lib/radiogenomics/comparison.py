@@ -132,6 +132,12 @@ def attainable(study: Study) -> dict | None:
     return read_json(path)["attainable_auc"] if path.exists() else None
 
 
+def limits(truth: dict | None) -> dict[str, float]:
+    """Return the AUCs attainable in these test patients, by what is known of them."""
+    known = {"images": "image", "images and clinical data": "joint"}
+    return {name: truth[key]["test_patients"] for name, key in known.items()} if truth else {}
+
+
 def headline(auc: pd.DataFrame, truth: dict | None) -> str:
     """Return the sentence under the ROC curves."""
     top = auc.set_index("model").loc[best(auc)]
@@ -344,7 +350,7 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd
 
 def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return recalibration.csv for reading: one row a model, each measure before and after."""
-    known = table[table.metric.notna()]
+    known = table[table.metric.notna()].round({"intercept": 3, "slope": 3})
     when = known.recalibrated.map({True: "after", False: "before"})
     wide = known.assign(when=when).pivot(
         index=["model", "intercept", "slope"], columns=["metric", "when"], values="value"
@@ -493,12 +499,13 @@ def baselines(
 
 
 def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Return one row a variable of one model: the tests between its groups."""
+    """Return one row a variable of one model: the tests between its groups, how many are few."""
     if not len(table):
         return table
-    names = ["variable", "p_heterogeneity", "p_interaction", "p_holm"]
-    rows = table[table.model == model].drop_duplicates("variable")[names]
-    return rows.set_index("variable").round(3)
+    names = ["p_heterogeneity", "p_interaction", "p_holm"]
+    by = table[table.model == model].groupby("variable", sort=False)
+    few = by.flag.agg(lambda flags: f"{(flags.fillna('') != '').sum()} of {len(flags)}")
+    return by[names].first().round(3).assign(few=few)
 
 
 def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[float, float]]:
@@ -563,7 +570,7 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
                 ),
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).convert_dtypes()
 
 
 def against_paper(metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

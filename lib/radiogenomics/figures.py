@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -158,7 +158,7 @@ def _short(reason: str, width: int = 26) -> str:
 
 def roc(
     study: Study, curves: dict[str, pd.DataFrame], aucs: pd.DataFrame, title: str,
-    attainable: float | None = None,
+    attainable: Mapping[str, float] | None = None,
 ) -> tuple[go.Figure, pd.DataFrame]:  # fmt: skip
     """Draw ROC curves; the best model's band is shown, the others' by a click in the legend.
 
@@ -167,7 +167,7 @@ def roc(
         curves: a model's `fpr, tpr, tpr_low, tpr_high`.
         aucs: model, value, ci_low, ci_high: for the legend.
         title: which cohort and scores.
-        attainable: the best attainable AUC of a simulated cohort, told in the subtitle.
+        attainable: the best AUC that a simulated cohort allows, by what is known of a patient.
     """
     figure = _figure(title, "1 - specificity", "sensitivity", study, height=560)
     by, colours = aucs.set_index("model"), palette(curves)
@@ -181,8 +181,8 @@ def roc(
         _band(figure, *edges, f"band of {model}", colours[model], model == best)
     chance = {"color": "#BBBBBB", "dash": "dot"}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=chance, name="chance 0.500")
-    if attainable is not None:
-        text = f"attainable: {attainable:.3f}"
+    if attainable:
+        text = "attainable: " + ", ".join(f"{auc:.3f} from {of}" for of, auc in attainable.items())
         figure.add_annotation(x=0.98, y=0.03, xanchor="right", text=text, showarrow=False)
     figure.update_xaxes(range=[-0.01, 1.01]).update_yaxes(range=[-0.01, 1.01])
     long = [curve.assign(model=model) for model, curve in curves.items()]

@@ -29,6 +29,7 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; connect-src 'none'"
 )
+LONG_CELL = re.compile(r"<td>(?=[^<]{60,}</td>)")  # which may be broken into lines
 INDEX_FIGURES = (
     "flow", "roc_test", "calibration_test", "decision_test", "scores_test", "steps",
 )  # fmt: skip
@@ -76,6 +77,7 @@ def export_html(
     )
     resources = {"metadata": {"name": title_of(executed)}, "page": page}
     body, _ = exporter.from_notebook_node(notebook, resources=resources)
+    body = LONG_CELL.sub('<td class="long">', body)
     with whole_file(html) as part:
         part.write_text(body, encoding="utf-8")
     return html
