@@ -9,7 +9,6 @@ from radiogenomics.cnn import keras
 from radiogenomics.progress import HEADLESS
 from radiogenomics.study import CNN, StudyError, read_json
 from radiogenomics.volumes import load_volumes
-from scipy import ndimage
 
 GRID = (8, 16, 16)
 
@@ -201,13 +200,10 @@ def test_explorer_shows_what_hiding_does(finished, monkeypatch):
     drop, _ = sanity.occlusion(network, volume, 1)
     low, high = scene.overlay_range
     assert low == -high and high == np.abs(scene.overlay).max() <= np.abs(drop).max() + 1e-6
-    assert scene.overlay.any() and not scene.overlay[~near(scene.lesion)].any()
+    low, high = (f(np.argwhere(scene.lesion), axis=0) for f in (np.min, np.max))
+    around = np.ones(scene.lesion.shape, bool)
+    around[tuple(slice(a - 1, b + 2) for a, b in zip(low, high, strict=True))] = False
+    assert scene.overlay.any() and not scene.overlay[around].any()
     assert one.patient in scene.title and scene.synthetic
     with pytest.raises(StudyError, match="kind = 'heat' is no map"):
         explanation.explore(*asked, "heat")
-
-
-def near(lesion):
-    """The lesion's bounding box and a cube of the input (a quarter of it) around it."""
-    reach = int(np.ptp(np.argwhere(lesion), axis=0).max() / 2) + 2
-    return ndimage.binary_dilation(lesion, iterations=reach)

@@ -18,7 +18,7 @@ import jinja2
 import pandas as pd
 
 from radiogenomics import manuscript
-from radiogenomics.pages import TEMPLATE, banner
+from radiogenomics.pages import TEMPLATE, banner, style
 from radiogenomics.study import Study, read_json, whole_file
 
 ITEMS = Path(__file__).with_suffix(".toml")
@@ -207,7 +207,7 @@ def _page(study: Study, answers: dict[str, list[Answer]], text: manuscript.Draft
     return environment.get_template("checklists.html.j2").render(
         title=study.settings.title,
         banner=banner(study),
-        css=jinja2.utils.markupsafe.Markup((TEMPLATE / "report.css").read_text(encoding="utf-8")),
+        css=jinja2.utils.markupsafe.Markup(style(banner(study))),
         states=STATES,
         lists=[(n, TITLES[n], one, Counter(a.state for a in one)) for n, one in answers.items()],
         scores=[("shown by the run alone", alone, band(alone)),

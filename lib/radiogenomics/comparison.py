@@ -570,7 +570,7 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
                 ),
             }
         )
-    return pd.DataFrame(rows).convert_dtypes()
+    return pd.DataFrame(rows)
 
 
 def against_paper(metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

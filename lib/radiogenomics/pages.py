@@ -29,7 +29,7 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; connect-src 'none'"
 )
-LONG_CELL = re.compile(r"<td>(?=[^<]{60,}</td>)")  # which may be broken into lines
+LONG_CELL = re.compile(r"<td>(?=[^<]{45,}</td>)")  # which may be broken into lines
 INDEX_FIGURES = (
     "flow", "roc_test", "calibration_test", "decision_test", "scores_test", "steps",
 )  # fmt: skip
@@ -65,7 +65,7 @@ def export_html(
     _check_traces(notebook, executed.stem)
     page = {
         "policy": POLICY,
-        "css": _part("report.css"),
+        "css": style(banner),
         "banner": banner,
         "nav": nav or [],
         "contents": _contents(notebook),
@@ -81,6 +81,11 @@ def export_html(
     with whole_file(html) as part:
         part.write_text(body, encoding="utf-8")
     return html
+
+
+def style(banner: str) -> str:
+    """Return the style sheet of a page; below a banner every table carries the mark too."""
+    return _part("report.css") + (_part("synthetic.css") if banner else "")
 
 
 def _part(name: str) -> str:
@@ -148,7 +153,8 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         "author": [(k, v) for k, v in dataclasses.asdict(settings.author).items() if v],
         "privacy": PRIVACY,
     }
-    safe = {name: jinja2.utils.markupsafe.Markup(text) for name, text in _inlined().items()}
+    parts = _inlined() | {"css": style(banner(study))}
+    safe = {name: jinja2.utils.markupsafe.Markup(text) for name, text in parts.items()}
     template = jinja2.Environment(autoescape=True).from_string(_part("index_page.html.j2"))
     with whole_file(study.reports / "index.html") as part:
         part.write_text(template.render(**(page | safe)), encoding="utf-8")
@@ -156,7 +162,7 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
 
 
 def _inlined() -> dict[str, str]:
-    parts = {"css": "report.css", "plotly": "plotly-cartesian.min.js", "draw": "draw.js"}
+    parts = {"plotly": "plotly-cartesian.min.js", "draw": "draw.js"}
     return {"policy": POLICY} | {name: _part(file) for name, file in parts.items()}
 
 
