@@ -5,6 +5,7 @@ import sys
 import time
 
 import pytest
+from radiogenomics import progress as progress_module
 from radiogenomics.progress import Follower, minutes, progress
 
 
@@ -63,6 +64,40 @@ def test_runner_follows_a_notebooks_file(tmp_path, capsys, monkeypatch, terminal
         stream.write(json.dumps(lines[1]) + "\n")
     follower.look()
     assert ("4/4" if terminal else "4 of 4") in capsys.readouterr().err
+
+
+class Shown:
+    """Stands for IPython's display handle: keeps what was shown, in order."""
+
+    def __init__(self):
+        self.pages = []
+
+    def update(self, html):
+        self.pages.append(html.data)
+
+
+def test_a_notebook_has_one_bar_that_ends_as_a_line_and_tells_the_runner(monkeypatch, tmp_path):
+    clock, shown, handles = [1000.0], Shown(), []
+
+    def display(html, display_id):
+        handles.append(display_id)
+        shown.update(html)
+        return shown
+
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress_module, "get_ipython", lambda: object())
+    monkeypatch.setattr(progress_module, "display", display)
+    monkeypatch.setenv(progress_module.FILE, str(tmp_path / "told"))
+    bar = progress("epochs")
+    for done in range(1, 5):
+        clock[0] += 10.0 if done < 3 else 0.1  # the third comes too soon to be drawn
+        bar(done, 4)
+    assert handles == [True] and len(shown.pages) == 3
+    assert '<progress value="2" max="4" aria-label="epochs"></progress>' in shown.pages[1]
+    assert shown.pages[1].endswith("epochs: 2 of 4, about 0:20 left")
+    assert shown.pages[2] == "epochs: 4 of 4, 0:20 taken"
+    lines = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
+    assert [line["done"] for line in lines] == [1, 2, 4]
 
 
 def test_minutes():
