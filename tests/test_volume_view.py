@@ -1,5 +1,6 @@
 """3D views: one sentence where no front end is or itkwidgets fails, never a traceback."""
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -32,6 +33,14 @@ def test_niivue_gets_every_array_in_its_place(tmp_path):
         assert np.allclose(sitk.GetArrayFromImage(image), array)
         assert np.allclose(image.GetSpacing(), (0.5, 1.0, 2.0))
         assert np.allclose(image.GetOrigin(), (3.0, 2.0, 1.0))
+
+
+def test_the_maps_scale_is_its_range():
+    scale = {}
+    for ends in ((0.0, 1.0), (-4.0, 5.0)):
+        volume = volume_view._volumes(dataclasses.replace(SCENE, overlay_range=ends))[2]
+        scale[ends] = volume["cal_min"], volume["cal_max"]
+    assert scale == {(0.0, 1.0): (0.2, 1.0), (-4.0, 5.0): (1.0, 5.0)}
 
 
 def test_itkwidgets_that_fails_is_one_sentence(monkeypatch):

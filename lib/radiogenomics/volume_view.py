@@ -15,6 +15,7 @@ from radiogenomics.progress import HEADLESS
 from radiogenomics.viewer import Scene
 
 LUNG_HU = (-1000.0, 200.0)
+FAINT = 0.2  # of the overlay's range above 0: below it nothing is drawn
 ITK = "itkwidgets loads its viewer from the network; if none appears, see docs/three_d.md."
 LIVE_ONLY = "3D needs a live JupyterLab: run this cell there. The slices above hold the same data."
 
@@ -39,10 +40,12 @@ def _volumes(scene: Scene) -> list[dict]:
     As bytes: a page that is loaded anew asks the widget for them once more.
     """
     low, high = LUNG_HU
+    lowest, highest = scene.overlay_range
+    faint = max(lowest, 0.0) + FAINT * (highest - max(lowest, 0.0))
     looks = {
         "hu": {"colormap": "gray", "cal_min": low, "cal_max": high, "opacity": 1.0},
         "lesion": {"colormap": "blue", "opacity": 0.5, "cal_min": 0.0, "cal_max": 1.0},
-        "overlay": {"colormap": "inferno", "opacity": 0.6, "cal_min": 0.2, "cal_max": 1.0},
+        "overlay": {"colormap": "inferno", "opacity": 0.6, "cal_min": faint, "cal_max": highest},
     }
     arrays = {name: array for name, array in scene.arrays().items() if name in looks}
     return [{"name": f"{n}.nii.gz", "data": _nifti(scene, a), **looks[n]}
