@@ -1,18 +1,21 @@
 """Bad inputs are refused with what was found, expected and to do; odd but good ones are read."""
 
+import dataclasses
 import gzip
 import io
 import struct
 import zipfile
+from pathlib import Path
 
 import corpus
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 import SimpleITK as sitk
 from corpus import ORIGIN, ROOT, SHAPE, lesion, place, square, volume
 from radiogenomics import cohort, inspection, scans
-from radiogenomics.study import Privacy, Settings, Study, StudyError
+from radiogenomics.study import Label, Privacy, Settings, Study, StudyError, content_hash
 
 PLANES = np.indices(SHAPE)[0]
 
@@ -128,7 +131,38 @@ def no_places(made):
 
 OTHER = {"a": lesion(), "b": (PLANES == 7).astype(np.uint8)}
 SAGITTAL = np.array([place(5, y, z) for y, z in ((3, 2), (9, 2), (9, 5), (3, 5))])
-DICOM = "is named like DICOM but is none, or is cut off"
+DICOM = "like DICOM but is none, or is cut off"
+
+
+def bare(case, left):
+    """Files named as a PACS names them, the last slice cut to its first `left` bytes."""
+    for i, path in enumerate(sorted(case.ct.glob("*.dcm"))):
+        path.rename(path.with_name(f"IM{i:04d}"))
+    cut(max(case.ct.iterdir(), key=lambda p: pydicom.dcmread(p).InstanceNumber), left)
+
+
+def drifting(made, z):
+    """Gaps of 2.4 mm, then of 2.6 mm: each near the usual one, their sum is not."""
+    height = 100 + 2.4 * min(z, 20) + 2.6 * max(z - 20, 0)
+    made.ImagePositionPatient = [-30, -20, height]
+
+
+def detached(case, named, kind="mhd"):
+    """A CT as a header that names the file of its voxels."""
+    made = case.new_ct(name=f"a.{kind}")
+    voxels = next(p for p in made.parent.iterdir() if p.name.startswith("a.") and p != made)
+    swapped(made, voxels.name.encode(), named.encode())
+
+
+def two_of_one_name(drawing):
+    for one in drawing.SegmentSequence:
+        one.SegmentLabel = "GTV"
+
+
+def no_segment_of_frames(drawing):
+    for group in drawing.PerFrameFunctionalGroupsSequence:
+        del group.SegmentIdentificationSequence
+
 
 SERIES = {
     "header cut off": (lambda c: cut(first(c), 300), DICOM, "Export it again"),
@@ -146,6 +180,12 @@ SERIES = {
     "text as .dcm": (lambda c: (c.ct / "n.dcm").write_text("hi\n" * 99), "n.dcm", DICOM),
     "jpg as .dcm": (lambda c: (c.ct / "n.dcm").write_bytes(b"\xff\xd8\xff\xe0JFIF" * 99), DICOM),
     "empty .dcm": (lambda c: (c.ct / "n.dcm").touch(), "n.dcm", DICOM),
+    "a slice without a suffix, cut off": (lambda c: bare(c, 300), "IM0", DICOM),
+    "a slice without a suffix, empty": (lambda c: bare(c, 0), "IM0", DICOM),
+    "spacing that drifts": (
+        lambda c: c.series(drifting, np.zeros((40, 10, 10), np.int16)),
+        "mm from its place on an even grid: gaps run from 2.40 to 2.60 mm",
+    ),
     "MR": (lambda c: c.series(Modality="MR"), "holds no CT series; DICOM found: MR", "axial CT"),
     "localizer only": (
         lambda c: c.series(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]),
@@ -286,6 +326,16 @@ IMAGES = {
         "e.nii.gz cannot be read",
         "no whole header",
     ),
+    "voxels in another folder": (
+        lambda c: detached(c, "../secret/a.raw"),
+        "a.mhd names 'a.raw', in another folder",
+        "Expected: one file beside it",
+    ),
+    "voxels not there": (
+        lambda c: detached(c, "b.raw", "nhdr"),
+        "a.nhdr names 'b.raw'",
+        "not there",
+    ),
     "file not there": (lambda c: setattr(c, "ct", c.folder / "x.nii"), "x.nii is not there"),
 }
 IMAGES |= {
@@ -403,6 +453,15 @@ MASKS = {
         "seg.dcm carries another PatientID than the CT and names no series",
         "Look whose it is",
     ),
+    "two segments of one name": (
+        lambda c: seg(c, OTHER, "GTV", two_of_one_name),
+        "holds 1 'GTV', 2 'GTV'. Expected: one segment 'GTV', or its number",
+    ),
+    "two segments, frames of neither": (
+        lambda c: seg(c, OTHER, "b", no_segment_of_frames),
+        "holds 2 segments and does not say which of its frames",
+        "Export that segment alone",
+    ),
     "two SEG": (two_segs, "masks holds 2 SEG or RTSTRUCT files. Expected: one"),
     "RTSTRUCT without contours": (lambda c: rtstruct(c), "ROI 1 'GTV' has 0 contours", "Draw them"),
     "RTSTRUCT of points": (
@@ -486,6 +545,14 @@ def big_endian(case):
     as_ct(case, "big.nii", big)
 
 
+def other_intercept(made, z):
+    """Half of the slices are stored as HU, the others as HU + 1024."""
+    if z < 4:
+        stored = made.pixel_array.astype(np.int32) - 1024
+        made.RescaleIntercept, made.PixelRepresentation = 0, 1
+        made.set_pixel_data(stored.astype(np.int16), "MONOCHROME2", 16)
+
+
 ODD = {
     "no suffix": (lambda c: [f.rename(f.with_suffix("")) for f in c.ct.glob("*.dcm")], ""),
     "other files in the folder": (lambda c: (c.ct / "notes.txt").write_text("hello"), ""),
@@ -495,6 +562,13 @@ ODD = {
     "mask on a smaller grid": (near, "mask taken over from another grid"),
     "mask with axes turned round": (flipped, "mask taken over from another grid"),
     "big-endian NIfTI": (big_endian, ""),
+    "MetaImage with its voxels beside it": (lambda c: c.new_ct(name="a.mhd"), ""),
+    "hidden files of macOS": (lambda c: (c.ct / "._3_000.dcm").write_bytes(b"Mac OS X" * 9), ""),
+    "slices of two rescale intercepts": (lambda c: c.series(other_intercept), ""),
+    "number of a segment before a name": (
+        lambda c: seg(c, {"2": OTHER["b"], "GTV": lesion()}, "2"),
+        "",
+    ),
     "floats": (lambda c: c.new_ct(volume().astype(np.float64), "f.nrrd"), ""),
     "SEG of another PatientID on this CT": (
         lambda c: seg(c, change=lambda s: setattr(s, "PatientID", "X")),
@@ -535,6 +609,10 @@ HEAD = GOOD.to_csv(index=False)
 
 TABLES = {
     "no file": (None, "is not there. Expected: one row a patient"),
+    "a name that reads as missing": (
+        corpus.with_cell(3, "patient", "NA"),
+        "row 5: patient is 'NA', which other programs read as missing",
+    ),
     "empty file": (b"", "cohort.csv is no table", "a header and one row a patient"),
     "blank lines": (b"\n\n", "cohort.csv is no table"),
     "UTF-16": (HEAD.encode("utf-16"), "cohort.csv is not UTF-8 (byte 0)", "Save As, CSV UTF-8"),
@@ -633,6 +711,45 @@ def test_odd_but_good_table_is_read_as_the_plain_one(study, name):
     assert (plain.fault == "").all() and plain.age.tolist() == [60.5] * 12
 
 
+GENE = Label(column="egfr", positive="Mutant")
+CALLS = ["Mutant", "mutant", "Wild-type", "equivocal", "unknown", *["Wild-type", "Mutant"] * 4]
+
+
+def test_a_third_value_of_the_label_is_no_wild_type(tmp_path):
+    corpus.write_files(tmp_path)
+    table = GOOD.drop(columns="label").assign(egfr=CALLS[: len(GOOD)])
+    study = Study(tmp_path, tmp_path / "reports", Settings(workers=1, label=GENE))
+    written(study, table)
+    with pytest.raises(StudyError, match=r"egfr holds 'Wild-type' \(\d\), 'equivocal' \(1\)"):
+        cohort.read_cohort(study)
+    named = dataclasses.replace(GENE, negative=("wild-type",))
+    study = Study(tmp_path, tmp_path / "reports", Settings(workers=1, label=named))
+    read = cohort.read_cohort(study)
+    assert read.label.isna().tolist() == [v in ("unknown", "equivocal") for v in table.egfr]
+    assert read.fault[3].startswith("row 5, patient P03: egfr is 'equivocal'. Expected: wild-type")
+    assert (read.label[read.label.notna()] == 1).tolist() == [
+        v.lower() == "mutant" for v in table.egfr if v not in ("unknown", "equivocal")
+    ]
+
+
+def test_numbers_of_a_label_are_compared_as_numbers(study):
+    written(study, GOOD.assign(label=GOOD.label.astype(float).astype(str)))
+    assert cohort.read_cohort(study).label.tolist() == GOOD.label.astype(int).tolist()
+
+
+def test_a_header_is_hashed_with_its_voxels(tmp_path):
+    """Two patients' MetaImage headers are alike; a mask drawn anew changes its voxels alone."""
+    for name, seed in (("a", 0), ("b", 1)):
+        (tmp_path / name).mkdir()
+        corpus.write_image(tmp_path / name / "ct.mhd", volume(seed))
+    first, second = (tmp_path / name / "ct.mhd" for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    assert content_hash(first) != content_hash(second)
+    stamp = cohort._stamp(str(first))
+    (tmp_path / "a" / "ct.raw").write_bytes((tmp_path / "b" / "ct.raw").read_bytes())
+    assert content_hash(first) == content_hash(second) and cohort._stamp(str(first)) != stamp
+
+
 def test_mixed_labels_are_excluded_one_by_one(study):
     table = GOOD.assign(label=["0", "1", "yes", "Mutant", *GOOD.label[4:]])
     written(study, table)
@@ -656,11 +773,19 @@ def test_hospital_number_as_name_stops_unless_declared_a_pseudonym(tmp_path):
     rows = image_rows(tmp_path, ("P1", "H-1"), ("H-2", "H-2"), ("P3", "H-3"))
     study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))
     with pytest.raises(StudyError, match="1 names in column patient are the PatientID") as fault:
-        inspection.inspect_cohort(study, rows)
+        inspection.refuse_patient_ids(study, rows)
     assert "patient_is_pseudonym = true" in str(fault.value) and "H-2" not in str(fault.value)
     declared = Settings(workers=1, privacy=Privacy(patient_is_pseudonym=True))
-    study = Study(tmp_path, tmp_path / "reports", declared)
-    assert len(inspection.inspect_cohort(study, rows)[0]) == 3
+    inspection.refuse_patient_ids(Study(tmp_path, tmp_path / "reports", declared), rows)
+
+
+def test_hospital_numbers_are_refused_whatever_becomes_of_the_images(tmp_path):
+    rows = image_rows(tmp_path, ("H-1", "H-1"), ("h-2", "H-2"))
+    for path in rows["mask"]:
+        Path(path).unlink()
+    study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))
+    with pytest.raises(StudyError, match="2 names in column patient are the PatientID"):
+        inspection.refuse_patient_ids(study, rows)
 
 
 def test_one_person_in_two_rows_stops(tmp_path):

@@ -27,7 +27,7 @@ def folder(tmp_path):
 def test_rows_are_filled_in_and_settings_are_valid(folder, capsys):
     assert cli.main(["new", str(folder)]) == 0
     told = capsys.readouterr().out
-    assert "3 patients found" in told and "No mask chosen for P3." in told
+    assert "3 patients found" in told and "No mask chosen for P3:" in told
     table = pd.read_csv(folder / "cohort.csv", dtype=str, keep_default_na=False)
     assert list(table.columns) == list(own_study.COLUMNS)
     assert table.ct.tolist() == ["P1/ct.nii.gz", "P2/export", "P3/scan.nii.gz"]

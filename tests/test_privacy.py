@@ -1,5 +1,8 @@
 """No name, number, date or UID of a header, and no path, is in the reports; the scan finds them."""
 
+import json
+
+import pandas as pd
 import pydicom
 import pytest
 from pydicom.dataset import FileMetaDataset
@@ -98,3 +101,39 @@ def test_a_prediction_is_scanned_too(header, tmp_path):
     found = privacy.scan_folder(tmp_path / "out", [header], [str(tmp_path)])
     with pytest.raises(StudyError, match=r"prediction.json \(header, 1 times\)"):
         privacy.refuse(found)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.html", "a.svg", "a.parquet", "a.csv"])
+def test_names_are_found_however_a_file_writes_them(header, tmp_path, name):
+    """Müller as JSON escapes it, in pictures and in tables; a file that is not UTF-8 is read."""
+    edited = pydicom.dcmread(header)
+    edited.SpecificCharacterSet, edited.PatientName = "ISO_IR 192", "MÜLLER Jürgen"
+    edited.save_as(header, enforce_file_format=True)
+    out = tmp_path / "out"
+    out.mkdir()
+    escaped = json.dumps({"patient": "Müller"})
+    assert "Müller" not in escaped
+    if name.endswith("parquet"):
+        pd.DataFrame({"patient": ["P1", "jürgen müller"]}).to_parquet(out / name)
+    elif name.endswith("csv"):
+        (out / name).write_bytes("patient\n\xff Jürgen".encode("latin-1") + b"\nM\xc3\xbcller\n")
+    else:
+        (out / name).write_text(f'<script type="application/json">{escaped}</script>')
+    found = privacy.scan_folder(out, [header], [str(tmp_path)])
+    assert found.file.tolist() == [name] and found.kind.tolist() == ["header"]
+
+
+def test_folders_with_any_letters_are_taken_out(monkeypatch):
+    place = "/srv/daten/Lungenstudie_Köln"
+    for ascii_only in (True, False):
+        text = json.dumps({"study": place, "home": "/x", "doi": "https://doi.org/1"},
+                          ensure_ascii=ascii_only)  # fmt: skip
+        monkeypatch.setattr(privacy.Path, "home", lambda: privacy.Path("/"))
+        clean = privacy.without_paths(text, place, "/srv/reports/k")
+        assert json.loads(clean)["study"] == "data/Lungenstudie_Köln"
+        assert json.loads(clean)["doi"] == "https://doi.org/1"
+
+
+def test_short_places_are_no_finding(tmp_path):
+    (tmp_path / "a.md").write_text("data and app")
+    assert privacy.scan_folder(tmp_path, [], ["/data", "/app"]).empty

@@ -24,12 +24,25 @@ def test_defaults_are_the_papers(tmp_path):
         ("[preprocessing]\nbackground = 'lung'", "Expected: one of"),
         ("[evaluation]\nfolds = 1", "Expected: from 2 to 20"),
         ("[preprocessing]\nwindow_hu = [1]", "window_hu"),
+        ("[preprocessing]\nwindow_hu = [400, -1000]", "Expected: the lower number first"),
+        ("[preprocessing]\nshape = [0, 64, 64]", "Expected: from 8 to 512"),
+        ("[evaluation]\ndecision_range = [0.9, 0.1]", "Expected: the lower number first"),
+        ("[cnn]\nlearning_rate = nan", "learning_rate = nan. Expected: from"),
+        ("[radiomics]\nlog_sigma_mm = [-1.0]", "Expected: from 0.1"),
+        ("[gradcam]\nlayer = 'nope'", "Expected: one of"),
+        ("seed = -1", "Expected: from 0"),
         ("seed = ", "not valid TOML"),
     ],
 )
 def test_faults_are_named(tmp_path, text, says):
     with pytest.raises(StudyError, match=says):
         load_study(toml(tmp_path, text))
+
+
+def test_ages_and_days_may_be_fractions(tmp_path):
+    study = load_study(toml(tmp_path, "[eligibility]\nmin_age = 18.5\nmax_interval_days = 30"))
+    assert study.settings.eligibility.min_age == 18.5
+    assert study.settings.eligibility.max_interval_days == 30
 
 
 def test_override_by_name(tmp_path):

@@ -70,6 +70,15 @@ def test_what_is_encoded_comes_back(seed):
     assert np.array_equal(masks[0], case.lesion) and np.array_equal(masks[1], case.second)
 
 
+def test_padding_far_below_air_does_not_fold_over():
+    case = scene()
+    hu = case.hu.copy()
+    hu[0, 0, :3], hu[0, 0, 3:6] = -32768, 32767
+    live = viewer.SliceViewer(dataclasses.replace(case, hu=hu))
+    found, _, _ = decoded(live.scene, live.packed)
+    assert np.array_equal(found, np.clip(hu, *viewer.STORED_HU))
+
+
 def test_an_overlay_keeps_its_range_and_unit():
     doses = scene().overlay * 90 - 20
     case = scene(overlay=doses, overlay_name="change", overlay_unit="Gy", overlay_range=(-20, 70))

@@ -182,6 +182,7 @@ def _check(given: argparse.Namespace) -> int:
 
     study = load_study(given.study)
     table = cohort.read_cohort(study)
+    inspection.refuse_patient_ids(study, table)
     left, _, _ = cohort.exclude(study, table, complete=False)
     masks, acquisition, failures = inspection.inspect_cohort(study, left, progress("scans read"))
     left, out, _ = cohort.exclude(study, table, failures, complete=False)

@@ -8,7 +8,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from radiogenomics.study import Study, StudyError, content_hash, read_cells, whole_file
+from radiogenomics.study import (
+    Label,
+    Study,
+    StudyError,
+    content_hash,
+    image_files,
+    read_cells,
+    whole_file,
+)
 
 CODES = {
     "sex": ("female", "male"),
@@ -19,6 +27,7 @@ CODES = {
 }
 EVER = {"never": "never", "former": "ever", "current": "ever"}  # the paper's two groups
 NUMBERS = ("age", "interval_days")
+NO_NAMES = ("na", "n/a", "nan", "null", "none", "<na>")  # which programs read as missing
 NEEDED = ("patient", "hospital", "ct", "mask")
 IMAGES = ("ct", "mask", "mask_2")
 WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}
@@ -52,6 +61,7 @@ def read_cohort(study: Study) -> pd.DataFrame:
     raw = _canonical(raw)
     cells = _cell_faults(raw, study)
     faults = [*_name_faults(raw), *_hospital_faults(raw, study), *_hopeless(raw, cells)]
+    faults += _label_faults(raw, study.settings.label)
     if faults:
         raise StudyError(f"{path.name} has {len(faults)} faults:\n" + "\n".join(faults))
     return _typed(raw, study).assign(fault=_first_faults(raw, cells))
@@ -73,6 +83,11 @@ def _name_faults(raw: pd.DataFrame) -> list[str]:
     for patient in raw.patient[raw.patient.duplicated() & (raw.patient != "")].unique():
         rows = ", ".join(str(i + 2) for i in np.flatnonzero(raw.patient == patient))
         faults.append(f"rows {rows}: patient {patient} stands more than once. Keep one row.")
+    for i in np.flatnonzero(raw.patient.str.casefold().isin(NO_NAMES)):
+        faults.append(
+            f"row {i + 2}: patient is {raw.patient.iloc[i]!r}, which other programs read as "
+            "missing. Give another pseudonym."
+        )
     for i in np.flatnonzero(raw.patient == ""):
         faults.append(f"row {i + 2}: patient is empty. Give every patient a pseudonym.")
     return faults
@@ -91,13 +106,52 @@ def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
     for column in [c for c in IMAGES if c in raw]:
         checks.append((column, raw[column].map(_inside), "a path inside the study folder"))
     label = study.settings.label
-    if (label.column, label.positive) == ("label", "1"):
-        expected = "0 (wild-type) or 1 (mutant), or name the positive value in study.toml [label]"
-        checks.append(("label", raw.label.isin(["0", "1", ""]), expected))
+    if negative := _negative(label):
+        known = {"", *_codes(label.positive, *negative, *label.missing)}
+        expected = f"{', '.join(negative)} or {label.positive}, or nothing (study.toml [label])"
+        if not label.negative:  # the default column
+            expected = "0 (wild-type) or 1 (mutant), or name the positive value in study.toml "
+            expected += "[label]"
+        column = label.column.lower()
+        checks.append((column, raw[column].map(_code).isin(known), expected))
     sides = (*study.settings.hospitals.train, *study.settings.hospitals.test)
     expected = f"one of {', '.join(sides)} (study.toml [hospitals])"
     checks.append(("hospital", raw.hospital.isin(sides), expected))
     return [(int(i), c, e) for c, good, e in checks for i in np.flatnonzero(~good.astype(bool))]
+
+
+def _negative(label: Label) -> tuple[str, ...]:
+    """Return the values that count as 0 where they are named; of the default column, 0."""
+    own = (label.column, label.positive) == ("label", "1")
+    return label.negative or (("0",) if own else ())
+
+
+def _codes(*values: str) -> list[str]:
+    return [_code(value) for value in values]
+
+
+def _code(value: str) -> str:
+    """Return a label's value without regard to capitals; of a number, its value (1.0: 1)."""
+    try:
+        return f"{float(value):g}"
+    except ValueError:
+        return value.casefold()
+
+
+def _label_faults(raw: pd.DataFrame, label: Label) -> list[str]:
+    """Return a fault where several values are neither the positive one nor `missing`."""
+    if _negative(label):
+        return []
+    cells = raw[label.column.lower()]
+    others = cells[~cells.map(_code).isin({"", *_codes(label.positive, *label.missing)})]
+    if others.str.casefold().nunique() < 2:
+        return []
+    told = ", ".join(f"{value!r} ({n})" for value, n in others.value_counts().head(9).items())
+    return [
+        f"{label.column} holds {told} beside {label.positive!r}. Expected: one other value. Name "
+        f"those that count as {label.negative_name} in study.toml, [label] negative; the others' "
+        "patients are then left out."
+    ]
 
 
 def _inside(path: str) -> bool:
@@ -148,9 +202,11 @@ def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     table = raw.replace("", np.nan)
     test = raw.hospital.isin(settings.hospitals.test)
     table["cohort"] = np.where(test, "test", "train")
-    given = raw[settings.label.column.lower()].str.casefold()
-    unknown = given.isin(["", *(word.casefold() for word in settings.label.missing)])
-    table["label"] = np.where(unknown, np.nan, given == settings.label.positive.casefold())
+    given = raw[settings.label.column.lower()].map(_code)
+    known = ~given.isin(["", *_codes(*settings.label.missing)])
+    if negative := _negative(settings.label):
+        known &= given.isin(_codes(settings.label.positive, *negative))
+    table["label"] = np.where(known, given == _code(settings.label.positive), np.nan)
     for column in [c for c in NUMBERS if c in table]:
         table[column] = pd.to_numeric(table[column], errors="coerce")
     table["mask_label"] = raw.get("mask_label", "")
@@ -356,9 +412,10 @@ def _stamp(path: str | float) -> str:
     """Return size and time of a file, or of a folder's files; "" where it is not there."""
     if not isinstance(path, str) or not path or not Path(path).exists():
         return ""
-    place = Path(path)
-    files = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
-    stats = [p.stat() for p in files]
+    try:
+        stats = [p.stat() for p in image_files(Path(path))]
+    except OSError:
+        return ""
     return f"{sum(s.st_size for s in stats)}:{max((s.st_mtime_ns for s in stats), default=0)}"
 
 

@@ -28,6 +28,7 @@ HEADER = [
     "XRayTubeCurrent", "ExposureTime", "ContrastBolusAgent",
     "SeriesDescription",
 ]  # fmt: skip
+DIRECTORY = "1.2.840.10008.1.3.10"  # SOP class of a DICOMDIR
 NAMED_DICOM = (".dcm", ".dicom", ".ima")
 EVEN = 0.1  # of the usual gap: how far one gap between slices may differ
 PHASES = {
@@ -75,12 +76,20 @@ def read_header(path: Path) -> pydicom.Dataset | None:
             return _readable(path, header)
     except (InvalidDicomError, EOFError, ValueError, AttributeError, NotImplementedError, OSError):
         pass
-    if path.suffix.lower() in NAMED_DICOM:
+    if path.suffix.lower() in NAMED_DICOM or _begun(path):
         raise StudyError(
-            f"{path.name} is named like DICOM but is none, or is cut off. Expected: a slice of "
-            "the CT. Export it again, or take the file away."
+            f"{path.name} is named or begins like DICOM but is none, or is cut off. Expected: a "
+            "slice of the CT. Export it again, or take the file away."
         )
     return None
+
+
+def _begun(path: Path) -> bool:
+    """Return whether a file without a suffix is empty, or begins as a DICOM slice does."""
+    with path.open("rb") as stream:
+        start = stream.read(1024)
+    directory = DIRECTORY.encode() in start
+    return not path.suffix and (not start or (start[128:132] == b"DICM" and not directory))
 
 
 def _readable(path: Path, header: pydicom.Dataset) -> pydicom.Dataset:
@@ -98,9 +107,12 @@ def _readable(path: Path, header: pydicom.Dataset) -> pydicom.Dataset:
 
 
 def find_series(folder: Path) -> list[Series]:
-    """Return every series of images in a folder and below it; other files are passed over."""
+    """Return every series of images in a folder and below it; other files are passed over.
+
+    Hidden files are, too, such as macOS' `._` beside each copied slice.
+    """
     found: dict[str, list[tuple[Path, pydicom.Dataset]]] = defaultdict(list)
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name[0] != "."):
         header = None if path.name == "DICOMDIR" else read_header(path)
         if header is not None:
             found[str(header.get("SeriesInstanceUID", ""))].append((path, header))
@@ -165,6 +177,19 @@ def _rank(series: Series, mask_size: tuple[int, ...] | None) -> tuple:
         int(number) if number is not None else 0,
         series.uid,
     )
+
+
+def patient_id(path: Path) -> str:
+    """Return the PatientID of a DICOM file, or of a folder's first; "" where there is none."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        try:
+            header = read_header(file)
+        except StudyError:
+            continue
+        if header is not None and header.get("PatientID"):
+            return str(header.PatientID).strip()
+    return ""
 
 
 def in_order(series: Series, name: str) -> Series:
@@ -257,6 +282,15 @@ def _check_spacing(
             f"({_instances(headers, at)}), the others {usual:.2f} mm. Expected: even spacing; a "
             "missing slice is never invented. Export all slices."
         )
+    height = np.concatenate([[0.0], np.cumsum(gaps)])
+    off = np.abs(height - np.linspace(0.0, height[-1], len(height)))
+    if off.max() > EVEN * usual:
+        at = int(off.argmax())
+        raise StudyError(
+            f"{name}: slice {at + 1} ({_instances(headers, at, 1)}) lies {off[at]:.2f} mm from its "
+            f"place on an even grid: gaps run from {gaps.min():.2f} to {gaps.max():.2f} mm. "
+            "Expected: even spacing. Export a reconstruction with one spacing."
+        )
     shift = np.linalg.norm(ways - np.outer(gaps, normal), axis=1)
     if (shift > TILT * gaps).any():
         angle = np.degrees(np.arctan2(shift.max(), usual))
@@ -267,8 +301,8 @@ def _check_spacing(
         )
 
 
-def _instances(headers: tuple[pydicom.Dataset, ...], at: int) -> str:
-    numbers = [str(h.get("InstanceNumber", "?")) for h in headers[at : at + 2]]
+def _instances(headers: tuple[pydicom.Dataset, ...], at: int, n: int = 2) -> str:
+    numbers = [str(h.get("InstanceNumber", "?")) for h in headers[at : at + n]]
     return f"InstanceNumber {' and '.join(numbers)}"
 
 
@@ -276,6 +310,8 @@ def read_series(series: Series) -> sitk.Image:
     """Return the voxels of a checked series in HU (rescale applied), its grid from the headers."""
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([str(path) for path in series.files])
+    if len({(h.get("RescaleSlope"), h.get("RescaleIntercept")) for h in series.headers}) > 1:
+        reader.SetOutputPixelType(sitk.sitkFloat32)  # else that of the first slice, and HU wrap
     image = reader.Execute()
     ends = np.array([h.ImagePositionPatient for h in (series.headers[0], series.headers[-1])])
     way = np.diff(ends.astype(float), axis=0)[0]

@@ -284,6 +284,8 @@ def _check_whole(folder: Path, series: pd.DataFrame) -> None:
 def fetch(name: str, folder: Path) -> pd.DataFrame:
     """Download a collection into `folder` as a ready study; a second call goes on.
 
+    study.toml, cohort.csv and LICENCES.md that are there are kept: they may have been edited.
+
     The SEG index and the clinical table are fetched first, then the chosen series, by the
     client (s5cmd), which passes over what is there.
 
@@ -307,9 +309,9 @@ def fetch(name: str, folder: Path) -> pd.DataFrame:
     )  # fmt: skip
     _check_whole(folder, series[series.SeriesInstanceUID.isin([*wanted.seg, *wanted.ct])])
     texts = {"study.toml": study_toml(mapping), "LICENCES.md": licences(series, chosen, mapping)}
+    texts["cohort.csv"] = table.to_csv(index=False)
     for file, text in texts.items():
-        with whole_file(folder / file) as part:
-            part.write_text(text, encoding="utf-8")
-    with whole_file(folder / "cohort.csv") as part:
-        table.to_csv(part, index=False)
+        if not (folder / file).exists():  # else it may have been edited
+            with whole_file(folder / file) as part:
+                part.write_text(text, encoding="utf-8")
     return table

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from radiogenomics import privacy
+from radiogenomics.dicom import patient_id
 from radiogenomics.scans import Scan, read_ct, read_scan
 from radiogenomics.study import Study, StudyError
 from radiogenomics.volumes import bounds, crop
@@ -133,8 +136,7 @@ def inspect_cohort(
         those whose mask cannot be used), and failures (patient, step, reason).
 
     Raises:
-        StudyError: names in `patient` that are the PatientID of the DICOM headers; one person
-            in several rows.
+        StudyError: one person in several rows.
     """
     jobs = (delayed(_inspect_one)(row) for row in cohort.to_dict("records"))
     results = Parallel(n_jobs=study.workers, return_as="generator")(jobs)
@@ -143,8 +145,6 @@ def inspect_cohort(
         found.append(one)
         progress(len(found), len(cohort))
     ids = pd.Series([one["patient_id"] for one in found], index=cohort.patient, dtype=str)
-    if not study.settings.privacy.patient_is_pseudonym:
-        _refuse_patient_ids(cohort, ids)
     _refuse_one_person(cohort, ids)
     good = [one for one in found if not one["reason"]]
     failures = [(one["patient"], "images", one["reason"]) for one in found if one["reason"]]
@@ -170,6 +170,7 @@ def _inspect_one(row: dict) -> dict:
         found["mask"] = mask_row(scan) | second | {"thumbnail": thumbnail(scan)}
         found["acquisition"] = acquisition_row(scan.ct, scan.acquisition)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
+        found["patient_id"] = patient_id(Path(row["ct"]))
         found["reason"] = privacy.reason(fault)
         found["acquisition"] = _of_ct_alone(row["ct"])
     return found
@@ -193,9 +194,24 @@ def _of_ct_alone(path: str) -> dict:
         return {}
 
 
-def _refuse_patient_ids(cohort: pd.DataFrame, ids: pd.Series) -> None:
-    """Stop, without naming one, when names in `patient` are the headers' PatientID."""
-    named = int((ids.to_numpy() == cohort.patient.to_numpy()).sum())
+def refuse_patient_ids(study: Study, table: pd.DataFrame) -> None:
+    """Stop, without naming one, when names in `patient` are the headers' PatientID.
+
+    Args:
+        study: says whether the PatientIDs are pseudonyms.
+        table: `read_cohort`'s, patients who cannot take part too: their names are printed.
+
+    Raises:
+        StudyError: says how many.
+    """
+    if study.settings.privacy.patient_is_pseudonym:
+        return
+    named = 0
+    for row in table.itertuples():
+        ids = {
+            patient_id(Path(path)) for path in (row.ct, row.mask) if path and Path(path).exists()
+        }
+        named += row.patient.casefold() in {one.casefold() for one in ids}
     if named:
         raise StudyError(
             f"cohort.csv: {named} names in column patient are the PatientID of the DICOM headers, "
@@ -265,8 +281,8 @@ def contact_sheet(masks: pd.DataFrame, synthetic: bool) -> str:
     mark = "<p>Synthetic: simulated patients.</p>" if synthetic else ""
     cells = [
         f'<figure><img src="{r.thumbnail}" width="{THUMBNAIL_PIXELS}" height="{THUMBNAIL_PIXELS}" '
-        f'alt="Lesion of {r.patient} with its outline, {r.volume_mm3:.0f} mm³">'
-        f"<figcaption>{r.patient}</figcaption></figure>"
+        f'alt="Lesion of {html.escape(r.patient)} with its outline, {r.volume_mm3:.0f} mm³">'
+        f"<figcaption>{html.escape(r.patient)}</figcaption></figure>"
         for r in masks.itertuples()
     ]
     return f'{mark}<div class="contact-sheet">{"".join(cells)}</div>'

@@ -135,11 +135,13 @@ def _chosen(names: dict[int, str], label: str, kind: str, name: str) -> int:
     """Return the number of the wanted segment or ROI."""
     if not label and len(names) == 1:
         return next(iter(names))
-    for number, title in names.items():
-        if label in (str(number), title) or (label and label.lower() == title.lower()):
-            return number
+    found = [n for n in names if label == str(n)]
+    found = found or [n for n, title in names.items() if label and label.lower() == title.lower()]
+    if len(found) == 1:
+        return found[0]
     told = ", ".join(f"{number} {title!r}" for number, title in names.items()) or "nothing"
     wanted = f"{kind} {label!r}" if label else f"one {kind}, or its number or name"
+    wanted = f"one {kind} {label!r}, or its number" if len(found) > 1 else wanted
     raise StudyError(
         f"{name} holds {told}. Expected: {wanted}. Set mask_label in cohort.csv to one of them."
     )
@@ -158,7 +160,13 @@ def _segment(
             f"{name} holds {len(pixels)} frames and the places of {len(groups)}. Expected: one "
             "place a frame. Export it again."
         )
-    wanted = [i for i, g in enumerate(groups) if _segment_of(seg, g) in (number, None)]
+    of = [_segment_of(seg, g) for g in groups]
+    if None in of and len(names) > 1 and seg.get("SegmentationType") != "LABELMAP":
+        raise StudyError(
+            f"{name} holds {len(names)} segments and does not say which of its frames belong to "
+            f"which. Expected: segment {number}. Export that segment alone."
+        )
+    wanted = [i for i, segment in enumerate(of) if segment in (number, None)]
     frames = [i for i in wanted if pixels[i].any()]
     if not frames:
         raise StudyError(f"{name}: segment {number} is empty. Expected: the lesion. Draw it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -29,6 +30,7 @@ test = ["B"]
 # [label]                       # another gene: its column, and the value that counts as mutant
 # column = "kras"
 # positive = "mutant"
+# negative = ["wild-type"]      # where there are more values than two
 # name = "KRAS mutant"
 # negative_name = "KRAS wild-type"
 
@@ -82,7 +84,7 @@ def begin(folder: Path) -> pd.DataFrame:
     folder.mkdir(parents=True, exist_ok=True)
     rows = [_row(folder, sub) for sub in sorted(p for p in folder.iterdir() if p.is_dir())]
     blank = dict.fromkeys(COLUMNS, "")
-    found = pd.DataFrame([blank | r for r in rows if r["ct"] or r["mask"]], columns=list(COLUMNS))
+    found = pd.DataFrame([blank | r for r in rows if r], columns=list(COLUMNS))
     with whole_file(folder / "study.toml") as part:
         part.write_text(STUDY_TOML, encoding="utf-8")
     with whole_file(folder / "cohort.csv") as part:
@@ -91,17 +93,19 @@ def begin(folder: Path) -> pd.DataFrame:
 
 
 def _row(folder: Path, sub: Path) -> dict[str, str]:
+    """Return a patient's row, {} for a folder without an image; of several files none is chosen."""
     images = sorted(p for p in sub.rglob("*") if p.name.lower().endswith(IMAGES))
+    images = [p for p in images if p.name[0] != "."]
     masks = [p for p in images if _sounds_like_mask(p)]
     scans = [p for p in images if p not in masks]
     if not (scans and masks):
         slices, drawn = _dicom(sub)
         scans, masks = scans or slices, masks or drawn
-    return {
-        "patient": sub.name,
-        "ct": scans[0].relative_to(folder).as_posix() if scans else "",
-        "mask": masks[0].relative_to(folder).as_posix() if len(masks) == 1 else "",
-    }
+    if not (scans or masks):
+        return {}
+    one = {name: found[0].relative_to(folder).as_posix() if len(found) == 1 else ""
+           for name, found in (("ct", scans), ("mask", masks))}  # fmt: skip
+    return {"patient": sub.name} | one
 
 
 def _dicom(sub: Path) -> tuple[list[Path], list[Path]]:
@@ -120,7 +124,8 @@ def _dicom(sub: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _sounds_like_mask(path: Path) -> bool:
-    return any(word in path.name.lower() for word in MASK_WORDS)
+    words = re.split(r"[\W_\d]+", path.name.lower())
+    return any(word.startswith(MASK_WORDS) for word in words)
 
 
 def left_to_do(folder: Path, rows: pd.DataFrame) -> list[str]:
@@ -129,7 +134,8 @@ def left_to_do(folder: Path, rows: pd.DataFrame) -> list[str]:
     for column in ("ct", "mask"):
         gone = rows.patient[rows[column] == ""].tolist()
         if gone:
-            told.append(f"No {column} chosen for {', '.join(gone[:5])}{' …' * (len(gone) > 5)}.")
+            names = ", ".join(gone[:5]) + " …" * (len(gone) > 5)
+            told.append(f"No {column} chosen for {names}: none is there, or several.")
     told.append(
         "Fill in cohort.csv (hospital, label, age, sex, smoking, cea, interval_days; codes in "
         f"data/README.md), name the hospitals in study.toml, then: workbook check {folder}"

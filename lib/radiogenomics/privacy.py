@@ -22,8 +22,11 @@ TAGS = [
     "InstitutionAddress", "StationName", "ReferringPhysicianName", "PerformingPhysicianName",
     "OperatorsName", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate",
 ]  # fmt: skip
+PERSONS = ["PatientName", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName"]
 SHORTEST, SHORTEST_NUMBER = 4, 6  # a shorter word or number is in any report by chance
-TEXT = (".html", ".csv", ".json", ".ipynb", ".toml", ".md")
+TEXT = (".html", ".csv", ".json", ".ipynb", ".toml", ".md", ".svg")
+TABLE = ".parquet"
+ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # a letter as JSON may write it
 
 
 def redacted(text: str) -> str:
@@ -47,23 +50,23 @@ def identifiers(scans: Iterable[Path]) -> set[str]:
     Every file is read: a date or an operator may change within a series. Names are given in
     each order, dates in the usual ways of writing them.
     """
-    found: set[str] = set()
+    found: set[tuple[str, str]] = set()
     for path in scans:
         for file in [path] if path.is_file() else (p for p in path.rglob("*") if p.is_file()):
             if _is_dicom(file):
                 found |= _values(file)
-    words = {form for value in found for form in _forms(value)}
+    words = {form for value in found for form in _forms(*value)}
     return {w for w in words if len(w) >= (SHORTEST_NUMBER if w.isdigit() else SHORTEST)}
 
 
-def _values(file: Path) -> set[str]:
+def _values(file: Path) -> set[tuple[str, str]]:
     header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS, force=True)
-    return {str(header.get(tag, "")).strip() for tag in TAGS}
+    return {(tag, str(header.get(tag, "")).strip()) for tag in TAGS}
 
 
-def _forms(value: str) -> list[str]:
+def _forms(tag: str, value: str) -> list[str]:
     """Return a header's value, its parts, a name's orders (Li^Wei: Li Wei, Wei Li), a date's."""
-    parts = [part for part in value.split("^") if part]
+    parts = [part for part in re.split(r"[\^=\s]+" if tag in PERSONS else r"\^", value) if part]
     forms = [value, *parts, " ".join(parts), " ".join(reversed(parts)), ", ".join(parts)]
     if re.fullmatch(r"(19|20)\d{6}", value):
         year, month, day = value[:4], value[4:6], value[6:]
@@ -109,9 +112,10 @@ def scan_folder(
     header = re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.I)  # _ parts words too
     kinds = {"header": header} if words else {}
     long = [p for p in places if len(Path(p).parts) > 2 or p.endswith("/")]  # /app is a word
-    kinds |= {"uid": UID, "path": re.compile("|".join(map(re.escape, long)))}
+    kinds |= {"uid": UID}
+    kinds |= {"path": re.compile("|".join(map(re.escape, long)))} if long else {}
     rows = []
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in TEXT):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (*TEXT, TABLE)):
         text = _visible(path)
         counts = {kind: len(pattern.findall(text)) for kind, pattern in kinds.items()}
         name = path.relative_to(folder).as_posix()
@@ -135,11 +139,16 @@ def refuse(found: pd.DataFrame) -> None:
 
 def _visible(path: Path) -> str:
     """Return a file's text without what the workbook itself puts into every page."""
-    text = path.read_text(encoding="utf-8")
+    if path.suffix == TABLE:
+        table = pd.read_parquet(path)
+        words = table.select_dtypes(["object", "string", "category"]).astype(str)
+        return "\n".join([*map(str, table.columns), *words.to_numpy().ravel()])
+    text = path.read_text(encoding="utf-8", errors="replace")
     if path.suffix == ".html":
         text = re.sub(r"<style.*?</style>", "", text, flags=re.S)
         text = re.sub(r"<script(?![^>]*application/json).*?</script>", "", text, flags=re.S)
         text = html.unescape(text)
+    text = ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
     return re.sub(r"[A-Za-z0-9+/]{200,}={0,2}", "", text)  # images and arrays in base64
 
 
@@ -157,8 +166,9 @@ def _places(study_folder: str, reports: str) -> dict[str, str]:
         reports: f"reports/{Path(reports).name}",
         study_folder: f"data/{Path(study_folder).name}",
         str(ROOT): ".",
-        f"{Path.home()}/": "~/",
     }
+    if Path.home().parts[1:]:  # not / itself, as in some containers
+        short[f"{Path.home()}/"] = "~/"
     return {place: short[place] for place in sorted(short, key=len, reverse=True)}
 
 
@@ -178,7 +188,14 @@ def without_paths(
     paths = [(str(v), f"[{k}]") for k, v in (given or {}).items() if _is_path(v)]
     for place, short in sorted(paths, key=lambda p: -len(p[0])):
         if place not in places:
-            text = text.replace(json.dumps(place)[1:-1], short)
+            text = _replaced(text, place, short)
     for place, short in places.items():
-        text = text.replace(json.dumps(place)[1:-1], short)
+        text = _replaced(text, place, short)
+    return text
+
+
+def _replaced(text: str, place: str, short: str) -> str:
+    """Return the text without a place, however JSON may have written its letters."""
+    for ascii_only in (True, False):
+        text = text.replace(json.dumps(place, ensure_ascii=ascii_only)[1:-1], short)
     return text

@@ -109,7 +109,8 @@ def storage_fault(fault: OSError) -> str:
         errno.ENOSPC: "The disk is full. Free space and run again: finished work is kept.",
         errno.EFBIG: "Files of this size are not allowed here. Name another folder with --reports.",
         errno.EDQUOT: "The quota is used up. Free space and run again: finished work is kept.",
-        errno.EACCES: "No permission to write there. Name another folder with --reports.",
+        errno.EACCES: "No permission. If it is to be read, ask its owner; if written, run as who "
+        "may, copy the study, or name another folder for reports with --reports.",
         errno.EROFS: "That folder is read-only. Copy the study to one that can be written.",
     }.get(fault.errno, "")
     return f"{fault.strerror or fault}: {fault.filename or 'no file named'}. {remedy}".strip()

@@ -7,7 +7,7 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import BinaryIO
 
 import numpy as np
@@ -16,11 +16,10 @@ import SimpleITK as sitk
 
 from radiogenomics import dicom, outlines
 from radiogenomics.outlines import describe_grid
-from radiogenomics.study import StudyError
+from radiogenomics.study import TEXT_HEADERS, StudyError, voxel_file
 
 ZIP = b"PK\x03\x04"
 NIFTI_FLOATS = {16: "f4", 64: "f8"}  # codes of the header: types that can hold a NaN
-HEADERS = (".mha", ".mhd", ".nrrd", ".nhdr")
 NO_READER = "sitk::ERROR: Unable to determine ImageIO reader for"
 CHUNK = 1 << 24  # bytes, a multiple of a voxel's
 
@@ -115,8 +114,9 @@ def _check_bytes(path: Path) -> None:
         start = stream.read(4096)
     if start.startswith(ZIP):
         raise StudyError(f"{path.name} is a zip archive. Expected: an image. Unpack it first.")
-    if path.name.lower().endswith(HEADERS):
+    if path.name.lower().endswith(TEXT_HEADERS):
         _check_text_header(path, start)
+        _check_voxel_file(path)
     if path.name.lower().endswith((".nii", ".nii.gz", ".gz")):
         _check_stream(path)
 
@@ -130,6 +130,21 @@ def _check_text_header(path: Path, start: bytes) -> None:
         elif name.strip() == "space directions":
             vectors = [[_number(v) for v in part.strip("()").split(",")] for part in value.split()]
             _check_spacing(path, [float(np.linalg.norm(v)) for v in vectors])
+
+
+def _check_voxel_file(path: Path) -> None:
+    """Refuse a header whose voxels lie in no one file beside it: they could be anybody's."""
+    named = voxel_file(path)
+    if named and (PureWindowsPath(named).name != named or "%" in named or named.upper() == "LIST"):
+        raise StudyError(
+            f"{path.name} names {PureWindowsPath(named).name!r}, in another folder or in several "
+            "files, for its voxels. Expected: one file beside it. Write it as .mha or .nrrd."
+        )
+    if named and not (path.parent / named).is_file():
+        raise StudyError(
+            f"{path.name} names {named!r} for its voxels, which is not there. Expected: that file "
+            "beside it. Copy both."
+        )
 
 
 def _number(text: str) -> float:

@@ -24,6 +24,8 @@ import pandas as pd
 ROOT = Path(__file__).parents[2]  # of the repository
 SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
 PART = ".part-"  # how the name of a file begins that is not whole yet
+TEXT_HEADERS = (".mhd", ".mha", ".nrrd", ".nhdr")  # MetaImage and NRRD
+VOXEL_FILE = re.compile(r"^(?:ElementDataFile\s*=|data ?file:)(.*)$", re.M | re.I)
 FORMULA = re.compile(r"[=@]|[+-]\s*[^\d\s.,]")  # how a cell begins that a spreadsheet would run
 
 
@@ -39,11 +41,13 @@ class UsageError(StudyError):
 class Label:
     """What is predicted: the column of cohort.csv and the value that counts as 1.
 
-    Every other value counts as 0, but for those that say that nothing is known (`missing`).
+    The column's one other value counts as 0, or those of `negative`; values of `missing` say that
+    nothing is known.
     """
 
     column: str = "label"
     positive: str = "1"
+    negative: tuple[str, ...] = ()
     missing: tuple[str, ...] = ("unknown", "not known", "not collected", "not tested", "na", "n/a",
                                 "nan", "?")  # fmt: skip
     name: str = "EGFR mutant"
@@ -62,8 +66,8 @@ class Hospitals:
 class Eligibility:
     """Who may take part (paper, Cohort)."""
 
-    min_age: float = 18
-    max_interval_days: float = 14
+    min_age: float = 18.0
+    max_interval_days: float = 14.0
     required: tuple[str, ...] = ("sex", "age", "smoking", "cea")
     histology: tuple[str, ...] = ()  # values of column histology that may take part; (): any
 
@@ -222,9 +226,22 @@ CHOICES = {
     "device": ("auto", "cpu", "gpu"),
     "checks": ("quick", "full"),
     "segmentation_kind": ("", "manual", "semi-automatic", "automatic"),
+    "layer": ("conv3d_1", "conv3d_2", "conv3d_3", "conv3d_4"),
 }
+RISING = ("window_hu", "decision_range")  # pairs whose second number is the higher one
 
 LIMITS = {
+    "seed": (0, 2**32 - 1),
+    "min_age": (0.0, 120.0),
+    "max_interval_days": (0.0, 10_000.0),
+    "window_hu": (-32_768.0, 32_767.0),
+    "outside_hu": (-32_768.0, 32_767.0),
+    "shape": (8, 512),
+    "learning_rate": (1e-8, 1.0),
+    "batch_norm_momentum": (0.0, 0.9999),
+    "decision_range": (0.0, 1.0),
+    "log_sigma_mm": (0.1, 20.0),
+    "pad_mm": (0.0, 200.0),
     "folds": (2, 20),
     "epochs": (1, 1000),
     "patience": (1, 1000),
@@ -406,9 +423,12 @@ def _checked(kind: type, name: str, value: Any, where: str) -> Any:
         raise StudyError(f"{where}: {name} = {value!r}. Expected: something like {default!r}.")
     if name in CHOICES and new not in CHOICES[name]:
         raise StudyError(f"{where}: {name} = {value!r}. Expected: one of {CHOICES[name]}.")
-    if name in LIMITS and not LIMITS[name][0] <= new <= LIMITS[name][1]:
-        low, high = LIMITS[name]
+    low, high = LIMITS.get(name, (None, None))
+    numbers = new if isinstance(new, tuple) else (new,)
+    if low is not None and not all(low <= number <= high for number in numbers):
         raise StudyError(f"{where}: {name} = {value!r}. Expected: from {low} to {high}.")
+    if name in RISING and not numbers[0] < numbers[1]:
+        raise StudyError(f"{where}: {name} = {value!r}. Expected: the lower number first.")
     return new
 
 
@@ -513,12 +533,37 @@ def digest(*parts: Any) -> str:
 
 
 def content_hash(path: Path) -> str:
-    """Return the SHA-256 of a file, or of all files of a DICOM folder in name order.
+    """Return the SHA-256 of an image's files (`image_files`).
 
     A file that has not changed since is not read again by the same process.
     """
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    files = image_files(path)
     return _hash_of(tuple((p, p.stat().st_mtime_ns, p.stat().st_size) for p in files))
+
+
+def image_files(path: Path) -> list[Path]:
+    """Return the files that hold an image: all of a DICOM folder in name order, or one file.
+
+    The header of a MetaImage or NRRD comes with the file of voxels that it names.
+    """
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*") if p.is_file())
+    voxels = voxel_file(path)
+    return [path, *([path.parent / voxels] if voxels else [])]
+
+
+def voxel_file(path: Path) -> str:
+    """Return the file that a MetaImage or NRRD header names for its voxels, "" where it has them.
+
+    Raises:
+        OSError: the header cannot be read.
+    """
+    if not path.name.lower().endswith(TEXT_HEADERS):
+        return ""
+    with path.open("rb") as stream:
+        head = stream.read(4096).split(b"\n\n")[0].decode("latin-1")
+    named = VOXEL_FILE.search(head)
+    return "" if not named or named[1].strip().upper() == "LOCAL" else named[1].strip()
 
 
 @functools.cache

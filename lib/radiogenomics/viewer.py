@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LIMIT = 350_000  # bytes of the static twin
 MARGINS_MM = (40.0, 30.0, 25.0, 20.0, 15.0)
 HU_STEPS = (4, 8)
+STORED_HU = (-4096, 28_671)  # 15 bits: neighbours' difference fits into 16 with its sign
 SPACINGS_MM = (1.0, 1.25, 1.5, 2.0, 3.0)
 LEVELS = 100  # of the overlay
 LUNG = (1500.0, -600.0)  # window width and level, HU
@@ -265,7 +266,7 @@ def pack(scene: Scene, step: int, effort: int = 9) -> bytes:
     HU and overlay: codes (z, y, x) less their prediction, all low bytes, then all high bytes.
     Masks: a bit a voxel.
     """
-    hu = np.clip(scene.hu, -32768, 32767)
+    hu = np.clip(scene.hu, *STORED_HU)
     parts = [_predicted(np.round((hu - _lowest(scene)) / step))]
     if scene.overlay is not None:
         low, high = scene.overlay_range
@@ -276,7 +277,7 @@ def pack(scene: Scene, step: int, effort: int = 9) -> bytes:
 
 
 def _lowest(scene: Scene) -> int:
-    return int(np.floor(max(scene.hu.min(), -32768)))
+    return int(np.floor(max(scene.hu.min(), STORED_HU[0])))
 
 
 def _predicted(codes: np.ndarray) -> bytes:
