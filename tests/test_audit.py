@@ -145,3 +145,14 @@ def _standard(n):
 )  # fmt: skip
 def test_p_values_are_read_as_they_are_printed(p, printed, so):
     assert audit.p_prints_as(p, printed) is so
+
+
+def test_empty_rows_and_other_ways_to_print_p_are_read():
+    counts = {"lobe": {"counts": [[5, 0, 3], [7, 0, 2]], "p": "0,45"},
+              "stage": {"counts": [[10, 0], [12, 0]], "p": "n.s."}}  # fmt: skip
+    table = audit.table1({"table1": counts}).set_index("characteristic")
+    expected = stats.fisher_exact([[5, 3], [7, 2]]).pvalue
+    assert table.fisher["lobe"] == pytest.approx(expected)
+    assert np.isnan(table.chi_square["stage"]) and table.reproduced_by["stage"] == ""
+    assert audit.p_prints_as(0.3, "NS") and not audit.p_prints_as(0.01, "NS")
+    assert audit.p_prints_as(0.4512, "P = 0,45")

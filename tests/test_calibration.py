@@ -11,6 +11,7 @@ import pytest
 import statsmodels.api as sm
 from radiogenomics import calibration, decision, evaluation, resampling
 from radiogenomics.calibration import KNOTS
+from radiogenomics.performance import metrics_table
 from scipy import stats
 from scipy.special import expit, logit
 
@@ -175,3 +176,54 @@ def test_net_benefit_interval_is_the_analytic_one():
         assert np.allclose(rows.net_benefit, gain.mean(axis=0), atol=1e-12)
         assert (rows.ci_high - rows.ci_low).to_numpy() == pytest.approx(2 * half, rel=0.08)
         assert (rows.resamples == 4000).all() and (rows.ci_method == "bootstrap").all()
+
+
+@pytest.mark.parametrize("slope", [0.25, 0.4, -0.5])
+def test_overconfident_and_reversed_scores_have_bootstrapped_slopes(slope):
+    """Where the logits are far too wide, Newton's method from a slope of 1 runs away."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(0, 4, 132)
+    positive = rng.random(132) < expit(slope * x)
+    p = expit(x)
+    drawn = resampling.draw(positive, 400, 1)
+    found = resampling.intervals(positive, p, {}, drawn, 0.95)
+    refits = []
+    for weights in drawn.free[:50]:
+        rows = np.repeat(np.arange(132), weights.astype(int))
+        refits.append(calibration.calibration(positive[rows], p[rows]).value[0])
+    one = resampling._logistic(positive, x, drawn.free[:50].astype(float))[1]
+    assert np.allclose(one, refits, atol=1e-6)
+    low, high = found["", "calibration_slope"]
+    assert low < calibration.calibration(positive, p).value[0] < high
+
+
+def test_few_events_among_many_are_refitted_to_the_end(monkeypatch):
+    rng = np.random.default_rng(3)
+    x = rng.normal(0, 1, 6000)
+    positive = rng.random(6000) < expit(x - 5.5)
+    assert 10 < positive.sum() < 100
+    drawn = resampling.draw(positive, 200, 1)
+    quick = resampling.intervals(positive, expit(x), {}, drawn, 0.95)
+    monkeypatch.setattr(resampling, "LARGE", 10**9)
+    assert quick == resampling.intervals(positive, expit(x), {}, drawn, 0.95)
+
+
+def test_certainty_that_is_wrong_has_no_calibration_slope():
+    labels, scores = np.tile([0, 1], 30), np.tile([0.1, 0.8], 30)
+    scores[1] = 0.0  # certain, and wrong
+    found = calibration.calibration(labels, scores).set_index("metric").value
+    assert found[["calibration_slope", "calibration_in_the_large"]].isna().all()
+    assert np.isfinite(found[["brier", "o_over_e"]]).all()
+
+
+def test_ppv_is_resampled_over_all_patients():
+    """With the prevalence held still its interval would be about half of Wilson's."""
+    rng = np.random.default_rng(5)
+    positive = rng.random(2000) < 0.1
+    scores = np.clip(0.4 * positive + rng.random(2000) * 0.6, 0, 1)
+    drawn = resampling.draw(positive, 2000, 1)
+    table = metrics_table(positive.astype(int), scores, {"half": 0.5}, drawn=drawn)
+    by = table[table.metric == "ppv"].set_index("ci_method")
+    width = by.ci_high - by.ci_low
+    assert width["bootstrap"] == pytest.approx(width["wilson"], rel=0.1)
+    assert by.resampling["bootstrap"] == "over all patients"

@@ -191,6 +191,11 @@ def changed(rows, index, **values):
         (lambda r: r.replace({"model": {"raw": "none"}}), "unusable model.*not all or none"),
         (lambda r: r.replace({"model": {"good": "all"}}), "unusable model.*'all'"),
         (lambda r: r[r.model == "good"].assign(model="Com_in_sample"), "is the only model"),
+        (lambda r: with_train(r).query("cohort == 'train' or model == 'raw'"), "good has no test"),
+        (
+            lambda r: pd.concat([with_train(r), with_train(r)[-9:].assign(fold="")]),
+            "only one of an in-sample",
+        ),
         (lambda r: with_train(r).query("cohort == 'test' or label == 1"), "out-of-fold. are .1."),
     ],
 )  # fmt: skip
@@ -215,6 +220,24 @@ def test_patients_columns_must_fit(tmp_path):
     pd.concat([patients, patients.iloc[:1]]).to_csv(path, index=False)
     with pytest.raises(StudyError, match="stand twice"):
         scoretable.read_patients(path, scores)
+
+
+def test_training_patients_are_never_taken_for_the_test(tmp_path):
+    rows = table()
+    sides = pd.DataFrame({"patient": rows.patient[:N], "cohort": ["train"] * 20 + ["test"] * 40})
+    sides.to_csv(tmp_path / "cohort.csv", index=False)
+    scores = scoretable.read_scores(written(tmp_path, rows))
+    with pytest.raises(StudyError, match=r"20 patients are of another cohort.*train here, test"):
+        scoretable.read_patients(tmp_path / "cohort.csv", scores)
+
+
+def test_other_codes_of_smoking_make_groups(tmp_path):
+    rows = table()
+    codes = np.tile(["yes", "no"], N // 2)
+    pd.DataFrame({"patient": rows.patient[:N], "smoking": codes}).to_csv(tmp_path / "c.csv")
+    scores = scoretable.read_scores(written(tmp_path, rows))
+    found = scoretable.read_patients(tmp_path / "c.csv", scores)
+    assert found.smoking_history.tolist() == codes.tolist()
 
 
 def test_a_studys_reports_are_not_overwritten(finished, capsys):

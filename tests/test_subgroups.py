@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from radiogenomics import confounders, hospitals, samplesize, subgroups
+from radiogenomics import comparison, confounders, hospitals, samplesize, subgroups
 from radiogenomics.study import Evaluation, Radiomics, Settings, Study
 from scipy import stats
 from scipy.special import expit, logit, ndtri
@@ -89,6 +89,50 @@ def test_scanner_that_tells_the_label_is_told_in_red():
     train, test = (patients[patients.cohort == c] for c in ("train", "test"))
     quiet = confounders.baseline_scores(train, test, 1), confounders.association(patients, 1)
     assert confounders.warning(test.label.to_numpy(), *quiet) == ""
+
+
+def test_scanners_of_the_headers_reach_the_red_sentence(tmp_path):
+    """cohort.csv names no scanner: acquisition.csv, from the DICOM headers, does."""
+    study = Study(tmp_path, tmp_path / "reports", Settings())
+    names = [f"P{i}" for i in range(120)]
+    label = np.tile([0, 1], 60)
+    patients = pd.DataFrame({"patient": names, "label": label, "hospital": "A", "kernel": "soft"})
+    patients["cohort"] = np.where(np.arange(120) < 70, "train", "test")
+    found = pd.DataFrame({"patient": names, "slice_mm": 1.25, "thickness_mm": np.nan})
+    found["scanner"], found["kernel"] = np.where(label, "GE", "Siemens"), [""] * 119 + ["sharp"]
+    study.save_table(found[::-1], "acquisition.csv")
+    study.save_table(pd.DataFrame({"patient": names, "volume_mm3": 900.0}), "masks.csv")
+    told = comparison.patient_columns(study, patients)
+    assert told.scanner.tolist() == found.scanner.tolist()
+    assert told.kernel.tolist() == ["soft"] * 119 + ["sharp"]
+    assert (told.thickness_mm == 1.25).all() and (told.volume_mm3 == 900).all()
+    scores = patients[["patient", "cohort", "label"]].assign(model="m", score=0.4 + 0.1 * label)
+    scores["fold"] = pd.NA
+    table, linked, warning = comparison.baselines(study, scores, told)
+    assert table.set_index("baseline").auc["Acquisition"] == 1.0
+    assert "scanner" in set(linked.variable) and "read off the scanner" in warning
+
+
+def test_numbers_that_are_names_are_not_halved():
+    hospital = pd.Series(np.tile(np.arange(1, 9), 10), name="hospital")
+    by = subgroups.groups(pd.DataFrame({"hospital": hospital}), ("hospital",))
+    assert set(by.hospital) == {str(i) for i in range(1, 9)}
+    numbers = hospital.astype(float).rename("thickness_mm")
+    halves = subgroups.groups(pd.DataFrame({"thickness_mm": numbers}), ("thickness_mm",))
+    assert set(halves.thickness_mm) == {"under 4.5", "4.5 and over"}
+
+
+def test_a_baseline_that_is_left_out_says_why():
+    patients = pd.DataFrame({"label": [0, 1] * 20, "volume_mm3": [np.nan, *[900.0] * 39]})
+    said = confounders.left_out(patients[:0], patients)
+    assert said["Volume"] == "1 patients without a volume above 0"
+    assert said["Prevalence"] == "no training patients" and "no scanner" in said["Acquisition"]
+    assert confounders.baseline_scores(patients[:0], patients, 1).shape[1] == 0
+
+
+def test_an_auc_near_one_needs_few_patients():
+    assert samplesize.patients_for_width(0.9995, 0.3) == 4
+    assert samplesize.patients_for_width(0.98, 0.5) > 20
 
 
 def test_each_hospital_is_left_out_once(tmp_path, monkeypatch):

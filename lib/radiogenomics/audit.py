@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from radiogenomics.paper import results
+from radiogenomics.paper import p_text, results
 from radiogenomics.samplesize import auc_standard_error
 
 NETWORK = ("parameters", "filters", "kernel", "channels", "dense", "cells")
@@ -150,8 +150,8 @@ def table1(printed: dict[str, Any]) -> pd.DataFrame:
 
 
 def p_prints_as(p: float, printed: str) -> bool:
-    """Return whether a p value is printed so: `0.45` with its own decimals, `<0.05`, `>0.05`."""
-    text = printed.replace(" ", "").replace("≥", ">=").replace("≤", "<=").lower().lstrip("p=")
+    """Return whether a p value is printed so: `0.45` with its own decimals, `<0.05`, `NS`."""
+    text = p_text(printed)
     for sign, holds in (("<=", np.less_equal), (">=", np.greater_equal),
                         ("<", np.less), (">", np.greater)):  # fmt: skip
         if text.startswith(sign):
@@ -161,7 +161,11 @@ def p_prints_as(p: float, printed: str) -> bool:
 
 
 def _counts_tests(counts: list[list[int]]) -> dict[str, float]:
+    """Return p by test; rows and columns without a patient say nothing and are left out."""
     table = np.array(counts)
+    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
+    if min(table.shape) < 2:
+        return {"chi_square": float("nan")}
     tests = {"chi_square": stats.chi2_contingency(table, correction=False).pvalue}
     if table.shape == (2, 2):
         tests["yates"] = stats.chi2_contingency(table).pvalue

@@ -64,7 +64,8 @@ def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95
     Slope and intercept are of one logistic model on the score's logit (scores nearer to 0 or 1
     than `CLIP` taken as that), calibration-in-the-large that of a model with slope 1 (Van Calster
     2019), with Wald intervals; O/E's is on the log scale (Debray 2017). Slope and intercept are
-    NaN where the scores separate the labels or are constant: no maximum exists.
+    NaN where the scores separate the labels or are constant: no maximum exists. All three are
+    where a score of 0 or 1 contradicts its label: its logit is infinite.
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "calibration")
@@ -72,10 +73,13 @@ def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95
     z = stats.norm.ppf(0.5 + confidence / 2)
     intercept, slope = _logistic(positive, x)
     brier = float(np.mean((p - positive) ** 2))
+    large = _in_the_large(positive, x)
+    if ((p == 0) & positive | (p == 1) & ~positive).any():
+        intercept = slope = large = (np.nan, np.nan)
     rows = [
         _wald(slope, z),
         _wald(intercept, z),
-        _wald(_in_the_large(positive, x), z),
+        _wald(large, z),
         _observed_over_expected(positive, p, z),
         (brier, np.nan, np.nan),
         (1 - brier / (positive.mean() * (1 - positive.mean())), np.nan, np.nan),

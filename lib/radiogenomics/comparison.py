@@ -49,7 +49,9 @@ def fit_combined(study: Study, patients: pd.DataFrame) -> None:
     """Fit both stacks on training patients and put their scores into predictions.csv.
 
     `Com` is fitted on out-of-fold scores; its own out-of-fold score of a patient comes from a
-    stack without the patient's fold. `Com_in_sample` is fitted on in-sample scores, in which
+    stack without the patient's fold. The networks behind the stack's other inputs have seen that
+    fold, so these scores flatter: a stack that is nested wholly would train the CNN again within
+    each fold. `Com_in_sample` is fitted on in-sample scores, in which
     every patient was seen, so it has no out-of-fold scores.
     """
     scores = models.read_scores(study)
@@ -201,7 +203,7 @@ def drawn(study: Study, scores: pd.DataFrame, kind: str) -> Drawn | None:
 def long(curves: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
     """Return roc.csv: the corners of the curves of every kind of scores and model."""
     rows = [
-        ev.corners(curve).assign(model=model, scores=kind)
+        ev.corners(curve).assign(model=model, scores=kind, ci_method="bootstrap")
         for kind, by in curves.items()
         for model, curve in by.items()
     ]
@@ -219,14 +221,17 @@ def metrics(
 ) -> pd.DataFrame:
     """Return metrics.csv: every model and kind of scores, every measure with its intervals.
 
-    Pooled out-of-fold AUCs get no interval: the folds' scores are of different models.
+    Pooled out-of-fold measures get no interval: the folds' scores are of different models.
     """
     confidence = study.settings.evaluation.confidence
+    bounded = probabilities(scores)
 
     def table_of(kind: str, model: str, pair: tuple[np.ndarray, np.ndarray]) -> pd.DataFrame:
-        table = metrics_table(*pair, rules_of(chosen, model), confidence, drawings[kind])
+        drawing = drawings[kind] if kind != "out_of_fold" else None
+        rules = rules_of(chosen, model)
+        table = metrics_table(*pair, rules, confidence, drawing, model in bounded)
         if kind == "out_of_fold":
-            table = _without_auc_interval(table)
+            table = _without_intervals(table)
         return table.assign(model=model, cohort=COHORTS[kind], scores=kind)
 
     jobs = [(kind, *one) for kind in KINDS for one in labelled(scores, kind).items()]
@@ -236,10 +241,9 @@ def metrics(
     return table[[*first, *table.columns.drop(first)]]
 
 
-def _without_auc_interval(table: pd.DataFrame) -> pd.DataFrame:
-    auc = table.metric == "auc"
-    one = table[auc].head(1).assign(ci_low=np.nan, ci_high=np.nan, ci_method="none")
-    return pd.concat([one, table[~auc]])
+def _without_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    once = table.drop_duplicates(["threshold_rule", "metric"])
+    return once.assign(ci_low=np.nan, ci_high=np.nan, ci_method="none")
 
 
 def confusion_matrices(scores: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
@@ -444,15 +448,22 @@ def optimism(scores: pd.DataFrame, by_fold: pd.DataFrame) -> pd.DataFrame:
 
 
 def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
-    """Return the patients' columns with the lesion's volume and, where unknown, slice thickness."""
-    for name, column in (("masks.csv", "volume_mm3"), ("acquisition.csv", "slice_mm")):
-        if (study.tables / name).exists():
-            patients = patients.merge(
-                study.table(name)[["patient", column]], on="patient", how="left"
-            )
-    if "slice_mm" in patients and "thickness_mm" not in patients:
-        patients = patients.rename(columns={"slice_mm": "thickness_mm"})
-    return patients.set_index("patient", drop=False).rename_axis(None)
+    """Return the patients' columns with the lesion's volume and how its CT was acquired.
+
+    Scanner, kernel and slice thickness are those of acquisition.csv (the DICOM headers'), else
+    cohort.csv's; the distance of slices stands for a thickness that nobody tells.
+    """
+    table = patients.set_index("patient", drop=False).rename_axis(None)
+    if (study.tables / "masks.csv").exists():
+        table["volume_mm3"] = study.table("masks.csv").set_index("patient").volume_mm3
+    if (study.tables / "acquisition.csv").exists():
+        found = study.table("acquisition.csv").set_index("patient").reindex(table.index)
+        for column in [c for c in confounders.ACQUISITION if c in found or c in table]:
+            told = [part[column].replace("", np.nan) for part in (found, table) if column in part]
+            table[column] = told[0].fillna(told[-1])
+        thickness = table.get("thickness_mm", pd.Series(np.nan, table.index))
+        table["thickness_mm"] = thickness.fillna(found.slice_mm)
+    return table
 
 
 def subgroups(study: Study, scores: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:

@@ -39,14 +39,13 @@ def acquisition_model() -> Pipeline:
 def baseline_scores(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Return test scores of Prevalence, Volume and Acquisition (patient, baseline).
 
-    Fitted on training patients (with `label`); what the columns do not tell is left out. Where
-    there are no training patients the scores are cross-validated in the test cohort, and left
-    out where that cannot be done (`left_out`).
+    Fitted on training patients (with `label`). Where there are none the scores are
+    cross-validated in the test cohort. What cannot be had is left out (`left_out`).
     """
     scores = pd.DataFrame(index=test.index)
     if len(train):
         scores["Prevalence"] = train.label.mean()
-    if left_out(train, test):
+    if _too_few(train, test):
         return scores
     for name, model, inputs in _told(train, test):
         parts = inputs.iloc[: len(train)], inputs.iloc[len(train) :]
@@ -66,12 +65,27 @@ def _told(train: pd.DataFrame, test: pd.DataFrame) -> Iterator[tuple[str, Pipeli
 
 
 def left_out(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, str]:
-    """Return why baselines that the columns tell have no scores: baseline, reason."""
+    """Return why baselines have no scores: baseline, reason."""
+    everybody = pd.concat([train, test])
+    told = [name for name, _, _ in _told(train, test)]
+    reasons = {} if len(train) else {"Prevalence": "no training patients"}
+    if "Volume" not in told:
+        known = pd.to_numeric(everybody.get(VOLUME, pd.Series(dtype=float)), errors="coerce") > 0
+        lacking = f"{(~known).sum()} patients without a volume above 0"
+        reasons["Volume"] = lacking if VOLUME in everybody else f"no column {VOLUME}"
+    if "Acquisition" not in told:
+        reasons["Acquisition"] = f"no {', '.join(ACQUISITION)} that differs between patients"
+    if few := _too_few(train, test):
+        reasons |= dict.fromkeys(told, few)
+    return reasons
+
+
+def _too_few(train: pd.DataFrame, test: pd.DataFrame) -> str:
+    """Return why nothing can be fitted, "" where it can."""
     rarer = test.label.value_counts().min()
     if len(train) or rarer >= FEWEST:
-        return {}
-    reason = f"no training patients, and {rarer} of a label in the test: no cross-validation"
-    return {name: reason for name, _, _ in _told(train, test)}
+        return ""
+    return f"no training patients, and {rarer} of a label in the test: no cross-validation"
 
 
 def _fitted(

@@ -272,7 +272,8 @@ def with_columns(acquisition: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFr
     table = acquisition.set_index("patient")
     known = patients.set_index("patient").reindex(table.index)
     for column in [c for c in ("scanner", "kernel", "thickness_mm") if c in known]:
-        table[column] = table[column].fillna(known[column]) if column in table else known[column]
+        told = table[column].replace("", np.nan) if column in table else known[column]
+        table[column] = told.fillna(known[column])
     return table.assign(cohort=known.cohort).reset_index()
 
 

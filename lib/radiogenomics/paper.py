@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,23 @@ def load_paper(path: str | Path | None = None) -> dict[str, Any]:
                     "printed by name: { auc = 0.684, sensitivity = 0.538 }."
                 )
     for name, row in printed["table1"].items():
-        if "p" not in row or not {"counts", "groups"} & set(row):
+        if not _p_is_good(row.get("p", "")) or not {"counts", "groups"} & set(row):
             raise StudyError(
                 f"{path.name} [table1.{name}] is {row}. Expected: p as text, and counts (one row a "
                 "group) or groups (mean, SD and n of each)."
             )
     return printed
+
+
+def p_text(printed: str) -> str:
+    """Return a printed p value as a number with its sign: `P = 0,45` is 0.45, `NS` >0.05."""
+    text = str(printed).casefold().replace(" ", "").replace("≥", ">=").replace("≤", "<=")
+    text = text.lstrip("p=").replace(",", ".")
+    return ">0.05" if text in ("ns", "n.s.", "n.s") else text
+
+
+def _p_is_good(printed: str) -> bool:
+    return bool(re.fullmatch(r"[<>]?=?[01]?\.?\d+(e-\d+)?", p_text(printed)))
 
 
 def _row_is_good(row: list | dict) -> bool:

@@ -11,22 +11,24 @@ from scipy import stats
 from radiogenomics.calibration import METRICS as CALIBRATION
 from radiogenomics.calibration import calibration
 from radiogenomics.evaluation import auc_interval, checked, confusion, wilson
-from radiogenomics.resampling import SCHEMES, Drawn, intervals
+from radiogenomics.resampling import OF_PREVALENCE, SCHEMES, Drawn, intervals
 
 PRINTED = ("auc", "sensitivity", "specificity", "accuracy")  # columns of the paper's Table 2
 
 
 def metrics_table(
     labels: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float],
-    confidence: float = 0.95, drawn: Drawn | None = None,
+    confidence: float = 0.95, drawn: Drawn | None = None, bounded: bool = True,
 ) -> pd.DataFrame:  # fmt: skip
     """Return every metric of one model: threshold_rule, metric, value, ci_low, ci_high, ...
 
     One row a method of interval (`ci_method`), with n and events; bootstrap's where `drawn`
     (`resampling.draw`) is given, with the number of `resamples` and how patients were drawn
-    (`resampling`: within labels, or over all patients for calibration). Likelihood ratios have the
+    (`resampling`: within labels, or over all patients for what the prevalence is part of:
+    accuracy, PPV, NPV, calibration). Likelihood ratios have the
     log method's interval (Simel 1991); one without false positives (or true negatives) is
-    infinite, 0 / 0 is NaN. Scores outside [0, 1] are ranked only.
+    infinite, 0 / 0 is NaN. Scores outside [0, 1] are ranked only, and all of a model that has
+    such scores elsewhere (not `bounded`).
     """
     positive, scores = checked(labels, scores)
     auc, *plain = auc_interval(labels, scores, confidence)
@@ -34,18 +36,19 @@ def metrics_table(
     rows.append(("", "auc", *auc_interval(labels, scores, confidence, True), "delong-logit"))
     for rule, threshold in thresholds.items():
         rows += _at_threshold(confusion(labels, scores, threshold), rule, confidence)
-    if scores.min() >= 0 and scores.max() <= 1:
+    bounded = bounded and scores.min() >= 0 and scores.max() <= 1
+    if bounded:
         for row in calibration(labels, scores, confidence).itertuples(index=False):
             rows.append(("", *row, "wald" if np.isfinite(row.ci_low) else "none"))
     names = ["threshold_rule", "metric", "value", "ci_low", "ci_high", "ci_method"]
     table = pd.DataFrame(rows, columns=names)
     if drawn is not None:
-        found = intervals(positive, scores, thresholds, drawn, confidence)
+        found = intervals(positive, scores, thresholds, drawn, confidence, bounded)
         value = table.drop_duplicates(["threshold_rule", "metric"])
         value = value.set_index(["threshold_rule", "metric"]).value
         extra = [(*key, value[key], *ci, "bootstrap") for key, ci in found.items()]
         extra = pd.DataFrame(extra, columns=names).assign(resamples=len(drawn.free))
-        free = extra.metric.isin(CALIBRATION)
+        free = extra.metric.isin([*CALIBRATION, *OF_PREVALENCE])
         extra["resampling"] = np.where(free, SCHEMES["free"], SCHEMES["stratified"])
         table = table[~((table.ci_method == "none") & table.metric.str.startswith("brier"))]
         table = pd.concat([table, extra], ignore_index=True)

@@ -22,6 +22,7 @@ FEWER = 500  # resamples of a sample larger than that
 POINTS = 1000  # of a large sample's curves behind such a band, at least
 HUGE = 1e300  # stands for infinity between percentiles
 SCHEMES = {"stratified": "within labels", "free": "over all patients"}
+OF_PREVALENCE = ("accuracy", "ppv", "npv")  # measures that it is part of, beside calibration
 UNDEFINED = 0.05  # share of resamples without a value above which there is no interval
 Values = dict[tuple[str, str], np.ndarray]
 Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # estimates, weights: the next change
@@ -88,12 +89,20 @@ def percentile_interval(values: np.ndarray, confidence: float) -> tuple[float, f
 
 def intervals(
     positive: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float], drawn: Drawn,
-    confidence: float,
+    confidence: float, bounded: bool = True,
 ) -> dict[tuple[str, str], tuple[float, float]]:  # fmt: skip
-    """Return the percentile interval of every measure by (threshold rule, metric)."""
+    """Return the percentile interval of every measure by (threshold rule, metric).
+
+    Measures that the prevalence is part of are resampled over all patients: with it held still,
+    their intervals would be too narrow. Calibration only where scores are probabilities
+    (`bounded`).
+    """
     blocks = [_ranked(positive, scores, thresholds, w) for w in _weights(drawn.stratified)]
     values = _joined(blocks)
-    if scores.min() >= 0 and scores.max() <= 1:
+    if thresholds:
+        free = _joined([_called(positive, scores, thresholds, w) for w in _weights(drawn.free)])
+        values |= {key: value for key, value in free.items() if key[1] in OF_PREVALENCE}
+    if bounded:
         values |= _joined([_calibration(positive, scores, w) for w in _weights(drawn.free)])
     return {key: percentile_interval(value, confidence) for key, value in values.items()}
 
@@ -105,7 +114,15 @@ def _joined(blocks: list[Values]) -> Values:
 def _ranked(
     positive: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float], weights: np.ndarray
 ) -> Values:
-    values = {("", "auc"): auc(positive, scores, weights)}
+    return {("", "auc"): auc(positive, scores, weights)} | _called(
+        positive, scores, thresholds, weights
+    )
+
+
+def _called(
+    positive: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float], weights: np.ndarray
+) -> Values:
+    values: Values = {}
     for rule, threshold in thresholds.items():
         called = scores >= threshold
         parts = (called & positive, called & ~positive, ~called & positive, ~called & ~positive)
@@ -187,7 +204,7 @@ def _in_the_large(positive: np.ndarray, x: np.ndarray, weights: np.ndarray) -> n
         one = np.ones((len(x), 1))
         return (_sums(weights, positive - p, one) / _sums(weights, p * (1 - p), one)).T
 
-    return _newton(step, np.zeros((1, 1)), weights)[0]
+    return _newton(step, np.zeros((1, 1)), weights, _rarer(positive))[0]
 
 
 def _logistic(positive: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -202,7 +219,7 @@ def _logistic(positive: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.nd
         g, h = _sums(weights, positive - p, powers[:, :2]).T
         return np.stack([c * g - b * h, a * h - b * g]) / (a * c - b**2)
 
-    return _newton(step, np.array([[0.0], [1.0]]), weights)
+    return _newton(step, np.zeros((2, 1)), weights, _rarer(positive))
 
 
 def _sums(weights: np.ndarray, values: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -210,15 +227,20 @@ def _sums(weights: np.ndarray, values: np.ndarray, columns: np.ndarray) -> np.nd
     return weights @ (values.T * columns) if len(values) == 1 else (weights * values) @ columns
 
 
-def _newton(step: Step, start: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _rarer(positive: np.ndarray) -> int:
+    return int(min(positive.sum(), (~positive).sum()))
+
+
+def _newton(step: Step, start: np.ndarray, weights: np.ndarray, rarer: int) -> np.ndarray:
     """Return the estimates (parameter, resample), by Newton's method from the whole sample's.
 
-    Of a large sample one step is taken: what is left is of the order of 1 / n.
+    Where many patients have the rarer label one step is taken: what is left is of the order of
+    1 / their number.
     """
     patients = weights.shape[1]
     with np.errstate(all="ignore"):
         whole = _settled(step, start, np.ones((1, patients)))
-        if patients > LARGE:
+        if rarer > LARGE // 2:
             return whole + step(whole, weights)
         return _settled(step, np.repeat(whole, len(weights), axis=1), weights)
 

@@ -86,4 +86,5 @@ def patients_for_width(auc: float, prevalence: float, width: float = 0.1) -> flo
     def gap(patients: float) -> float:
         return 2 * 1.96 * auc_standard_error(auc, prevalence, patients) - width
 
-    return float(np.ceil(optimize.brentq(gap, 4, 1e9)))
+    fewest = 4.0  # below it the method's even groups have no patient
+    return fewest if gap(fewest) <= 0 else float(np.ceil(optimize.brentq(gap, fewest, 1e9)))

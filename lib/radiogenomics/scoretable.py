@@ -34,6 +34,7 @@ def read_scores(path: Path) -> pd.DataFrame:
     _refuse_disagreement(table, path)
     _refuse_in_sample_alone(table, path)
     _refuse_other_parameters(table, path)
+    _refuse_untested(table, path)
     for kind, rows in _kinds(table):
         _refuse_unpaired(rows, kind, path)
         _refuse_one_label(rows, kind, path)
@@ -141,6 +142,23 @@ def _refuse_unpaired(rows: pd.DataFrame, kind: str, path: Path) -> None:
             )
 
 
+def _refuse_untested(table: pd.DataFrame, path: Path) -> None:
+    """Stop where a model has no test patient, or its training scores are of two sets of them."""
+    for model, rows in table.groupby("model", sort=False):
+        test, inside, outside = (set(part.patient) for _, part in _kinds(rows))
+        if not test and (table.cohort == "test").any():
+            raise StudyError(
+                f"{path.name}: model {model} has no test patient. Expected: the test patients of "
+                "the other models. Add these scores, or leave the model out."
+            )
+        if inside and outside and inside != outside:
+            odd = sorted(inside ^ outside)
+            raise StudyError(
+                f"{path.name}: model {model} has {len(odd)} training patients with only one of an "
+                f"in-sample and an out-of-fold score: {_some(odd)}. Expected: both of each."
+            )
+
+
 def _refuse_one_label(rows: pd.DataFrame, kind: str, path: Path) -> None:
     """Stop where test patients, or training patients if there are any, are of one label."""
     found = sorted(rows.label.unique().tolist())
@@ -183,8 +201,8 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
         table there are no other columns.
 
     Raises:
-        StudyError: a patient that is missing or stands twice, a label that disagrees, a word
-            among numbers.
+        StudyError: a patient that is missing or stands twice, a label or cohort that disagrees,
+            a word among numbers.
     """
     known = scores.drop_duplicates("patient").set_index("patient")[["cohort", "label"]]
     known = known.astype({"label": int}).rename_axis(None)
@@ -201,11 +219,12 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
             )
     table = raw.set_index("patient", drop=False).loc[known.index].rename_axis(None)
     _refuse_other_labels(table, known, path)
+    _refuse_other_cohorts(table, known, path)
     table = table.replace("", pd.NA)
     _refuse_words(table, path)
     table = table.apply(_numbers).assign(patient=known.index)
-    if "smoking" in table:
-        table["smoking_history"] = table.smoking.map(EVER)
+    if "smoking" in table and "smoking_history" not in table:
+        table["smoking_history"] = table.smoking.map(EVER).fillna(table.smoking)
     return table.assign(cohort=known.cohort, label=known.label)
 
 
@@ -218,6 +237,19 @@ def _refuse_other_labels(table: pd.DataFrame, known: pd.DataFrame, path: Path) -
         raise StudyError(
             f"{path.name}: the labels of {len(other)} patients are not those of the scores: "
             f"{_some(other)}. Expected: the same label in both tables."
+        )
+
+
+def _refuse_other_cohorts(table: pd.DataFrame, known: pd.DataFrame, path: Path) -> None:
+    if "cohort" not in table:
+        return
+    other = table.index[(table.cohort != "") & (table.cohort != known.cohort)].tolist()
+    if other:
+        raise StudyError(
+            f"{path.name}: {len(other)} patients are of another cohort than the scores': "
+            f"{_some(other)}; the first is {table.cohort[other[0]]} here, "
+            f"{known.cohort[other[0]]} there. Expected: the same. Scores without a column cohort "
+            "count as test: add it, or leave training patients out."
         )
 
 

@@ -11,6 +11,7 @@ from radiogenomics.calibration import calibration, logistic
 from radiogenomics.evaluation import auc_interval, delong, holm
 from radiogenomics.resampling import CLIP
 
+CODED = ("hospital", "scanner", "kernel", "vendor", "lobe", "stage")  # numbers there are names
 FEW = 10  # patients of the rarer label below which a group is flagged
 SMALLEST = 10  # patients of a group that takes part in the test of interaction
 LEVELS = 6  # more distinct numbers than this are grouped
@@ -27,8 +28,8 @@ COLUMNS = [
 def groups(patients: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
     """Return the named columns as groups of patients (patient, variable); absent ones left out.
 
-    Age in years in three bands; other numbers with over six values are halved at their median; a
-    variable with one group says nothing and is left out.
+    Age in years in three bands; other numbers with over six values are halved at their median,
+    but for codes (`CODED`); a variable with one group says nothing and is left out.
     """
     found = {name: _grouped(patients[name]) for name in names if name in patients}
     return pd.DataFrame({n: g for n, g in found.items() if g.nunique() > 1}, index=patients.index)
@@ -40,7 +41,7 @@ def _grouped(values: pd.Series) -> pd.Series:
         bands = [values.between(low, high, inclusive="left") for low, high, _ in AGES]
         found = np.select(bands, [name for _, _, name in AGES], UNKNOWN)
         return pd.Series(found, values.index)
-    if measured and values.nunique() > LEVELS:
+    if measured and values.name not in CODED and values.nunique() > LEVELS:
         middle = values.median()
         halves = np.where(values < middle, f"under {middle:g}", f"{middle:g} and over")
         return pd.Series(np.where(values.isna(), UNKNOWN, halves), values.index)
