@@ -14,10 +14,6 @@ from radiogenomics.study import load_study
 from xdist.scheduler import LoadScopeScheduling
 
 QUICK = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1, "stability": 2}
-SMALL_INPUT = """
-[preprocessing]
-shape = [16, 32, 32]  # an eighth of the paper's voxels
-"""
 
 
 class ByStudy(LoadScopeScheduling):
@@ -41,12 +37,19 @@ def browser():
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
+def shrink(settings):
+    """Give the network an eighth of the paper's voxels, and PyRadiomics of the built-in ones."""
+    text = settings.read_text(encoding="utf-8")
+    assert "[radiomics]\n" in text and "[preprocessing]" not in text
+    text = text.replace("[radiomics]\n", "[radiomics]\nradiomics_spacing_mm = 2.0\n")
+    settings.write_text(text + "\n[preprocessing]\nshape = [16, 32, 32]\n", encoding="utf-8")
+
+
 def make_tiny(folder):
-    """Make 24 patients, one with a real CT, two faulty ones on top, and a smaller network input."""
+    """Make 24 patients, one with a real CT, two faulty ones on top, and small images."""
     phantom.make_phantom(folder, 24, seed=5, faults=2, workers=2)
     give_real_ct(folder)
-    with (folder / "study.toml").open("a") as settings:
-        settings.write(SMALL_INPUT)
+    shrink(folder / "study.toml")
 
 
 @pytest.fixture(scope="session")

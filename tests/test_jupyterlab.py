@@ -87,7 +87,7 @@ def test_workbook_lab_opens_the_readme_beside_the_first_notebook(browser, tmp_pa
         page.goto(address)
         readme = page.locator(".jp-MarkdownViewer h1")
         readme.wait_for(timeout=60_000)
-        notebook = page.locator(".jp-NotebookPanel .jp-Cell").first
+        notebook = page.locator(".jp-NotebookPanel .jp-Cell h1").first
         notebook.wait_for(timeout=60_000)
         assert readme.is_visible() and readme.inner_text() == "EGFR-CT study workbook"
         assert notebook.is_visible() and "1 Cohort" in notebook.inner_text()

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import QUICK, SMALL_INPUT
+from conftest import QUICK, shrink
 from radiogenomics import models, phantom, report
 from radiogenomics.study import load_study
 
@@ -19,18 +19,19 @@ negative_name = "KRAS wild-type"
 @pytest.mark.slow
 def test_the_study_runs_on_another_genes_column(tmp_path):
     folder = tmp_path / "data" / "kras"
-    phantom.make_phantom(folder, 26, seed=6, workers=2)
+    phantom.make_phantom(folder, 36, seed=6, workers=2)
     table = pd.read_csv(folder / "cohort.csv", dtype={"label": str})
     status = np.where(table.label == "1", "Mutant", "Wildtype").astype(object)
     status[[3, 5]] = ["Not collected", "Unknown"]  # patients without a known status
     table.drop(columns="label").assign(KRAS=status).to_csv(folder / "cohort.csv", index=False)
     settings = folder / "study.toml"
-    settings.write_text(settings.read_text() + LABEL + SMALL_INPUT)
+    settings.write_text(settings.read_text() + LABEL)
+    shrink(settings)
     study = load_study(folder, **QUICK)
     report.run_study(study, only=["01", "02", "03", "04", "05"], overrides=QUICK)
     out = study.table("exclusions.csv")
     assert out.reason.tolist() == ["no KRAS mutant status"] * 2
     scores = models.read_scores(study)
     expected = table.label.astype(int).set_axis(table.patient)
-    assert (scores.label == scores.patient.map(expected)).all() and scores.patient.nunique() == 24
+    assert (scores.label == scores.patient.map(expected)).all() and scores.patient.nunique() == 34
     assert "no identifier" in report.check_privacy(study)
