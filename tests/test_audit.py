@@ -9,6 +9,7 @@ from radiogenomics import audit, cnn, report
 from radiogenomics.paper import PRINTED, load_paper, table2
 from radiogenomics.study import CNN, StudyError
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 PAPER = load_paper()
 
@@ -156,3 +157,15 @@ def test_empty_rows_and_other_ways_to_print_p_are_read():
     assert np.isnan(table.chi_square["stage"]) and table.reproduced_by["stage"] == ""
     assert audit.p_prints_as(0.3, "NS") and not audit.p_prints_as(0.01, "NS")
     assert audit.p_prints_as(0.4512, "P = 0,45")
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("beta", "80/100"), ("wilson", "80/100 (Wilson)"), ("normal", "80/100 (Wald)")],
+)
+def test_an_accuracys_interval_is_told_by_its_kind(method, name):
+    low, high = np.round(proportion_confint(80, 100, method=method), 3)
+    row = {"auc": 0.8, "auc_low": low, "auc_high": high}
+    printed = {"decimals": 3, "cohorts": {"test": {"n": 100, "events": 50}}, "table2": {}}
+    printed["table2"] = {"CNN": {"test": row}}
+    assert audit.interval_kinds(printed).binomial.item() == name

@@ -31,6 +31,15 @@ def test_groups_flag_few_events_and_keep_them():
     assert table[table.variable == "sex"].n.sum() == 200 and np.isfinite(small.auc)
 
 
+def test_models_that_are_only_ranked_have_no_calibration_in_any_group():
+    labels, score = scored(100)
+    by = pd.DataFrame({"sex": np.where(np.arange(100) < 50, "male", "female")})
+    models = pd.DataFrame({"m": score, "logits": score})
+    table = subgroups.subgroup_table(labels, models, by, ranked=["logits"]).set_index("model")
+    assert table.o_over_e["m"].notna().all() and table.o_over_e["logits"].isna().all()
+    assert table.auc.notna().all()
+
+
 def test_one_label_and_unknown_values_are_told():
     labels, score = np.array([0, 1] * 20 + [1] * 5), np.linspace(0.1, 0.9, 45)
     stage = pd.Series(["I", "I", "II", "II"] * 10 + ["IV"] * 4 + [np.nan])
@@ -58,7 +67,7 @@ def test_tests_between_groups_hold_their_level_and_find_a_difference():
     for _ in range(200):
         labels, score = scored(160, rng)
         part = rng.choice(["a", "b"], 160)
-        rows = [subgroups._group(labels, score, part == g, 0.95) for g in "ab"]
+        rows = [subgroups._group(labels, score, part == g, 0.95, True) for g in "ab"]
         found["q"].append(subgroups.heterogeneity(rows))
         found["interaction"].append(subgroups.interaction(labels, score, part))
     for name, p in found.items():

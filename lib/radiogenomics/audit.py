@@ -19,6 +19,7 @@ from radiogenomics.paper import p_text, results
 from radiogenomics.samplesize import auc_standard_error
 
 NETWORK = ("parameters", "filters", "kernel", "channels", "dense", "cells")
+PROPORTIONS = {"beta": "", "wilson": " (Wilson)", "normal": " (Wald)"}  # statsmodels' names
 
 
 def prints_as(k: int, n: int, printed: float, decimals: int = 3) -> bool:
@@ -103,9 +104,10 @@ def consistency(printed: dict[str, Any]) -> pd.DataFrame:
 def interval_kinds(printed: dict[str, Any]) -> pd.DataFrame:
     """Return what kind of interval each printed AUC interval can be.
 
-    `binomial` names a count of correct calls whose exact (Clopper-Pearson) interval prints so:
-    then it is the interval of an accuracy. `level` is the confidence that fits its width, if it
-    were one of an AUC (standard error of Newcombe 2006); NaN at an AUC of 0 or 1, which has none.
+    `binomial` names a count of correct calls whose exact (Clopper-Pearson), Wilson's or Wald's
+    interval prints so: then it is the interval of an accuracy. `level` is the confidence that
+    fits its width, if it were one of an AUC (standard error of Newcombe 2006); NaN at an AUC of 0
+    or 1, which has none.
 
     Returns:
         model, cohort, auc, auc_low, auc_high, binomial, width, width_95, level.
@@ -126,9 +128,10 @@ def interval_kinds(printed: dict[str, Any]) -> pd.DataFrame:
 def _binomial(one: Any, decimals: int) -> list[str]:
     found = []
     for k in range(max(0, int(one.auc * one.n) - 3), min(one.n, int(one.auc * one.n) + 4) + 1):
-        bounds = proportion_confint(k, one.n, method="beta")
-        if np.allclose(np.round(bounds, decimals), [one.auc_low, one.auc_high], atol=1e-9):
-            found.append(f"{k}/{one.n}")
+        for method, name in PROPORTIONS.items():
+            bounds = proportion_confint(k, one.n, method=method)
+            if np.allclose(np.round(bounds, decimals), [one.auc_low, one.auc_high], atol=1e-9):
+                found.append(f"{k}/{one.n}{name}")
     return found
 
 

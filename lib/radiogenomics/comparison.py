@@ -472,7 +472,8 @@ def subgroups(study: Study, scores: pd.DataFrame, patients: pd.DataFrame) -> pd.
     labels = next(iter(labelled(scores, "external").values()))[0]
     settings = study.settings.evaluation
     by = groups(patients.reindex(wide.index), settings.subgroups)
-    return subgroup_table(labels, wide, by, settings.confidence)
+    ranked = set(wide) - set(probabilities(scores))
+    return subgroup_table(labels, wide, by, settings.confidence, ranked)
 
 
 def baselines(

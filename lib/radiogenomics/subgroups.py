@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -50,8 +52,9 @@ def _grouped(values: pd.Series) -> pd.Series:
 
 
 def subgroup_table(
-    labels: np.ndarray, scores: pd.DataFrame, by: pd.DataFrame, confidence: float = 0.95
-) -> pd.DataFrame:
+    labels: np.ndarray, scores: pd.DataFrame, by: pd.DataFrame, confidence: float = 0.95,
+    ranked: Iterable[str] = (),
+) -> pd.DataFrame:  # fmt: skip
     """Return AUC and calibration of every model in every group, and tests between groups.
 
     Args:
@@ -59,6 +62,7 @@ def subgroup_table(
         scores: one column a model, the same patients.
         by: `groups` of the same patients.
         confidence: of the intervals.
+        ranked: models that are ranked only: they have scores outside [0, 1] elsewhere.
 
     Returns:
         model, variable, group, n, events, auc, ci_low, ci_high, o_over_e and its interval,
@@ -69,10 +73,11 @@ def subgroup_table(
     rows = []
     for model in scores:
         values = scores[model].to_numpy(float)
+        bounded = model not in ranked and values.min() >= 0 and values.max() <= 1
         for variable in by:
             parts = by[variable].to_numpy()
             found = [
-                _group(labels, values, parts == g, confidence) | {"group": g}
+                _group(labels, values, parts == g, confidence, bounded) | {"group": g}
                 for g in sorted(set(parts))
             ]
             tests = {
@@ -84,7 +89,9 @@ def subgroup_table(
     return table.assign(p_holm=_holm_by_model(table)) if len(table) else table
 
 
-def _group(labels: np.ndarray, scores: np.ndarray, part: np.ndarray, confidence: float) -> dict:
+def _group(
+    labels: np.ndarray, scores: np.ndarray, part: np.ndarray, confidence: float, bounded: bool
+) -> dict:
     inside, values = labels[part], scores[part]
     events = int(inside.sum())
     row = {"n": len(inside), "events": events, "flag": _flag(events, len(inside) - events)}
@@ -93,7 +100,7 @@ def _group(labels: np.ndarray, scores: np.ndarray, part: np.ndarray, confidence:
     auc = auc_interval(inside, values, confidence)
     row |= dict(zip(("auc", "ci_low", "ci_high"), auc, strict=True)) | {"ci_method": "delong"}
     row["variance"] = delong(inside, values)[1][0, 0]
-    if scores.min() >= 0 and scores.max() <= 1:
+    if bounded:
         found = calibration(inside, values, confidence).set_index("metric")
         row["calibration_ci_method"] = "wald"
         for metric in ("o_over_e", "calibration_in_the_large"):
