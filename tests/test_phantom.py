@@ -11,12 +11,12 @@ from radiogenomics.study import StudyError, content_hash, load_study, read_json
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "tiny"
-    phantom.make_phantom(folder, 12, seed=3, faults=7, workers=2)
+    phantom.make_phantom(folder, 24, seed=3, faults=7, workers=2)
     return folder
 
 
 def test_same_call_same_bytes(made, tmp_path):
-    phantom.make_phantom(tmp_path / "again", 12, seed=3, faults=7, workers=1)
+    phantom.make_phantom(tmp_path / "again", 24, seed=3, faults=7, workers=1)
     for path in sorted(p for p in made.rglob("*") if p.is_file()):
         assert content_hash(path) == content_hash(tmp_path / "again" / path.relative_to(made)), path
 
@@ -27,13 +27,13 @@ def test_counts_and_faults(made):
     left, out, _ = cohort.exclude(study, table)
     failures = inspection.inspect_cohort(study, left)[2]
     left, out, _ = cohort.exclude(study, table, failures)
-    assert len(table) == 19 and len(left) == 12
+    assert len(table) == 31 and len(left) == 24
     assert set(out.patient) == {f"F{i:03d}" for i in range(1, 8)}
     assert out.reason.nunique() == 7
 
 
 def test_files_are_small_and_lesions_lie_in_their_box(made):
-    table = pd.read_csv(made / "cohort.csv").head(12)
+    table = pd.read_csv(made / "cohort.csv").head(24)
     for row in table.itertuples():
         assert (made / row.ct).stat().st_size < 4e6
         scan = scans.read_scan(made / row.ct, made / row.mask)
