@@ -33,6 +33,12 @@ def fitted(tmp_path):
     return study, table, models.probability(model, inputs)
 
 
+@pytest.mark.parametrize("given", [("ct.nii.gz", ""), ("", "mask.nii.gz")])
+def test_one_image_without_the_other_is_refused(given):
+    with pytest.raises(StudyError, match="not named. Expected: both of one patient"):
+        prediction.read_images(*given)
+
+
 def test_score_is_the_models_for_every_patient_it_was_fitted_on(fitted):
     study, table, expected = fitted
     people = table[list(PREDICTORS)].astype({"age": str}).to_dict("records")  # as a user types

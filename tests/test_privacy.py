@@ -134,6 +134,14 @@ def test_folders_with_any_letters_are_taken_out(monkeypatch):
         assert json.loads(clean)["doi"] == "https://doi.org/1"
 
 
+def test_images_whose_letters_look_like_a_folder_stay_whole(monkeypatch):
+    monkeypatch.setattr(privacy, "ROOT", privacy.Path("/app"))
+    image = "iVBOR" + "A/app" * 300 + "=="
+    text = json.dumps({"image/png": image, "said": "/app/lib and /srv/data/s"})
+    clean = json.loads(privacy.without_paths(text, "/srv/data/s", "/out"))
+    assert clean == {"image/png": image, "said": "./lib and data/s"}
+
+
 def test_short_places_are_no_finding(tmp_path):
     (tmp_path / "a.md").write_text("data and app")
     assert privacy.scan_folder(tmp_path, [], ["/data", "/app"]).empty

@@ -11,13 +11,14 @@ from radiogenomics.explanation import Case
 from radiogenomics.figures import BACK, LABELS, _figure, _titled
 from radiogenomics.sanity import MEASURES, RESET
 from radiogenomics.study import Study
-from radiogenomics.viewer import LUNG, OUTLINE
+from radiogenomics.viewer import LUNG, OUTLINE, blocks
 
 PLANES = ("axial", "coronal", "sagittal")
 HEAT = (  # inferno, clear where the map is 0
     (0.0, "rgba(0, 0, 4, 0)"), (0.25, "rgba(87, 16, 110, 0.3)"), (0.5, "rgba(188, 55, 84, 0.5)"),
     (0.75, "rgba(249, 142, 9, 0.65)"), (1.0, "rgba(252, 255, 164, 0.8)"),
 )  # fmt: skip
+PIXELS = 64  # of a drawn lesion's longest side
 NAMES = {"ssim": "SSIM", "spearman": "Spearman"}
 
 
@@ -69,11 +70,12 @@ def cascade(study: Study, table: pd.DataFrame, layer: str) -> tuple[go.Figure, p
             x=["as trained", *means.index], y=[1.0, *means[measure]], name=f"{name}, mean",
             mode="lines+markers", line={"color": colour, "width": 2},
         )  # fmt: skip
-        figure.add_hline(
-            y=random[measure].mean(), line={"color": colour, "dash": "dot"},
-            annotation_text=f"{name} of a random map", annotation_font_size=10,
-            annotation_position=f"{side} left",
-        )  # fmt: skip
+        if random[measure].notna().any():
+            figure.add_hline(
+                y=random[measure].mean(), line={"color": colour, "dash": "dot"},
+                annotation_text=f"{name} of a random map", annotation_font_size=10,
+                annotation_position=f"{side} left",
+            )  # fmt: skip
     order = ["as trained", *means.index]
     figure.update_xaxes(categoryorder="array", categoryarray=order)
     return figure.update_yaxes(range=[-1.05, 1.05]), table
@@ -100,6 +102,8 @@ def likeness(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame
 def gallery(study: Study, cases: dict[str, Case]) -> go.Figure:
     """Draw three planes through each lesion's centre: CT, outline and map, for a paper.
 
+    Large lesions are drawn with larger voxels, so that eight of them stay small enough to mail.
+
     Args:
         study: for the mark.
         cases: by title; arrays (z, y, x) in LPS, so that a patient's right is on the left.
@@ -109,24 +113,25 @@ def gallery(study: Study, cases: dict[str, Case]) -> go.Figure:
     ]
     rows, (width, level) = len(cases), LUNG
     figure = make_subplots(rows, 3, subplot_titles=titles, vertical_spacing=0.25 / rows)
+    percent = {"title": "Grad-CAM", "len": 0.5, "tickvals": [0, 50, 100]}
+    percent |= {"ticktext": ["0", "0.5", "1"]}
     for row, case in enumerate(cases.values(), start=1):
-        centre = np.round(np.argwhere(case.lesion).mean(axis=0)).astype(int)
+        arrays = _drawn(case)
+        centre = np.round(np.argwhere(arrays[1]).mean(axis=0)).astype(int)
         for axis in range(3):
             place = {"row": row, "col": axis + 1}
-            hu, lesion, heat = (
-                np.take(a, centre[axis], axis) for a in (case.hu, case.lesion, case.heat)
-            )
+            hu, lesion, heat = (np.take(a, centre[axis], axis) for a in arrays)
             figure.add_heatmap(
                 z=hu, zmin=level - width / 2, zmax=level + width / 2, colorscale="Greys_r",
                 showscale=False, **place,
             )  # fmt: skip
             figure.add_heatmap(
-                z=np.round(heat, 2), zmin=0, zmax=1, colorscale=HEAT, zsmooth="best",
-                showscale=row == 1 and axis == 0, colorbar={"title": "Grad-CAM", "len": 0.5},
-                **place,
+                z=heat, zmin=0, zmax=100, colorscale=HEAT, zsmooth="best",
+                showscale=row == 1 and axis == 0, colorbar=percent,
+                hovertemplate="%{z} of 100<extra></extra>", **place,
             )  # fmt: skip
             figure.add_contour(
-                z=(lesion > 0).astype(int), showscale=False, hoverinfo="skip",
+                z=lesion, showscale=False, hoverinfo="skip",
                 contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
                 line={"color": f"rgb{OUTLINE}", "width": 1.5}, showlegend=False, **place,
             )  # fmt: skip
@@ -137,3 +142,15 @@ def gallery(study: Study, cases: dict[str, Case]) -> go.Figure:
     figure.update_xaxes(visible=False).update_layout(height=270 * rows + 120)
     title = "Grad-CAM, 1 at each map's highest value; outlines: lesion"
     return _titled(figure, title, study).update_layout(margin={"t": 110, "b": 10})
+
+
+def _drawn(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return HU (int16), lesion (0, 1) and map (percent) of at most 64 voxels a side."""
+    times = np.full(3, -(-max(case.hu.shape) // PIXELS))
+    hu, lesion, heat = (blocks(a, times) for a in (case.hu, case.lesion > 0, case.heat))
+    lesion = lesion >= min(0.5, lesion.max())
+    return (
+        hu.round().astype(np.int16),
+        lesion.astype(np.uint8),
+        (100 * np.clip(heat, 0, 1)).round().astype(np.uint8),
+    )

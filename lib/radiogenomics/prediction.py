@@ -12,10 +12,28 @@ import SimpleITK as sitk
 from radiogenomics import cnn, models
 from radiogenomics.cohort import EVER
 from radiogenomics.features import extract
+from radiogenomics.scans import Scan, read_scan
 from radiogenomics.study import ROOT, Study, StudyError, whole_file, write_json
 from radiogenomics.volumes import preprocess
 
 EXAMPLE = ROOT / "data" / "example_patient"
+
+
+def read_images(ct: str, mask: str, mask_label: str = "") -> Scan:
+    """Read a new patient's CT and mask; the shipped example's where neither is named.
+
+    Raises:
+        StudyError: only one of them is named, or they cannot be used.
+    """
+    if bool(ct) != bool(mask):
+        named, other = ("ct", "mask") if ct else ("mask", "ct")
+        raise StudyError(
+            f"{named} is {Path(ct or mask).name}, {other} is not named. Expected: both of one "
+            f"patient, or neither for the shipped example. Name {other}."
+        )
+    if not ct:
+        return read_scan(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz", mask_label)
+    return read_scan(ct, mask, mask_label)
 
 
 def predict(

@@ -26,6 +26,7 @@ PERSONS = ["PatientName", "ReferringPhysicianName", "PerformingPhysicianName", "
 SHORTEST, SHORTEST_NUMBER = 4, 6  # a shorter word or number is in any report by chance
 TEXT = (".html", ".csv", ".json", ".ipynb", ".toml", ".md", ".svg")
 TABLE = ".parquet"
+BASE64 = re.compile(r"([A-Za-z0-9+/]{1000,})")  # an image or array in a notebook
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # a letter as JSON may write it
 
 
@@ -197,5 +198,7 @@ def without_paths(
 def _replaced(text: str, place: str, short: str) -> str:
     """Return the text without a place, however JSON may have written its letters."""
     for ascii_only in (True, False):
-        text = text.replace(json.dumps(place, ensure_ascii=ascii_only)[1:-1], short)
+        written = json.dumps(place, ensure_ascii=ascii_only)[1:-1]
+        parts = BASE64.split(text)  # whose letters may look like a short folder
+        text = "".join(p if i % 2 else p.replace(written, short) for i, p in enumerate(parts))
     return text
