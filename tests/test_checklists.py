@@ -103,9 +103,14 @@ def test_a_file_alone_is_not_enough(copied):
 def test_features_are_removed_for_readers_only_where_the_limit_was_on(copied):
     assert by_item(copied, "metrics")["14"].state == MISSING  # two readers, but nothing dropped
     manifest = json.loads(copied.manifest_json.read_text())
-    manifest["settings"]["radiomics"]["reader_icc"] = 0.75
+    manifest["settings"]["radiomics"]["reader_icc"] = 0.75  # study.toml's, after notebook 03 ran
+    copied.manifest_json.write_text(json.dumps(manifest))
+    assert by_item(copied, "metrics")["14"].state == MISSING
+    assert "ICC" not in " ".join(words for words, _ in manuscript.draft(copied)["Methods"])
+    manifest["notebooks"]["03_radiomics"]["settings"]["radiomics"]["reader_icc"] = 0.75
     copied.manifest_json.write_text(json.dumps(manifest))
     assert by_item(copied, "metrics")["14"].state == MET
+    assert "ICC(2,1) below 0.75" in " ".join(w for w, _ in manuscript.draft(copied)["Methods"])
 
 
 def test_the_author_alone_fills_what_only_they_know(copied):
@@ -232,7 +237,7 @@ def test_the_draft_follows_a_table_that_changes(copied):
 
 def test_the_draft_tells_the_settings_that_each_notebook_ran_with(copied):
     manifest = json.loads(copied.manifest_json.read_text())
-    manifest["notebooks"]["05_comparison"]["overrides"] = {"bootstrap": 777, "predictions": "x.csv"}
+    manifest["notebooks"]["05_comparison"]["settings"]["evaluation"]["bootstrap"] = 777
     copied.manifest_json.write_text(json.dumps(manifest))
     methods = " ".join(words for words, _ in manuscript.draft(copied)["Methods"])
     assert "777 stratified bootstrap samples" in methods

@@ -148,7 +148,22 @@ def test_table_by_cohort_counts_both_cohorts():
     for side, rows in drawn.groupby("cohort"):
         female = (rows.sex == "female").sum()
         assert table.loc["female", side] == f"{female} ({100 * female / len(rows):.1f})"
-    assert table.loc["female", "method"] == "chi-square"
+        assert table.loc["n", side] == str(len(rows))
+    female = (drawn.sex == "female").sum()
+    assert table.loc["female", "all"] == f"{female} ({100 * female / 120:.1f})"
+    assert table.loc["female", "method"] == "chi-square" and table.loc["n", "all"] == "120"
+
+
+def test_table_1_holds_the_predictors_and_leaves_out_what_nobody_knows():
+    drawn = phantom.draw_cohort(120, 3).assign(stage=None, pack_years=np.arange(120.0))
+    drawn.loc[drawn.cohort == "test", "cea"] = None
+    settings = Settings(clinical=Clinical(("sex", "smoking", "pack_years")))
+    columns = cohort.described(Study(Path(), Path(), settings))
+    table = cohort.table1(drawn, "cohort", 1, columns).set_index("characteristic")
+    assert "stage" not in table.index and table.loc["pack_years", "level"] == "mean ± SD"
+    nobody = cohort.table1(drawn[["cohort"]], "cohort", 1)
+    assert nobody.level.tolist() == ["n"] and len(cohort.shown(nobody)) == 1
+    assert cohort.clearest(nobody) == "No characteristic could be tested."
 
 
 def test_660_patients_give_the_papers_table_1():

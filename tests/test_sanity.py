@@ -82,7 +82,18 @@ def test_without_a_known_truth_the_planted_part_is_left_out():
     table = sanity.located(heat_of()[np.newaxis], [place], 0)
     assert table.planted.isna().all() and table.inside_lesion.notna().all()
     checks = sanity.located_checks(table)
-    assert "not known here" in sanity.told_planted(checks) and sanity.told_called(checks) == ""
+    told = sanity.told_planted(checks, table)
+    assert "not known here" in told and sanity.told_called(checks) == ""
+
+
+def test_maps_of_nothing_are_not_called_an_unknown_truth():
+    table = sanity.located(np.zeros((1, *GRID)), [place_of(slice(4, 8))], 0)
+    assert "No map has anything" in sanity.told_planted(sanity.located_checks(table), table)
+    resets = sanity.chance(["P1"], np.zeros((1, *GRID)), 0)
+    stage = resets.assign(comparison=sanity.RESET + "conv3d_4")
+    study = Study(Path("data"), Path("reports"), Settings())
+    figure, _ = map_figures.cascade(study, pd.concat([resets, stage]), "conv3d_3")
+    assert not figure.layout.shapes
 
 
 def test_similarity_of_a_map_with_itself_its_opposite_and_nothing():
@@ -92,6 +103,8 @@ def test_similarity_of_a_map_with_itself_its_opposite_and_nothing():
     assert sanity.similarity(heat, heat.max() - heat)["spearman"] == pytest.approx(-1, abs=1e-4)
     assert all(np.isnan(v) for v in sanity.similarity(heat, np.zeros(GRID)).values())
     assert sanity.similarity(heat_of(1, (4, 8, 8)), heat_of(1, (4, 8, 8)))["ssim"] == 1
+    tiny = sanity.similarity(heat_of(1, (2, 4, 4)), heat_of(2, (2, 4, 4)))
+    assert np.isnan(tiny["ssim"]) and -1 <= tiny["spearman"] <= 1
 
 
 def _same_kernel(first, second):

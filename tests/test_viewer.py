@@ -158,13 +158,12 @@ def test_a_case_that_cannot_be_kept_small_is_refused(monkeypatch):
         viewer.static_html(case)
 
 
-@pytest.mark.parametrize("noise", [0, 60])
-def test_outlines_far_apart_still_get_a_viewer(noise):
+def test_outlines_far_apart_still_get_a_viewer():
     """As of nodules in both lungs, or of a stray voxel in the whole CT."""
     rng = np.random.default_rng(1)
     lesion = np.zeros((60, 200, 225), bool)
     lesion[2:5, 20:23, 20:23] = lesion[55, 195, 220] = True
-    hu = rng.normal(-600, noise, lesion.shape).astype(np.int16)
+    hu = rng.normal(-600, 60, lesion.shape).astype(np.int16)
     case = viewer.Scene(hu, lesion, spacing_mm=(5.0, 1.6, 1.6))
     html = viewer.static_html(case)
     assert len(html) <= viewer.LIMIT and "Averaged to voxels of" in html

@@ -530,18 +530,39 @@ def table1(
 ) -> pd.DataFrame:
     """Return Table 1: one row a level, one column a group of `by`, with p, SMD and missing.
 
-    Numbers as mean ± SD, categories as n (%); percentages are of the patients with a value.
-    `seed` draws the tables of `categorical_test`.
+    The first row counts the patients, the column `all` takes both groups together. Numbers as
+    mean ± SD, categories as n (%); percentages are of the patients with a value; columns without
+    a value are left out. `seed` draws the tables of `categorical_test`.
     """
     groups = dict(list(cohort.groupby(by)))
-    lines = []
-    for column in [c for c in columns if c in cohort]:
+    sizes = {str(k): str(len(g)) for k, g in (groups | {"all": cohort}).items()}
+    lines = [{"characteristic": "patients", "level": "n", **sizes}]
+    for column in [c for c in columns if c in cohort and cohort[c].notna().any()]:
         values = {k: g[column] for k, g in groups.items()}
         if pd.api.types.is_numeric_dtype(cohort[column]):
             lines += _numeric_rows(column, values)
         else:
             lines += _category_rows(column, values, seed)
-    return pd.DataFrame(lines)
+    names = ["characteristic", "level", *sizes, "method", "p", "p_value", "smd", "missing"]
+    return pd.DataFrame(lines, columns=names)
+
+
+def clearest(table: pd.DataFrame) -> str:
+    """Return the sentence that names the characteristic with Table 1's smallest p."""
+    tested = table.dropna(subset="p_value")
+    if tested.empty:
+        return "No characteristic could be tested."
+    one = tested.loc[tested.p_value.idxmin()]
+    return (
+        f"The labels differ most clearly in **{one.characteristic}** ({say_p(one.p_value)}, "
+        f"standardised difference {one.smd})."
+    )
+
+
+def described(study: Study) -> tuple[str, ...]:
+    """Return the columns of Table 1: the paper's, and the clinical predictors beyond them."""
+    predictors = [p for p in study.settings.clinical.predictors if p != "smoking"]
+    return tuple(dict.fromkeys([*DESCRIBED, *predictors]))
 
 
 def interval_table(cohort: pd.DataFrame) -> pd.DataFrame:
@@ -574,7 +595,8 @@ def _shared(column: str, groups: dict, test: str, p: float) -> dict:
 
 def _numeric_rows(column: str, groups: dict) -> list[dict]:
     test, p = continuous_test(*list(groups.values())[:2])
-    cells = {str(k): f"{g.mean():.2f} ± {g.std():.2f}" for k, g in groups.items()}
+    both = groups | {"all": pd.concat(groups.values())}
+    cells = {str(k): _mean(g.dropna()) for k, g in both.items()}
     return [
         {
             "characteristic": column,
@@ -585,17 +607,22 @@ def _numeric_rows(column: str, groups: dict) -> list[dict]:
     ]
 
 
+def _mean(values: pd.Series) -> str:
+    spread = f" ± {values.std():.2f}" if len(values) > 1 else ""
+    return f"{values.mean():.2f}{spread}" if len(values) else "not known"
+
+
 def _category_rows(column: str, groups: dict, seed: int) -> list[dict]:
     seen = pd.concat(groups.values()).dropna().unique()
     order = [*CODES.get(column, ()), "never", "ever"]
     levels = sorted(seen, key=lambda v: (order.index(v) if v in order else 99, str(v)))
     counts = np.array([[(g == v).sum() for g in groups.values()] for v in levels])
     test, p = categorical_test(counts, seed)
-    rows = []
+    counts, rows = np.hstack([counts, counts.sum(axis=1, keepdims=True)]), []
     for level, row in zip(levels, counts, strict=True):
         cells = {
             str(k): f"{n} ({100 * n / max(total, 1):.1f})"
-            for k, n, total in zip(groups, row, counts.sum(axis=0), strict=True)
+            for k, n, total in zip([*groups, "all"], row, counts.sum(axis=0), strict=True)
         }
         rows.append({"characteristic": column, "level": level, **cells})
     rows[0] |= _shared(column, groups, test, p)

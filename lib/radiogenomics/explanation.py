@@ -123,7 +123,7 @@ def explore(
     if headless and patient is None:
         display(Markdown("No patient is named here. Run with `-p patient NAME`, or in JupyterLab."))
         return
-    patient = patient or by.index[0]
+    patient = str(patient or by.index[0])  # papermill reads 101 as a number
     if patient not in by.index:
         raise StudyError(
             f"patient = {patient!r} is not among the {len(by)} patients of the test cohort. "

@@ -113,9 +113,10 @@ def steps(study: Study) -> go.Figure:
 
     Needs `flow.csv`, `selection_steps.csv` and `cnn_layers.csv`.
     """
-    settings, flow = study.settings, study.table("flow.csv")
+    flow, training = study.table("flow.csv"), study.ran_with("04_cnn")
+    clinical = study.ran_with("03_radiomics").clinical
     sides = flow[flow.step == "included"].set_index("reason").n
-    image, training, folds = settings.preprocessing, settings.cnn, settings.evaluation.folds
+    image = study.ran_with("02_preprocessing").preprocessing
     low, high = image.window_hu
     seen = "lesion alone" if image.background == "lesion" else "lesion with its surroundings"
     chosen = study.table("selection_steps.csv")
@@ -126,12 +127,13 @@ def steps(study: Study) -> go.Figure:
     boxes = [
         (0.5, 0.95, [f"{sides['train']} training and {sides['test']} external test patients"]),
         (0.5, 0.82, [f"CT and outline: {image.spacing_mm:g} mm, {low:g} to {high:g} HU, {seen}"]),
-        (0.14, 0.5, ["<b>Clinical</b>", *settings.clinical.predictors, "logistic regression"]),
+        (0.14, 0.5, ["<b>Clinical</b>", *clinical.predictors, "logistic regression"]),
         (0.5, 0.5, ["<b>Radiomics</b>", f"{features:,} features", *selection, "LR, SVM, Bayes"]),
         (0.85, 0.5, ["<b>CNN</b>", f"input {shape}", f"{parameters:,} parameters",
-                     f"{training.epochs} epochs at most",
-                     f"augmentation: {training.augmentation}"]),
-        (0.5, 0.18, [f"<b>Com</b>: logistic regression of out-of-fold scores, {folds} folds"]),
+                     f"{training.cnn.epochs} epochs at most",
+                     f"augmentation: {training.cnn.augmentation}"]),
+        (0.5, 0.18, ["<b>Com</b>: logistic regression of out-of-fold scores, "
+                     f"{training.evaluation.folds} folds"]),
         (0.5, 0.05, ["external test, where scores meet labels: AUC, calibration, net benefit"]),
     ]  # fmt: skip
     figure = _figure("Technical steps", "", "", study, height=560)
@@ -327,7 +329,9 @@ def score_distribution(
     study: Study, scores: pd.DataFrame, title: str
 ) -> tuple[go.Figure, pd.DataFrame]:
     """Draw each model's scores by label: patient, label, model, score; large cohorts as boxes."""
-    figure = _figure(title, "", "score (probability of mutant)", study)
+    probable = scores.score.between(0, 1).all()
+    of = f"score (probability of {study.settings.label.name})" if probable else "score"
+    figure = _figure(title, "", of, study)
     names = {0: study.settings.label.negative_name, 1: study.settings.label.name}
     order = list(palette(scores.model.unique()))
     for label, rows in scores.groupby("label"):

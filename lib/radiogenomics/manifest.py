@@ -19,7 +19,7 @@ from radiogenomics.pages import notebooks, title_of
 from radiogenomics.study import ROOT, Study, content_hash, read_json, write_json
 from radiogenomics.versions import versions
 
-KEPT = ("state", "seconds", "overrides")  # of each notebook in the manifest
+KEPT = ("state", "seconds", "overrides", "settings")  # of each notebook in the manifest
 
 
 def earlier_states(study: Study) -> dict[str, dict[str, Any]]:
@@ -38,7 +38,11 @@ def earlier_states(study: Study) -> dict[str, dict[str, Any]]:
 def write_manifest(
     study: Study, states: dict[str, dict], overrides: dict[str, Any], inputs: list[Path]
 ) -> None:
-    """Write manifest.json: versions, lock, commit, settings, input hashes, times, seed."""
+    """Write manifest.json: versions, lock, commit, settings, input hashes, times, seed.
+
+    `settings` are study.toml's; each notebook has those that it ran with, of which `-p` may have
+    changed some (`Study.ran_with`).
+    """
     old = read_json(study.manifest_json) if study.manifest_json.exists() else {}
     lock = ROOT / "uv.lock"
     included = study.derived / "included.csv"

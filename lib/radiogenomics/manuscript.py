@@ -12,7 +12,7 @@ import pandas as pd
 
 from radiogenomics import seal
 from radiogenomics.cohort import say_p
-from radiogenomics.study import Settings, Study, overridden, read_json
+from radiogenomics.study import Study, read_json
 
 Sentence = tuple[str, str]  # the text and the table that its numbers were read from
 Draft = dict[str, list[Sentence]]  # by heading
@@ -60,20 +60,6 @@ def _filled(path: Path) -> bool:
         return len(list(islice(lines, 2))) == 2
 
 
-def _used(study: Study, notebook: str) -> Settings:
-    """Return the settings that a notebook ran with: study.toml's and its own overrides."""
-    if not study.manifest_json.exists():
-        return study.settings
-    one = read_json(study.manifest_json).get("notebooks", {}).get(notebook, {})
-    known = {k: v for k, v in one.get("overrides", {}).items() if k in _names(study.settings)}
-    return overridden(study.settings, known)
-
-
-def _names(settings: Settings) -> set[str]:
-    sections = [vars(part) for part in vars(settings).values() if hasattr(part, "__dict__")]
-    return set().union(vars(settings), *sections)
-
-
 def _listed(words: list[Any]) -> str:
     words = [str(word) for word in words]
     return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
@@ -94,15 +80,28 @@ def _external(study: Study, metric: str, method: str) -> pd.DataFrame:
 
 def _split(study: Study) -> str:
     flow = study.table("flow.csv").set_index(["step", "reason"]).n
-    side, rules = study.settings.hospitals, study.settings.eligibility
+    used = study.ran_with("01_cohort")
+    side, rules = used.hospitals, used.eligibility
+    needed = dict.fromkeys([*rules.required, *used.clinical.predictors])
+    of = f" of histology {_listed(rules.histology)}" if rules.histology else ""
     return (
         f"Patients of hospital {_listed(side.train)} (n = {flow.get(('included', 'train'), 0)}) "
         f"formed the training cohort and patients of hospital {_listed(side.test)} "
         f"(n = {flow.get(('included', 'test'), 0)}) the external test cohort; the split is by "
-        f"hospital. Eligible were patients of at least {rules.min_age:g} years with at most "
-        f"{rules.max_interval_days:g} days from CT to biopsy and known "
-        f"{_listed(rules.required)}; each patient was excluded once, for the first reason."
+        f"hospital. Eligible were patients{of} whose {_listed(needed)} are known, but for those "
+        f"known to be under {rules.min_age:g} years or to have more than "
+        f"{rules.max_interval_days:g} days from CT to biopsy{_interval(study)}; each patient was "
+        "excluded once, for the first reason."
     )
+
+
+def _interval(study: Study) -> str:
+    """Return of how many included patients the days from CT to biopsy are known, in brackets."""
+    if not (study.tables / "interval.csv").exists():
+        return ""
+    table = study.table("interval.csv")
+    known = table.n.sum()
+    return f" (known of {known} of the {known + table.not_known.sum()} included)"
 
 
 def _acquisition(study: Study) -> str:
@@ -114,7 +113,7 @@ def _acquisition(study: Study) -> str:
 
 
 def _preprocessing(study: Study) -> str:
-    used = _used(study, "02_preprocessing").preprocessing
+    used = study.ran_with("02_preprocessing").preprocessing
     z, y, x = used.shape
     outside = {
         "lesion": f"voxels outside the lesion were set to {used.outside_hu:g} HU",
@@ -145,13 +144,25 @@ def _selection(study: Study) -> str:
     steps = study.table("selection_steps.csv")
     entered = steps.kept.iloc[0] + steps.dropped.iloc[0]
     told = [f"{r.step} ({r.rule}; {r.kept:,} kept)" for r in steps.itertuples()]
-    text = f"On training patients alone, {entered:,} features were reduced by {_listed(told)}."
+    text = f"{_readers(study, entered)}On training patients alone, {entered:,} features were "
+    text += f"reduced by {_listed(told)}."
     fallen = steps.step[steps.fell_back.astype(bool)].tolist()
     return f"{text} {_listed(fallen)} would have left none and kept the best." if fallen else text
 
 
+def _readers(study: Study, left: int) -> str:
+    """Return what the two readers' agreement left of the features, where it was asked for."""
+    limit = study.ran_with("03_radiomics").radiomics.reader_icc
+    if not limit:
+        return ""
+    return (
+        f"Features with an ICC(2,1) below {limit:g} between two readers of training patients were "
+        f"dropped ({left:,} left). "
+    )
+
+
 def _models(study: Study) -> str:
-    predictors = _listed(study.settings.clinical.predictors)
+    predictors = _listed(study.ran_with("03_radiomics").clinical.predictors)
     known = {
         "Clinical": f"Clinical (logistic regression on {predictors})",
         "LR": "LR (unpenalised logistic regression on the selected features)",
@@ -177,7 +188,7 @@ def _network(study: Study) -> str:
 
 def _training(study: Study) -> str:
     history = study.table("cnn_history.csv")
-    used, final = _used(study, "04_cnn").cnn, history[history.training == "final"]
+    used, final = study.ran_with("04_cnn").cnn, history[history.training == "final"]
     best = final.epoch[final.val_loss.idxmin()]
     flips = {"none": "no augmentation", "flips": "random flips"}[used.augmentation]
     return (
@@ -190,7 +201,7 @@ def _training(study: Study) -> str:
 
 
 def _statistics(study: Study) -> str:
-    used = _used(study, "05_comparison").evaluation
+    used = study.ran_with("05_comparison").evaluation
     low, high = used.decision_range
     return (
         f"Discrimination is given as AUC with DeLong's {used.confidence:.0%} interval, proportions "
@@ -206,7 +217,8 @@ def _software(study: Study) -> str:
     made = read_json(study.manifest_json)
     named = ("radiogenomics", "tensorflow", "scikit-learn", "statsmodels", "simpleitk")
     told = [f"{name} {made['versions'][name]}" for name in named if made["versions"].get(name)]
-    return f"Software: Python {made['python']}, {', '.join(told)}; seed {made['seed']}."
+    seed = study.ran_with("05_comparison").seed
+    return f"Software: Python {made['python']}, {', '.join(told)}; seed {seed}."
 
 
 def _stated(study: Study) -> list[Sentence]:
@@ -236,6 +248,8 @@ def _flow(study: Study) -> str:
 
 def _characteristics(study: Study) -> str:
     table = study.table("table1_cohorts.csv").dropna(subset="smd")
+    if table.empty:
+        return ""
     unlike = table[table.smd > 0.1].sort_values("smd", ascending=False)
     if unlike.empty:
         return (
@@ -267,7 +281,7 @@ def _auc(study: Study) -> str:
     rows = _external(study, "auc", "delong").sort_values("value", ascending=False)
     if rows.empty:
         return ""
-    level = _used(study, "05_comparison").evaluation.confidence
+    level = study.ran_with("05_comparison").evaluation.confidence
     told = [f"{r.model} {_with_interval(r, 3)}" for _, r in rows.iterrows()]
     one = rows.iloc[0]
     return (
@@ -356,7 +370,10 @@ def _baselines(study: Study) -> str:
 def _maps(study: Study) -> str:
     table = study.table("gradcam.csv")
     if table.inside_lesion.isna().all():
-        return f"The Grad-CAM maps of all {len(table)} test patients were zero everywhere."
+        return (
+            f"No Grad-CAM map of the {len(table)} test patients could be placed: "
+            f"{table.zero_map.sum()} were zero everywhere, {table.constant_map.sum()} constant."
+        )
     return (
         f"On average {table.inside_lesion.mean():.0%} of a Grad-CAM map lay inside the lesion, "
         f"which fills {table.lesion_share_of_box.mean():.0%} of its box ({len(table)} test "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,12 +77,30 @@ def ridge() -> LogisticRegression:
 
 
 def clinical_model() -> Pipeline:
-    """Return the unpenalised logistic regression on clinical columns, unfitted."""
+    """Return the unpenalised logistic regression on clinical columns, unfitted.
+
+    A category that is not among the patients it is fitted on counts as the first one, the
+    reference (`told_unseen`).
+    """
     columns = make_column_transformer(
-        (OneHotEncoder(drop="first"), make_column_selector(dtype_exclude=np.number)),
+        (
+            OneHotEncoder(drop="first", handle_unknown="ignore"),
+            make_column_selector(dtype_exclude=np.number),
+        ),
         (StandardScaler(), make_column_selector(dtype_include=np.number)),
     )
     return make_pipeline(columns, unpenalised())
+
+
+def told_unseen(inside: pd.DataFrame, outside: pd.DataFrame) -> str:
+    """Return which categories of test patients no training patient has, in words; "" if none."""
+    known = inside.select_dtypes(exclude=np.number)
+    rows = [(c, v, n) for c in known for v, n in outside[c].value_counts().items()
+            if v not in set(known[c])]  # fmt: skip
+    if not rows:
+        return ""
+    told = ", ".join(f"{column} {value} ({n} test patients)" for column, value, n in rows)
+    return f"No training patient has {told}: the clinical model takes the reference in its place."
 
 
 def clinical_values(model: Pipeline) -> tuple[dict[str, list], list[str]]:
@@ -152,7 +171,9 @@ def stack_inputs(cnn: np.ndarray, svm: np.ndarray) -> np.ndarray:
 
 def probability(model: BaseEstimator, inputs: pd.DataFrame | np.ndarray) -> np.ndarray:
     """Return the probability of mutant (patient,)."""
-    return model.predict_proba(inputs)[:, 1]
+    with warnings.catch_warnings():  # of the reference taken for a category (`clinical_model`)
+        warnings.filterwarnings("ignore", "Found unknown categories")
+        return model.predict_proba(inputs)[:, 1]
 
 
 def score_rows(

@@ -133,8 +133,8 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
     page = {
         "title": settings.title,
         "label": settings.label.name,
-        "seed": settings.seed,
-        "folds": settings.evaluation.folds,
+        "seed": study.ran_with("05_comparison").seed,
+        "folds": study.ran_with("04_cnn").evaluation.folds,
         "banner": banner(study),
         "failure": {"name": failed["title"], "message": failed.get("message", "")}
         if failed

@@ -564,7 +564,7 @@ test = ["B"]
 stability = 20  # resamples of the selection; 100 by default
 
 [cnn]
-augmentation = "flips"  # not in the paper; steadier learning from about 100 patients
+augmentation = "flips"  # not in the paper, which tells of none
 
 [author]
 ethics = "None needed: simulated CT around published outlines (LIDC-IDRI, CC BY 3.0)"

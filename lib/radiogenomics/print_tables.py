@@ -53,6 +53,10 @@ def save_print_tables(study: Study) -> list[str]:
     return there
 
 
+def _level(study: Study) -> str:
+    return f"{study.ran_with('05_comparison').evaluation.confidence:.0%}"
+
+
 def _mark(study: Study) -> str:
     return f"{SYNTHETIC} " if study.settings.synthetic else ""
 
@@ -75,12 +79,12 @@ def page(table: pd.DataFrame, caption: str, note: str) -> str:
 def table1(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
     """Return Table 1 as text cells, one row a level, its caption and its note."""
     label = study.settings.label
-    shown, note = _patients(table, {"0": label.negative_name, "1": label.name})
+    shown, note = _patients(table, {"0": label.negative_name, "1": label.name, "all": "All"})
     return shown, "Table 1. Patients by label", note
 
 
 def _by_cohort(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
-    shown, note = _patients(table, {"train": "Training", "test": "External test"})
+    shown, note = _patients(table, {"train": "Training", "test": "External test", "all": "All"})
     return shown, "Table S1. Patients by cohort", note
 
 
@@ -92,16 +96,14 @@ def _patients(table: pd.DataFrame, groups: dict[str, str]) -> tuple[pd.DataFrame
             "Characteristic": names.where(first, ""),
             "": table.level,
             **{name: table[column] for column, name in groups.items()},
-            "P": table.p.map(lambda v: "" if pd.isna(v) else str(v)),
+            "P": table.p_value.map(lambda v: "" if pd.isna(v) else print_p(v)),
             "SMD": table.smd.map(lambda v: "" if pd.isna(v) else f"{v:.2f}"),
             "Missing": table.missing.map(lambda v: "" if pd.isna(v) else f"{v:.0f}"),
         }
     )
     tests = ", ".join(table.method.dropna().unique())
-    note = (
-        f"n (%) or mean ± SD. P by {tests} (chi-square without continuity correction; t is "
-        "Welch's). SMD, standardised mean difference."
-    )
+    how = f" P by {tests} (chi-square without continuity correction; t is Welch's)."
+    note = f"n (%) or mean ± SD.{how if tests else ''} SMD, standardised mean difference."
     return shown, note
 
 
@@ -111,8 +113,8 @@ def _performance(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
     told = "; ".join(f"{c}: n = {r.n}, {r.events} events" for c, r in counts.iterrows())
     shown = wide.reset_index().rename(columns={"cohort": "Cohort", "model": "Model"})
     note = (
-        f"{told}. AUC with DeLong interval; sensitivity, specificity and accuracy at a "
-        "probability of 0.5 with Wilson interval. Training rows are in-sample."
+        f"{told}. AUC with DeLong's {_level(study)} interval; sensitivity, specificity and "
+        "accuracy at a probability of 0.5 with Wilson's. Training rows are in-sample."
     )
     return shown, "Table 2. Performance of the models", note
 
@@ -143,8 +145,8 @@ def _calibration(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
     shown = shown.rename(columns=CALIBRATION_NAMES).reset_index(names="Model")
     note = (
         "Slope and intercept of the logistic recalibration; in the large, the intercept at slope "
-        "1; O/E, observed over expected events. 95% interval, Wald's where there is one, else "
-        "bootstrap. A well calibrated model has 1, 0, 0 and 1."
+        f"1; O/E, observed over expected events. {_level(study)} interval, Wald's where there is "
+        "one, else bootstrap. A well calibrated model has 1, 0, 0 and 1."
     )
     return shown, "Table S2. Calibration, external test cohort", note
 
@@ -165,16 +167,16 @@ def _subgroups(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, st
     )
     told = "; ".join(sorted(set(rows.flag.dropna()) - {""}))
     note = (
-        f"AUC with DeLong interval. {'* ' + told + '. ' if told else ''}Tests of interaction, "
-        "with Holm's correction: subgroups.csv."
+        f"AUC with DeLong's {_level(study)} interval. {'* ' + told + '. ' if told else ''}"
+        "Tests of interaction, with Holm's correction: subgroups.csv."
     )
     return shown, "Table S3. AUC by group of patients, external test cohort", note
 
 
 def _with_interval(value: pd.Series, low: pd.Series, high: pd.Series) -> pd.Series:
-    """Return `value (low-high)` as text; without the brackets where there is no interval."""
+    """Return `value (low to high)` as text; without the brackets where there is no interval."""
     texts = [
-        "" if pd.isna(v) else f"{v:.2f}" + ("" if pd.isna(a) else f" ({a:.2f}-{b:.2f})")
+        "" if pd.isna(v) else f"{v:.2f}" + ("" if pd.isna(a) else f" ({a:.2f} to {b:.2f})")
         for v, a, b in zip(value, low, high, strict=True)
     ]
     return pd.Series(texts, index=value.index)

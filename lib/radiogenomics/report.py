@@ -236,12 +236,13 @@ def run_study(
     if force:
         _forget(study.derived)
     parameters = {"study": str(study.folder), "reports": str(study.reports), **overrides}
-    settings = overridden(study.settings, {k: v for k, v in overrides.items() if k in _leaves()})
-    study = dataclasses.replace(study, settings=settings)
     states = earlier_states(study)
     for path in chosen:
         used = _declared_here(path, overrides)
-        states[path.stem] |= {"state": "running", "seconds": 0.0, "overrides": used}
+        changed = {name: value for name, value in used.items() if name in _leaves()}
+        settings = dataclasses.asdict(overridden(study.settings, changed))
+        now = {"state": "running", "seconds": 0.0, "overrides": used, "settings": settings}
+        states[path.stem] |= now
         print(f"{path.stem} …", flush=True)
         output = study.reports / "notebooks" / path.name
         try:

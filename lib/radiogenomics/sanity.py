@@ -185,13 +185,14 @@ def similarity(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     """Return how alike two maps of one grid are: ssim (Wang 2004) and spearman.
 
     Both are scaled to 1 at their highest; NaN if one of them is zero or constant. SSIM's window
-    is 7 voxels, or the odd number below the grid's shortest side.
+    is 7 voxels, or the odd number up to the grid's shortest side; below 3 there is none.
     """
     if not gradcam.kind(first) == gradcam.kind(second) == "map":
         return dict.fromkeys(MEASURES, float("nan"))
-    window = min(7, (min(first.shape) - 1) // 2 * 2 + 1)
+    window, ssim = min(7, (min(first.shape) - 1) // 2 * 2 + 1), float("nan")
     a, b = gradcam.scaled(first), gradcam.scaled(second)
-    ssim = structural_similarity(a, b, data_range=1.0, win_size=window)
+    if window >= 3:
+        ssim = structural_similarity(a, b, data_range=1.0, win_size=window)
     return {"ssim": float(ssim), "spearman": float(stats.spearmanr(a, b, axis=None).statistic)}
 
 
@@ -363,7 +364,7 @@ def of_networks(
 def occlusion(
     network: keras.Model, volume: np.ndarray, label: int, cube: tuple[int, int, int] = CUBE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Hide one cube of the input after the other behind the lesion's mean (Zeiler 2014).
+    """Hide one cube of the input after the other behind the mean of what is not 0 (Zeiler 2014).
 
     Args:
         network: the paper's network.
@@ -504,12 +505,14 @@ def told_place(checks: pd.DataFrame) -> str:
     )
 
 
-def told_planted(checks: pd.DataFrame) -> str:
-    """Return what `located_checks` says of the planted part, in words."""
+def told_planted(checks: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Return what `located_checks` of `located`'s table says of the planted part, in words."""
+    if table.planted_share_of_lesion.isna().all():
+        return "Where the truth lies in the lesion is not known here; the built-in cohort knows it."
     by = checks.set_index("check")
     part, peak = by.loc["energy in the planted part"], by.loc["pointing game, planted part"]
     if not part.n:
-        return "Where the truth lies in the lesion is not known here; the built-in cohort knows it."
+        return "No map has anything within its lesion that could be held against the planted part."
     how = "no more and no less than chance"
     if part.p < CLEAR:
         how = "more than chance" if part.value > part.reference else "**less** than chance"

@@ -230,13 +230,14 @@ CHOICES = {
 }
 RISING = ("window_hu", "decision_range")  # pairs whose second number is the higher one
 
+SHAPE_STEP = 16  # four poolings halve it, and the cubes of the occlusion divide it
 LIMITS = {
     "seed": (0, 2**32 - 1),
     "min_age": (0.0, 120.0),
     "max_interval_days": (0.0, 10_000.0),
     "window_hu": (-32_768.0, 32_767.0),
     "outside_hu": (-32_768.0, 32_767.0),
-    "shape": (8, 512),
+    "shape": (16, 512),
     "learning_rate": (1e-8, 1.0),
     "batch_norm_momentum": (0.0, 0.9999),
     "decision_range": (0.0, 1.0),
@@ -312,6 +313,13 @@ class Study:
     def workers(self) -> int:
         """Processes for work over patients (`workers = 0`: one a core)."""
         return self.settings.workers or os.cpu_count() or 1
+
+    def ran_with(self, notebook: str) -> Settings:
+        """Return the settings that a notebook last ran with; study.toml's where it has not run."""
+        if not self.manifest_json.exists():
+            return self.settings
+        one = read_json(self.manifest_json).get("notebooks", {}).get(notebook, {})
+        return _build(Settings, one["settings"], notebook) if "settings" in one else self.settings
 
     def save_table(self, table: pd.DataFrame, name: str, of_patients: bool = True) -> Path:
         """Write `tables/name` (CSV) whole or not at all; synthetic studies carry the mark.
@@ -427,6 +435,8 @@ def _checked(kind: type, name: str, value: Any, where: str) -> Any:
     numbers = new if isinstance(new, tuple) else (new,)
     if low is not None and not all(low <= number <= high for number in numbers):
         raise StudyError(f"{where}: {name} = {value!r}. Expected: from {low} to {high}.")
+    if name == "shape" and any(number % SHAPE_STEP for number in numbers):
+        raise StudyError(f"{where}: shape = {value!r}. Expected: multiples of {SHAPE_STEP}.")
     if name in RISING and not numbers[0] < numbers[1]:
         raise StudyError(f"{where}: {name} = {value!r}. Expected: the lower number first.")
     return new
