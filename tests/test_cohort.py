@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics import cohort, figures, phantom
-from radiogenomics.study import Settings, Study, StudyError
+from radiogenomics.study import Clinical, Settings, Study, StudyError
 
 R = json.loads((Path(__file__).parent / "reference" / "table1.json").read_text())
 

@@ -1,5 +1,6 @@
 """Notebooks run top to bottom by hand in a real JupyterLab with its defaults (slow)."""
 
+import io
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 from chromium import SLOW_IN_CHROMIUM
 from conftest import QUICK
 from lab import jupyterlab, opened, outputs, run_all, workbook_lab
-from radiogenomics import pages, report
+from radiogenomics import explanation, pages, report
+from skimage import io as pictures
 
 pytestmark = SLOW_IN_CHROMIUM
 QUICKLY = """
@@ -55,6 +57,7 @@ def test_notebook_runs_by_hand(browser, address, place, name):
         page.locator(".js-plotly-plot, .plotly").first.wait_for(timeout=30_000, state="attached")
     if name.startswith("06"):
         menus_show_another_map(page)
+        the_lesion_is_seen_in_3d(page, address)
     assert found and Path(place / "reports" / "phantom" / "manifest.json").exists()
     page.close()
 
@@ -78,6 +81,27 @@ def menus_show_another_map(page):
     ):
         menus.filter(has_text=menu).locator("select").select_option(index=choice)
         page.get_by_text(title).first.wait_for(timeout=60_000)
+
+
+def the_lesion_is_seen_in_3d(page, address):
+    """NiiVue draws, and asks nothing of any network."""
+    asked = []
+    page.on("request", lambda r: asked.append(r.url))
+    menu = page.locator(".widget-dropdown").filter(has_text="view")
+    menu.locator("select").select_option(label=explanation.VOLUME)
+    page.wait_for_function(
+        "[...document.querySelectorAll('canvas')].some(c => c.getContext('webgl2'))", timeout=60_000
+    )
+    drawn = page.evaluate_handle(
+        "[...document.querySelectorAll('canvas')].find(c => c.getContext('webgl2'))"
+    ).as_element()
+    for _ in range(30):
+        page.wait_for_timeout(1000)
+        seen = pictures.imread(io.BytesIO(drawn.screenshot()))[..., :3].astype(int)
+        if (seen.max(axis=2) > 40).mean() > 0.02:  # not black alone
+            break
+    assert (seen.max(axis=2) > 40).mean() > 0.02
+    assert not [u for u in asked if not u.startswith((address, "data:", "blob:"))]
 
 
 def test_workbook_lab_opens_the_readme_beside_the_first_notebook(browser, tmp_path):

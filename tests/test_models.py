@@ -173,6 +173,17 @@ def test_saved_models_score_the_same_and_code_is_refused(tmp_path, patients):
         models.load_model(tmp_path / "strange.skops")
 
 
+def test_a_category_that_training_does_not_know_counts_as_the_reference(recwarn):
+    inside = pd.DataFrame({"lobe": ["LUL", "RLL", "RUL"] * 20, "sex": "male"})
+    labels = RNG.integers(0, 2, 60)
+    outside = pd.DataFrame({"lobe": ["RML", "LUL", "RML"], "sex": ["male", "male", "female"]})
+    score = models.probability(models.clinical_model().fit(inside, labels), outside)
+    assert score[0] == score[1] == score[2] and not recwarn.list
+    told = models.told_unseen(inside, outside)
+    assert "lobe RML (2 in the test cohort), sex female (1 in the test cohort)" in told
+    assert models.told_unseen(inside, inside) == ""
+
+
 def test_stack_takes_logits_and_bounds_them():
     inputs = models.stack_inputs(np.array([0.2, 1.0]), np.array([0.7, 0.0]))
     assert np.allclose(inputs[0], logit([0.2, 0.7])) and np.isfinite(inputs).all()

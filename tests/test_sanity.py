@@ -1,13 +1,15 @@
 """The checks of the maps: truth in the lesion, random maps, resets, moves, occlusion, words."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import cnn, cohort, explanation, gradcam, phantom, sanity
+from radiogenomics import cnn, cohort, explanation, gradcam, map_figures, phantom, sanity
 from radiogenomics.cnn import keras
 from radiogenomics.progress import HEADLESS
-from radiogenomics.study import CNN, StudyError, read_json
+from radiogenomics.study import CNN, Settings, Study, StudyError, read_json
 from radiogenomics.volumes import load_volumes
 
 GRID = (8, 16, 16)
@@ -218,5 +220,8 @@ def test_explorer_shows_what_hiding_does(finished, monkeypatch):
     around[tuple(slice(a - 1, b + 2) for a, b in zip(low, high, strict=True))] = False
     assert scene.overlay.any() and not scene.overlay[around].any()
     assert one.patient in scene.title and scene.synthetic
+    numbered = patients.assign(patient=patients.patient.replace(one.patient, "101"))
+    explanation.explore(finished, numbered, network, 101, "conv3d_3", 1, explanation.HIDING)
+    assert shown[1].title.startswith("101:")
     with pytest.raises(StudyError, match="kind = 'heat' is no map"):
         explanation.explore(*asked, "heat")

@@ -11,7 +11,7 @@ import pandas as pd
 import SimpleITK as sitk
 from IPython.display import Markdown, display
 
-from radiogenomics import gradcam, sanity, viewer
+from radiogenomics import gradcam, sanity, viewer, volume_view
 from radiogenomics.cnn import keras
 from radiogenomics.progress import HEADLESS
 from radiogenomics.scans import read_pair
@@ -20,6 +20,7 @@ from radiogenomics.volumes import lesion_box, load_volumes
 
 AROUND_MM = 10.0
 GRADCAM, HIDING = "Grad-CAM", "hiding"  # the explorer's maps
+SLICES, VOLUME = "slices", "slices and 3D"  # its views
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,13 @@ def show_map(
 ) -> Case:
     """Display the viewer with the map of the label's logit of one patient, and return the case."""
     case = explain(study, patient, network, layer, label)
-    spacing, synthetic = study.settings.preprocessing.spacing_mm, study.settings.synthetic
-    viewer.show(viewer.scene_of_case(case, title, synthetic, spacing))
+    viewer.show(_map_scene(study, case, title))
     return case
+
+
+def _map_scene(study: Study, case: Case, title: str) -> viewer.Scene:
+    spacing = study.settings.preprocessing.spacing_mm
+    return viewer.scene_of_case(case, title, study.settings.synthetic, spacing)
 
 
 def hiding_scene(
@@ -104,7 +109,7 @@ def explore(
 ) -> None:  # fmt: skip
     """Display any patient's map of any layer and class: in a live notebook, chosen by menus.
 
-    A run without a front end shows the named patient alone, or says how to see one.
+    There the map can be seen in 3D too. A run without a front end shows the named patient alone, or says how to see one.
 
     Args:
         study: names of the label, preprocessing, volumes.
@@ -133,13 +138,17 @@ def explore(
         raise StudyError(f"kind = {kind!r} is no map. Expected: {GRADCAM!r} or {HIDING!r}.")
     names = {1: study.settings.label.name, 0: study.settings.label.negative_name}
 
-    def draw(patient: str, layer: str, label: int, kind: str) -> None:
+    def draw(patient: str, layer: str, label: int, kind: str, view: str = SLICES) -> None:
         if kind == HIDING:
             title = f"{patient}: cubes hidden, logit of {names[label]}"
-            viewer.show(hiding_scene(study, by.loc[patient], network, label, title))
-            return
-        title = f"{patient}: {layer}, logit of {names[label]}"
-        show_map(study, by.loc[patient], network, layer, label, title)
+            scene = hiding_scene(study, by.loc[patient], network, label, title)
+        else:
+            title = f"{patient}: {layer}, logit of {names[label]}"
+            case = explain(study, by.loc[patient], network, layer, label)
+            scene = _map_scene(study, case, title)
+        viewer.show(scene)
+        if view == VOLUME:
+            volume_view.show_volume(scene)
 
     if headless:
         draw(patient, layer, label, kind)
@@ -149,6 +158,7 @@ def explore(
         "layer": _menu("layer", gradcam.conv_layers(network), layer),
         "label": _menu("class", [(name, value) for value, name in names.items()], label),
         "kind": _menu("map", [GRADCAM, HIDING], kind),
+        "view": _menu("view", [SLICES, VOLUME], SLICES),
     }
     view = ipywidgets.interactive_output(draw, menus)
     display(ipywidgets.HBox(list(menus.values())), view)

@@ -99,7 +99,7 @@ def told_unseen(inside: pd.DataFrame, outside: pd.DataFrame) -> str:
             if v not in set(known[c])]  # fmt: skip
     if not rows:
         return ""
-    told = ", ".join(f"{column} {value} ({n} test patients)" for column, value, n in rows)
+    told = ", ".join(f"{column} {value} ({n} in the test cohort)" for column, value, n in rows)
     return f"No training patient has {told}: the clinical model takes the reference in its place."
 
 
