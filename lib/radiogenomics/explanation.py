@@ -109,7 +109,8 @@ def explore(
 ) -> None:  # fmt: skip
     """Display any patient's map of any layer and class: in a live notebook, chosen by menus.
 
-    There the map can be seen in 3D too. A run without a front end shows the named patient alone, or says how to see one.
+    There the map can be seen in 3D too. A run without a front end shows the named patient alone,
+    or says how to see one.
 
     Args:
         study: names of the label, preprocessing, volumes.
