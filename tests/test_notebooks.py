@@ -8,7 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import CHROMIUM
-from radiogenomics import cohort, features, models, pages, report, scans, volumes
+from radiogenomics import (
+    cohort,
+    features,
+    figures,
+    manifest,
+    models,
+    pages,
+    report,
+    scans,
+    volumes,
+)
 from radiogenomics.study import StudyError, load_study, read_json
 from sklearn.metrics import roc_auc_score
 
@@ -22,6 +32,19 @@ def test_all_notebooks_are_done_and_reports_are_there(finished):
     for name in states:
         assert (finished.reports / f"{name}.html").stat().st_size < 5e6
     assert (finished.reports / "index.html").stat().st_size < 5e6
+
+
+def test_a_later_run_changes_nothing_that_is_told_of_an_earlier_one(copied):
+    """Notebook 04 ran with `-p epochs 1 -p folds 2`; then came a run of another without them."""
+    plain = load_study(copied.folder, copied.reports)
+    states = manifest.earlier_states(plain)
+    manifest.write_manifest(plain, states, {}, [])
+    assert plain.settings.cnn.epochs != 1 and plain.settings.evaluation.folds != 2
+    assert plain.ran_with("04_cnn").cnn.epochs == 1
+    index = pages.build_index(plain, list(states.values())).read_text(encoding="utf-8")
+    assert "2 folds" in index
+    boxes = " ".join(one.text for one in figures.steps(plain).layout.annotations)
+    assert "1 epochs at most" in boxes and "2 folds" in boxes
 
 
 def test_flow_accounts_for_every_patient(finished):
