@@ -464,8 +464,13 @@ def drop_failures(study: Study, failures: pd.DataFrame) -> pd.DataFrame:
 
 
 def standardised_difference(a: pd.Series, b: pd.Series) -> float:
-    """Return the standardised mean difference of two groups; categories by Yang & Dalton 2012."""
+    """Return the standardised mean difference of two groups; categories by Yang & Dalton 2012.
+
+    NaN where a group has no value.
+    """
     a, b = a.dropna(), b.dropna()
+    if a.empty or b.empty:
+        return float("nan")
     if pd.api.types.is_numeric_dtype(a):
         return float((b.mean() - a.mean()) / np.sqrt((a.var() + b.var()) / 2))
     levels = sorted(set(a) | set(b))[1:]
