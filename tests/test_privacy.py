@@ -70,6 +70,18 @@ def test_a_name_between_underscores_is_found(copied, header):
     assert "note.md" in set(found.file)
 
 
+def test_a_fault_does_not_name_a_folder_that_is_the_hospitals_number(header):
+    folder = header.parent / "h-00871-k" / "Weissenfels_Ottokar"
+    folder.mkdir(parents=True)
+    header.rename(folder / "slice.dcm")
+    for named in (folder, folder.parent):
+        fault = StudyError(f"{named.name} holds no CT series. Expected: an axial CT.")
+        told = privacy.reason(fault, [str(folder), ""])
+        assert "[DICOM header]" in told and "holds no CT series. Expected: an axial CT" in told
+        assert "871" not in told and "Weissenfels" not in told
+    assert privacy.reason(fault).startswith("h-00871-k")
+
+
 def test_paths_given_by_a_user_leave_only_the_parameters_name():
     text = '{"ct": "/mnt/pacs/DOE_JOHN/ct", "out": "/mnt/pacs/DOE_JOHN", "study": "/srv/data/s"}'
     given = {"ct": "/mnt/pacs/DOE_JOHN/ct", "out": "/mnt/pacs/DOE_JOHN", "study": "/srv/data/s"}

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from radiogenomics import privacy
 from radiogenomics.study import (
     Label,
     Study,
@@ -260,10 +261,12 @@ def exclude(
     paths = table.set_index("patient")[["ct", "mask"]]
     lost = out.reason.isin([f"{column} file missing" for column in paths])
     out.loc[lost, "reason"] = [
-        f"{r.reason}: {_short(study, paths.loc[r.patient, r.reason.split()[0]])} is not there. "
-        "Expected: a file or folder inside the study folder. Copy it there, or correct the path."
+        privacy.anonymous(
+            f"{r.reason}: {_short(study, paths.loc[r.patient, r.reason.split()[0]])} is not there. "
+            "Expected: a file or folder inside the study folder. Copy it there, or correct the "
+            "path.", paths.loc[r.patient])
         for r in out[lost].itertuples()
-    ]
+    ]  # fmt: skip
     if failures is not None:
         later = failures[~failures.patient.isin(out.patient)].drop_duplicates("patient")
         out = pd.concat([out, later], ignore_index=True)

@@ -173,7 +173,7 @@ def _extract_one(study: Study, row: dict) -> tuple[str, dict, str]:
         pair = read_pair(row["ct"], row["mask"], row["mask_label"])
         values = extract(*pair, study.settings.radiomics).to_dict()
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
-        return row["patient"], {}, privacy.reason(fault)
+        return row["patient"], {}, privacy.reason(fault, (row["ct"], row["mask"]))
     write_json(path, values)
     return row["patient"], values, ""
 

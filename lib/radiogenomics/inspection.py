@@ -171,7 +171,7 @@ def _inspect_one(row: dict) -> dict:
         found["acquisition"] = acquisition_row(scan.ct, scan.acquisition)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         found["patient_id"] = patient_id(Path(row["ct"]))
-        found["reason"] = privacy.reason(fault)
+        found["reason"] = privacy.reason(fault, (row["ct"], row["mask"]))
         found["acquisition"] = _of_ct_alone(row["ct"])
     return found
 
@@ -181,7 +181,7 @@ def _second_mask(row: dict) -> str:
     try:
         mask = read_scan(row["ct"], row["mask_2"], row["mask_label"]).mask
     except Exception as fault:  # noqa: BLE001 - it takes no part then, the patient does
-        return privacy.reason(fault)
+        return privacy.reason(fault, (row["ct"], row["mask_2"]))
     voxels = int(sitk.GetArrayViewFromImage(mask).sum())
     return f"{voxels * float(np.prod(mask.GetSpacing())):.1f} mm³"
 

@@ -35,14 +35,34 @@ def redacted(text: str) -> str:
     return UID.sub("[uid]", text)
 
 
-def reason(fault: Exception) -> str:
-    """Return why a patient's files could not be used, without paths of this machine and UIDs."""
+def anonymous(text: str, images: Iterable[str]) -> str:
+    """Return a message without what the headers of a patient's images say of patient and hospital.
+
+    A folder of slices is often named by the PatientID, a file by the patient's name.
+    """
+    pattern = _words_of(identifiers(Path(p) for p in images if p and Path(p).exists()))
+    return pattern.sub("[DICOM header]", text) if pattern else text
+
+
+def _words_of(found: set[str]) -> re.Pattern | None:
+    """Return what finds these values of headers as whole words, but for words of our own texts."""
+    own = _own_words()
+    words = sorted(w for w in found if w.casefold() not in own)
+    any_of = "|".join(map(re.escape, words))
+    return re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.I) if words else None
+
+
+def reason(fault: Exception, images: Iterable[str] = ()) -> str:
+    """Return why a patient's files could not be used, without paths of this machine and UIDs.
+
+    Nor with anything that the headers of `images` say of the patient (`anonymous`).
+    """
     text = str(fault)
     if isinstance(fault, OSError) and fault.filename:
         text = f"{Path(fault.filename).name}: {fault.strerror}. Expected: a file that can be read."
     elif not isinstance(fault, (StudyError, RuntimeError, ValueError, LookupError)):
         text = f"{type(fault).__name__}: {text}. Expected: files that other programs open too."
-    return redacted(text)
+    return anonymous(redacted(text), images)
 
 
 def identifiers(scans: Iterable[Path]) -> set[str]:
@@ -107,11 +127,8 @@ def scan_folder(
     Returns:
         file, kind (`header`, `uid`, `path`) and n of what was found; never the value itself.
     """
-    own = _own_words()
-    words = {w for w in identifiers(scans) - set(allowed) if w.casefold() not in own}
-    any_of = "|".join(map(re.escape, sorted(words)))
-    header = re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.I)  # _ parts words too
-    kinds = {"header": header} if words else {}
+    header = _words_of(identifiers(scans) - set(allowed))
+    kinds = {"header": header} if header else {}
     long = [p for p in places if len(Path(p).parts) > 2 or p.endswith("/")]  # /app is a word
     kinds |= {"uid": UID}
     kinds |= {"path": re.compile("|".join(map(re.escape, long)))} if long else {}

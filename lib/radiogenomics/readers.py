@@ -113,7 +113,12 @@ def agreement(patients: pd.DataFrame) -> pd.DataFrame:
             )
             rows.append({"patient": row["patient"], **_overlap(first, second), "reason": ""})
         except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
-            rows.append({"patient": row["patient"], "reason": privacy.reason(fault)})
+            rows.append(
+                {
+                    "patient": row["patient"],
+                    "reason": privacy.reason(fault, (row["ct"], row["mask"])),
+                }
+            )
     columns = ["patient", "dice", "volume_1_mm3", "volume_2_mm3", "reason"]
     return pd.DataFrame(rows, columns=columns)
 

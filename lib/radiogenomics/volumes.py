@@ -147,7 +147,7 @@ def _prepare_one(study: Study, row: pd.Series) -> tuple[str, str]:
         ct, mask = read_pair(row.ct, row["mask"], row.mask_label)
         volume = preprocess(ct, mask, study.settings.preprocessing)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
-        return row.patient, privacy.reason(fault)
+        return row.patient, privacy.reason(fault, (row.ct, row["mask"]))
     with whole_file(path) as part, part.open("wb") as stream:
         np.save(stream, volume, allow_pickle=False)
     return row.patient, ""
