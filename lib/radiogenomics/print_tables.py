@@ -90,7 +90,7 @@ def _by_cohort(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, st
 
 def _patients(table: pd.DataFrame, groups: dict[str, str]) -> tuple[pd.DataFrame, str]:
     first = table.characteristic.ne(table.characteristic.shift())
-    names = table.characteristic.str.replace("_", " ").str.capitalize()
+    names = table.characteristic.map(_titled)
     shown = pd.DataFrame(
         {
             "Characteristic": names.where(first, ""),
@@ -105,6 +105,10 @@ def _patients(table: pd.DataFrame, groups: dict[str, str]) -> tuple[pd.DataFrame
     how = f" P by {tests} (chi-square without continuity correction; t is Welch's)."
     note = f"n (%) or mean ± SD.{how if tests else ''} SMD, standardised mean difference."
     return shown, note
+
+
+def _titled(name: str) -> str:
+    return {"cea": "CEA"}.get(name, name.replace("_", " ").capitalize())
 
 
 def _performance(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
