@@ -560,7 +560,10 @@ ODD = {
     "label 255 named": (lambda c: (c.new_mask(255 * lesion()), setattr(c, "label", "255")), ""),
     "label as 1.0": (lambda c: setattr(c, "label", "1.0"), ""),
     "mask on a smaller grid": (near, "mask taken over from another grid"),
-    "mask with axes turned round": (flipped, "mask taken over from another grid"),
+    "mask with axes turned round": (
+        flipped,
+        "mask's axes run against the CT's: look at the side, mask taken over from another grid",
+    ),
     "big-endian NIfTI": (big_endian, ""),
     "MetaImage with its voxels beside it": (lambda c: c.new_ct(name="a.mhd"), ""),
     "hidden files of macOS": (lambda c: (c.ct / "._3_000.dcm").write_bytes(b"Mac OS X" * 9), ""),

@@ -19,6 +19,7 @@ from radiogenomics.paper import p_text, results
 from radiogenomics.samplesize import auc_standard_error
 
 NETWORK = ("parameters", "filters", "kernel", "channels", "dense", "cells")
+ALIKE = 0.25  # of a width: by less than this two of them are told apart by nothing printed
 PROPORTIONS = {"beta": "", "wilson": " (Wilson)", "normal": " (Wald)"}  # statsmodels' names
 
 
@@ -104,8 +105,9 @@ def consistency(printed: dict[str, Any]) -> pd.DataFrame:
 def interval_kinds(printed: dict[str, Any]) -> pd.DataFrame:
     """Return what kind of interval each printed AUC interval can be.
 
-    `binomial` names a count of correct calls whose exact (Clopper-Pearson), Wilson's or Wald's
-    interval prints so: then it is the interval of an accuracy. `level` is the confidence that
+    `binomial` names a count of correct calls that prints as the AUC and whose exact
+    (Clopper-Pearson), Wilson's or Wald's interval prints as its interval: then it can be that of
+    an accuracy. `level` is the confidence that
     fits its width, if it were one of an AUC (standard error of Newcombe 2006); NaN at an AUC of 0
     or 1, which has none.
 
@@ -125,9 +127,32 @@ def interval_kinds(printed: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*names, "level"])
 
 
+def told_intervals(table: pd.DataFrame) -> str:
+    """Return what `interval_kinds` found, in words.
+
+    A width within a quarter of what 95% would ask for can be an AUC's as well: high AUCs and few
+    decimals do not tell the two apart.
+    """
+    if table.empty:
+        return "No interval of an AUC is printed."
+    parts = []
+    for one in table[table.binomial != ""].itertuples():
+        both = abs(one.width / one.width_95 - 1) < ALIKE if one.width_95 else False
+        parts.append(f"{one.model} {one.cohort}: {one.binomial}{', or an AUC of 95%' * both}")
+    rest = table[table.binomial == ""].level.dropna()
+    text = f"Intervals that can be Binomial ones of an accuracy: {'; '.join(parts) or 'none'}."
+    if rest.empty:
+        return text
+    return (
+        f"{text} The other {len(rest)} widths fit a confidence of {rest.min():.0%} to "
+        f"{rest.max():.0%}."
+    )
+
+
 def _binomial(one: Any, decimals: int) -> list[str]:
     found = []
-    for k in range(max(0, int(one.auc * one.n) - 3), min(one.n, int(one.auc * one.n) + 4) + 1):
+    near = range(max(0, int(one.auc * one.n) - 3), min(one.n, int(one.auc * one.n) + 4) + 1)
+    for k in [k for k in near if prints_as(k, one.n, one.auc, decimals)]:
         for method, name in PROPORTIONS.items():
             bounds = proportion_confint(k, one.n, method=method)
             if np.allclose(np.round(bounds, decimals), [one.auc_low, one.auc_high], atol=1e-9):

@@ -116,8 +116,11 @@ def _run(given: argparse.Namespace) -> int:
     with report.alone(study):
         try:
             states = report.run_study(study, given.only, given.start, overrides, given.force)
-        except report.NotebookFailed:
-            print(report.check_privacy(study))  # what was written before may be mailed too
+        except report.NotebookFailed as fault:
+            try:  # what was written before may be mailed too
+                print(report.check_privacy(study))
+            except StudyError as more:
+                raise StudyError(f"{fault}\nAnd {more}") from None
             raise
         print(report.check_privacy(study))
     print(f"Open {study.reports / 'index.html'}")

@@ -14,6 +14,7 @@ from radiogenomics.study import (
     Study,
     StudyError,
     content_hash,
+    digest,
     image_files,
     read_cells,
     whole_file,
@@ -34,6 +35,7 @@ IMAGES = ("ct", "mask", "mask_2")
 WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}
 IMAGE_STEPS = ("images", "preprocessing", "radiomics")
 TABLES = 99_999  # random tables behind Fisher's test of more than 2 × 2 counts
+OLDEST = 120  # years
 DESCRIBED = ("age", "sex", "smoking_history", "cea", "lobe", "stage")
 
 
@@ -102,8 +104,12 @@ def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
         if c in raw
     ]
     for column in [c for c in NUMBERS if c in raw]:
-        good = np.isfinite(pd.to_numeric(raw[column], errors="coerce")) | (raw[column] == "")
+        numbers = pd.to_numeric(raw[column], errors="coerce")
+        good = np.isfinite(numbers) | (raw[column] == "")
         checks.append((column, good, "a number such as 61"))
+        if column == "age":
+            years = numbers.between(0, OLDEST) | ~good | (raw[column] == "")
+            checks.append((column, years, f"years, 0 to {OLDEST}"))
     for column in [c for c in IMAGES if c in raw]:
         checks.append((column, raw[column].map(_inside), "a path inside the study folder"))
     label = study.settings.label
@@ -379,7 +385,15 @@ def keep_included(study: Study, left: pd.DataFrame, out: pd.DataFrame, flow: pd.
     require_both(left, out)
     with whole_file(study.derived / "included.csv") as part:
         stamps = {f"{c}_stamp": left[c].map(_stamp) for c in IMAGES if c in left}
-        left.assign(**_relative(study, left), **stamps).to_csv(part, index=False)
+        table = left.assign(**_relative(study, left), **stamps, made_from=_source(study))
+        table.to_csv(part, index=False)
+
+
+def _source(study: Study) -> str:
+    """Return a digest of cohort.csv and of the settings that decide who takes part, and as what."""
+    rules = study.settings
+    table = content_hash(study.cohort_csv) if study.cohort_csv.exists() else ""
+    return digest(table, rules.label, rules.hospitals, rules.eligibility)
 
 
 def _relative(study: Study, left: pd.DataFrame) -> dict[str, list[str]]:
@@ -394,7 +408,7 @@ def read_included(study: Study) -> pd.DataFrame:
     """Return the patients who take part with every label; notebooks ask `seal` for the test's.
 
     Raises:
-        StudyError: notebook 01 has not run.
+        StudyError: notebook 01 has not run, or with another cohort.csv or other rules.
     """
     path = study.derived / "included.csv"
     if not path.exists():
@@ -407,6 +421,14 @@ def read_included(study: Study) -> pd.DataFrame:
         if c in table
     }
     table = table.assign(**here)
+    if "made_from" in table and study.cohort_csv.exists() and len(table):
+        if table.made_from.iloc[0] != _source(study):
+            raise StudyError(
+                "cohort.csv, or [label], [hospitals] or [eligibility] of study.toml, is not what "
+                "notebook 01 saw. Expected: the same. Run again from the start: workbook run "
+                "--from 01"
+            )
+        table = table.drop(columns="made_from")
     _refuse_changed(study, table)
     return table
 
@@ -506,7 +528,8 @@ def fisher(counts: np.ndarray, seed: int) -> tuple[str, float]:
     if counts.shape == (2, 2):
         return "Fisher", float(stats.fisher_exact(counts).pvalue)
     drawn = stats.MonteCarloMethod(n_resamples=TABLES, rng=np.random.default_rng(seed))
-    return "Fisher, simulated", float(stats.fisher_exact(counts, method=drawn).pvalue)
+    p = stats.fisher_exact(counts, method=drawn).pvalue  # of few patients an array of one
+    return "Fisher, simulated", float(np.squeeze(p))
 
 
 def continuous_test(a: pd.Series, b: pd.Series) -> tuple[str, float]:

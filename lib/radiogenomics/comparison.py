@@ -40,6 +40,7 @@ RECALIBRATION = [
     "ci_method", "n", "events", "reason",
 ]  # fmt: skip
 RECALIBRATED = ["patient", "label", "model", "score", "before"]
+POOLED = "cross-validated in the test cohort: pooled folds have no interval and no test"
 STACKED = 2  # scores in the combined models
 IN_SAMPLE_P = "in-sample: the models were fitted on these patients, p tests nothing"
 RANKED_ONLY = "scores outside [0, 1] can only be ranked: they are no probabilities"
@@ -143,9 +144,11 @@ def limits(truth: dict | None) -> dict[str, float]:
 def headline(auc: pd.DataFrame, truth: dict | None) -> str:
     """Return the sentence under the ROC curves."""
     top = auc.set_index("model").loc[best(auc)]
+    interval = f"{top.ci_low:.3f} to {top.ci_high:.3f}"
+    interval = "no interval: one patient of a label" if np.isnan(top.ci_low) else interval
     text = (
-        f"The highest external AUC is **{top.name}**'s, {top.value:.3f} ({top.ci_low:.3f} to "
-        f"{top.ci_high:.3f}, n = {top.n}, {top.events} events)."
+        f"The highest external AUC is **{top.name}**'s, {top.value:.3f} ({interval}, "
+        f"n = {top.n}, {top.events} events)."
     )
     cnn = auc[auc.model == "CNN"]
     if truth and len(cnn):
@@ -494,10 +497,14 @@ def baselines(
         auc, low, high = ev.auc_interval(
             labels, baseline.to_numpy(), study.settings.evaluation.confidence
         )
+        pooled = not len(train)
         for model in wide:
             z, p = ev.delong_test(labels, wide[model].to_numpy(), baseline.to_numpy())
             own = ev.delong(labels, wide[model])[0][0]
-            rows.append((name, auc, low, high, model, own, z, p, ""))
+            if pooled:
+                rows.append((name, auc, np.nan, np.nan, model, own, np.nan, np.nan, POOLED))
+            else:
+                rows.append((name, auc, low, high, model, own, z, p, ""))
     names = ["baseline", "auc", "ci_low", "ci_high", "model", "auc_model", "z", "p", "reason"]
     for name, reason in confounders.left_out(train, test).items():
         rows += [(name, *[np.nan] * 3, model, *[np.nan] * 3, reason) for model in wide]
@@ -506,8 +513,24 @@ def baselines(
     told = confounders.warning(labels, simple, linked)
     fitted = "train" if len(train) else "test, cross-validated"
     counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
-    counts["ci_method"] = np.where(table.auc.notna(), "delong", "none")
+    counts["ci_method"] = np.where(table.ci_low.notna(), "delong", "none")
     return table.assign(p_holm=ev.holm(table.p.to_numpy()), **counts), linked, told
+
+
+def acquisition_told(table: pd.DataFrame, warning: str) -> str:
+    """Return the HTML of the red sentence, or what can be said without one.
+
+    Args:
+        table: baselines.csv.
+        warning: `baselines`' red sentence, "" if there is none.
+    """
+    if warning:
+        return f'<p class="alert">{warning}</p>'
+    acquisition = table[table.baseline == "Acquisition"]
+    if acquisition.auc.isna().all():
+        reason = acquisition.reason.iloc[0] if len(acquisition) else "nothing is known of it"
+        return f"<p>Whether the acquisition alone tells the label was not tested: {reason}.</p>"
+    return "<p>The acquisition alone does not tell the label, as far as these patients show.</p>"
 
 
 def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame:

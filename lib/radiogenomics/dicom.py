@@ -1,8 +1,9 @@
 """DICOM CT series: found in a folder, chosen by stated rules, checked slice by slice, read.
 
 The rules, in this order: the series that a DICOM mask refers to, or that shares the frame of
-reference of its PET; the size of a mask that is an image file; the thinnest slices; the most
-slices; the lowest series number. Localizers never.
+reference of its PET; the very grid of a mask that is an image file, then its size; original images
+before derived ones; the thinnest slices; the most slices; the lowest series number. Localizers
+never.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
 from radiogenomics.study import StudyError
 
 HEADER = [
     "SOPClassUID", "SOPInstanceUID", "Modality", "SeriesInstanceUID", "SeriesNumber", "ImageType",
-    "PatientID", "FrameOfReferenceUID", "InstanceNumber", "ImagePositionPatient",
+    "PatientID", "FrameOfReferenceUID", "StudyInstanceUID", "InstanceNumber",
+    "ImagePositionPatient",
     "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "Rows", "Columns",
     "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "RescaleSlope", "RescaleIntercept",
     "Manufacturer", "ManufacturerModelName", "ConvolutionKernel", "KVP", "Exposure",
@@ -30,6 +33,7 @@ HEADER = [
 ]  # fmt: skip
 DIRECTORY = "1.2.840.10008.1.3.10"  # SOP class of a DICOMDIR
 NAMED_DICOM = (".dcm", ".dicom", ".ima")
+SAME_MM = 0.1  # how far the ends of two grids may lie apart that are one
 EVEN = 0.1  # of the usual gap: how far one gap between slices may differ
 PHASES = {
     "arter": "arterial", "venous": "venous", "portal": "venous", "delay": "delayed",
@@ -120,19 +124,21 @@ def find_series(folder: Path) -> list[Series]:
 
 
 def choose_ct(
-    folder: Path, referenced: str = "", mask_size: tuple[int, ...] | None = None, frame: str = ""
-) -> tuple[Series, list[Series]]:
+    folder: Path, referenced: tuple[str, ...] = (), mask: sitk.Image | None = None,
+    frame: str = "",
+) -> tuple[Series, list[Series]]:  # fmt: skip
     """Choose the CT series by the rules of this module; return it and the others.
 
     Args:
         folder: holds the files, in any depth.
         referenced: the series that a DICOM mask was drawn on.
-        mask_size: (x, y, z) of a mask that is an image file.
+        mask: one that is an image file: its grid says on which series it was drawn.
         frame: the frame of reference of a mask that was drawn on another modality, such as the
             PET of a PET/CT: a CT that shares it shares its coordinates.
 
     Raises:
-        StudyError: no CT, scans of several patients, or not the series that the mask refers to.
+        StudyError: no CT, scans of several patients, not the series that the mask refers to,
+            several examinations and nothing that says on which of them the mask was drawn.
     """
     every = find_series(folder)
     scans = [s for s in every if s.first.get("Modality") == "CT" and not _localizer(s.first)]
@@ -148,13 +154,19 @@ def choose_ct(
     fitting = scans
     if referenced:
         shared = [s for s in scans if frame and s.first.get("FrameOfReferenceUID") == frame]
-        fitting = [s for s in scans if s.uid == referenced] or shared
+        fitting = [s for s in scans if s.uid in referenced] or shared
     if not fitting:
         raise StudyError(
             f"{folder.name} holds {len(scans)} CT series, none of them the one that the mask "
             "refers to. Expected: the series it was drawn on. Export that series."
         )
-    chosen = min(fitting, key=lambda s: _rank(s, mask_size))
+    chosen = min(fitting, key=lambda s: _rank(s, mask))
+    exams = {str(s.first.get("StudyInstanceUID", "")) for s in fitting}
+    if len(exams) > 1 and mask is not None and not _drawn_on(chosen, mask):
+        raise StudyError(
+            f"{folder.name} holds CT of {len(exams)} examinations, and nothing says on which of "
+            "them the mask was drawn. Expected: one. Take the others away."
+        )
     return chosen, [s for s in scans if s is not chosen]
 
 
@@ -166,17 +178,51 @@ def _localizer(header: pydicom.Dataset) -> bool:
     return "LOCALIZER" in [str(part).upper() for part in header.get("ImageType", [])]
 
 
-def _rank(series: Series, mask_size: tuple[int, ...] | None) -> tuple:
+def box_of(image: sitk.Image) -> np.ndarray:
+    """Return the lowest and highest place of an image's voxel centres, (2, 3), mm."""
+    ends = [(0, n - 1) for n in image.GetSize()]
+    corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T
+    return _ends([image.TransformIndexToPhysicalPoint(c) for c in corners.tolist()])
+
+
+def _ends(points: list) -> np.ndarray:
+    return np.array([np.min(points, axis=0), np.max(points, axis=0)])
+
+
+def _drawn_on(series: Series, mask: sitk.Image) -> bool:
+    """Return whether a mask's grid fills the very place of a series, whatever way its axes run."""
+    first = series.first
+    try:
+        across, down = np.array(first.ImageOrientationPatient, float).reshape(2, 3)
+        apart, beside = (float(s) for s in first.PixelSpacing)
+        far = across * beside * (first.Columns - 1) + down * apart * (first.Rows - 1)
+        places = np.array([h.ImagePositionPatient for h in series.headers], float)
+    except (AttributeError, TypeError, ValueError):  # `in_order` says what is wrong with it
+        return False
+    own = _ends([*places, *(places + far)])
+    return len(places) in mask.GetSize() and bool(np.abs(own - box_of(mask)).max() < SAME_MM)
+
+
+def _rank(series: Series, mask: sitk.Image | None) -> tuple:
     first = series.first
     size = (first.get("Columns"), first.get("Rows"), len(series.files))
     number = first.get("SeriesNumber")
     return (
-        mask_size is not None and size != tuple(mask_size),
+        mask is not None and not _drawn_on(series, mask),
+        mask is not None and size != mask.GetSize(),
+        "DERIVED" in [str(part).upper() for part in first.get("ImageType", [])],
         series.thickness_mm,
         -len(series.files),
         int(number) if number is not None else 0,
         series.uid,
     )
+
+
+def first_of(path: Path) -> Path:
+    """Return the first file of a folder of DICOM, or the file itself."""
+    if path.is_file():
+        return path
+    return min((p for p in path.rglob("*") if p.is_file() and p.name[0] != "."), default=path)
 
 
 def patient_id(path: Path) -> str:
@@ -371,13 +417,15 @@ def _kernel(header: pydicom.Dataset) -> str:
 
 def _number(header: pydicom.Dataset, tag: str) -> float:
     value = header.get(tag)
+    if isinstance(value, (list, MultiValue)):  # two tubes
+        value = value[0] if len(value) else None
     return float(value) if value not in (None, "") else float("nan")
 
 
 def _exposure(header: pydicom.Dataset) -> float:
     """Return mAs: the header's, or tube current (mA) × exposure time (ms) / 1000."""
     if header.get("Exposure") not in (None, ""):
-        return float(header.Exposure)
+        return _number(header, "Exposure")
     return _number(header, "XRayTubeCurrent") * _number(header, "ExposureTime") / 1000
 
 

@@ -191,7 +191,8 @@ def youden_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
     """
     points = roc_points(labels, scores)
     index = points.tpr - points.fpr
-    best = points[np.isclose(index, index.max(), atol=1e-12) & np.isfinite(points.threshold)]
+    highest = np.isclose(index, index.max(), rtol=0, atol=1e-12)
+    best = points[highest & np.isfinite(points.threshold)]
     return float(best.threshold.min())
 
 

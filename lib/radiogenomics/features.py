@@ -161,7 +161,7 @@ def extract_cohort(
 
 def _cache_path(study: Study, row: dict) -> Path:
     settings = measured_settings(study.settings.radiomics)
-    key = digest(row["ct_hash"], row["mask_hash"], str(row["mask_label"]), settings, VERSIONS)
+    key = digest(row["ct_hash"], row["mask_hash"], str(row["mask_label"]), settings, VERSIONS, 2)
     return study.derived / "features" / f"{key}.json"
 
 

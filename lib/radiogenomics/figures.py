@@ -306,7 +306,8 @@ def forest(study: Study, table: pd.DataFrame, model: str) -> tuple[go.Figure, pd
     figure.add_vline(x=0.5, line={"dash": "dot", "color": BACK}, row=1, col=1)
     figure.add_vline(x=1, line={"dash": "dot", "color": BACK}, row=1, col=2)
     figure.update_yaxes(autorange="reversed", automargin=True)
-    figure.update_xaxes(range=[0, 1.02], col=1).update_xaxes(range=[0, 3], col=2)
+    reach = max(3.0, 1.1 * rows.o_over_e.max(skipna=True)) if rows.o_over_e.notna().any() else 3.0
+    figure.update_xaxes(range=[0, 1.02], col=1).update_xaxes(range=[0, reach], col=2)
     figure.update_layout(height=180 + 24 * len(rows))
     return _titled(figure, f"{model} by group (events/patients), external test cohort", study), rows
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from radiogenomics import privacy
-from radiogenomics.dicom import patient_id
+from radiogenomics.dicom import first_of, patient_id
 from radiogenomics.scans import Scan, read_ct, read_scan
 from radiogenomics.study import Study, StudyError
 from radiogenomics.volumes import bounds, crop
@@ -166,7 +167,7 @@ def _inspect_one(row: dict) -> dict:
     try:
         scan = read_scan(row["ct"], row["mask"], row["mask_label"])
         found["patient_id"] = scan.patient_id
-        second = {"second_mask": _second_mask(row)} if row.get("mask_2_hash") else {}
+        second = {"second_mask": _second_mask(row)} if _named(row.get("mask_2")) else {}
         found["mask"] = mask_row(scan) | second | {"thumbnail": thumbnail(scan)}
         found["acquisition"] = acquisition_row(scan.ct, scan.acquisition)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
@@ -176,8 +177,14 @@ def _inspect_one(row: dict) -> dict:
     return found
 
 
+def _named(path: str | float | None) -> bool:
+    return isinstance(path, str) and path != ""
+
+
 def _second_mask(row: dict) -> str:
     """Return whether the second reader's mask can be used: its volume, or why not."""
+    if row.get("mask_2_hash", 0) == row.get("mask_hash"):
+        return "the first reader's very mask"
     try:
         mask = read_scan(row["ct"], row["mask_2"], row["mask_label"]).mask
     except Exception as fault:  # noqa: BLE001 - it takes no part then, the patient does
@@ -208,17 +215,21 @@ def refuse_patient_ids(study: Study, table: pd.DataFrame) -> None:
         return
     named = 0
     for row in table.itertuples():
-        ids = {
-            patient_id(Path(path)) for path in (row.ct, row.mask) if path and Path(path).exists()
-        }
-        named += row.patient.casefold() in {one.casefold() for one in ids}
+        images = [Path(path) for path in (row.ct, row.mask) if path and Path(path).exists()]
+        known = {patient_id(path) for path in images} | privacy.identifiers(map(first_of, images))
+        named += _bare(row.patient) in {_bare(one) for one in known} - {""}
     if named:
         raise StudyError(
-            f"cohort.csv: {named} names in column patient are the PatientID of the DICOM headers, "
-            "which may be a hospital number. Expected: pseudonyms. Rename the patients, or, if "
+            f"cohort.csv: {named} names in column patient are the PatientID, the name or another "
+            "number of the DICOM headers. Expected: pseudonyms. Rename the patients, or, if "
             "the headers hold pseudonyms, say so in study.toml: [privacy] "
             "patient_is_pseudonym = true"
         )
+
+
+def _bare(name: str) -> str:
+    """Return a name's letters and digits, small, without leading zeros, which Excel drops."""
+    return re.sub(r"[\W_]", "", name.casefold()).lstrip("0")
 
 
 def _refuse_one_person(cohort: pd.DataFrame, ids: pd.Series) -> None:

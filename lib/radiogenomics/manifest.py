@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.pages import notebooks, title_of
-from radiogenomics.study import ROOT, Study, content_hash, read_json, write_json
+from radiogenomics.study import ROOT, Study, content_hash, digest, read_json, write_json
 from radiogenomics.versions import versions
 
 KEPT = ("state", "seconds", "overrides", "settings")  # of each notebook in the manifest
@@ -33,6 +33,14 @@ def earlier_states(study: Study) -> dict[str, dict[str, Any]]:
             if name in states:
                 states[name] |= {k: old[k] for k in KEPT if k in old}
     return states
+
+
+def whereabouts(study: Study) -> str:
+    """Return a digest of where the study lies, seen from its reports: it tells no path."""
+    try:
+        return digest(os.path.relpath(study.folder, study.reports))
+    except ValueError:  # on another drive
+        return digest(study.folder.name)
 
 
 def write_manifest(
@@ -52,6 +60,7 @@ def write_manifest(
     )
     content = old | {
         "title": study.settings.title,
+        "study": whereabouts(study),
         "synthetic": study.settings.synthetic,
         "seed": study.settings.seed,
         "settings": dataclasses.asdict(study.settings),

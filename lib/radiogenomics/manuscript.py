@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -38,8 +37,7 @@ def draft(study: Study) -> Draft:
 def as_markdown(text: Draft, study: Study) -> str:
     """Return the draft as Markdown: a heading and a paragraph each, then the tables it used."""
     lines = [f"# {study.settings.title}", ""]
-    lines += [f"Drafted by the workbook on {time.strftime('%Y-%m-%d')} from this run's tables; "
-              "to be edited.", ""]  # fmt: skip
+    lines += ["Drafted by the workbook from this run's tables; to be edited.", ""]
     for heading, sentences in text.items():
         used = dict.fromkeys(file for _, file in sentences if file)
         lines += [f"## {heading}", "", " ".join(words for words, _ in sentences), ""]

@@ -7,7 +7,6 @@ library reads RTSTRUCT with its holes onto a given grid (rt-utils: last release 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,8 @@ DRAWINGS = ("SEG", "RTSTRUCT")
 FILLED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 ON_GRID = 0.05  # voxels: how far a SEG frame may lie off the CT's grid and still be on it
 ENDLESS = 0xFFFFFFFF  # DICOM's length of what ends with a delimiter
+TOGETHER = 0.05  # slices: contours of an outline and its hole lie at most so far apart
+FINE = 3  # decimals of a voxel that count in a contour
 BETWEEN = 0.1  # slices: from here on a contour counts as drawn between two slices
 
 
@@ -78,10 +79,17 @@ def _check_whole(drawing: pydicom.Dataset, name: str) -> None:
         )
 
 
-def referenced_series(drawing: pydicom.Dataset) -> str:
-    """Return the uid of the series a SEG or RTSTRUCT was drawn on, empty where it is not told."""
-    series = _references(drawing)
-    return str(series[0].get("SeriesInstanceUID", "")) if series else ""
+def referenced_series(drawing: pydicom.Dataset) -> tuple[str, ...]:
+    """Return the uids of the series that a SEG or RTSTRUCT refers to, none where it is not told."""
+    uids = [str(s.get("SeriesInstanceUID", "")) for s in _references(drawing)]
+    return tuple(uid for uid in uids if uid)
+
+
+def frame_of(drawing: pydicom.Dataset) -> str:
+    """Return the frame of reference of a SEG's or RTSTRUCT's coordinates, empty if not told."""
+    frames = drawing.get("ReferencedFrameOfReferenceSequence") or [pydicom.Dataset()]
+    told = frames[0].get("FrameOfReferenceUID") or drawing.get("FrameOfReferenceUID")
+    return str(told or "")
 
 
 def shared_frame(drawing: pydicom.Dataset) -> str:
@@ -279,14 +287,16 @@ def _stacked(pixels: np.ndarray, planes: list, seg: pydicom.Dataset, name: str) 
 
 def _step(seg: pydicom.Dataset, height: np.ndarray) -> float:
     """Return the way between slices (mm): as the SEG says, else the smallest gap of its frames."""
+    gaps = np.diff(np.unique(np.round(height, 3)))
+    smallest = float(gaps.min()) if len(gaps) else np.inf
     for group in (*seg.get("SharedFunctionalGroupsSequence", []),
                   seg.PerFrameFunctionalGroupsSequence[0]):  # fmt: skip
         measures = group.get("PixelMeasuresSequence")
-        for tag in ("SpacingBetweenSlices", "SliceThickness"):
-            if measures and measures[0].get(tag):
-                return float(measures[0].get(tag))
-    gaps = np.diff(np.unique(np.round(height, 3)))
-    return float(gaps.min()) if len(gaps) else 1.0
+        if measures and measures[0].get("SpacingBetweenSlices"):
+            return float(measures[0].SpacingBetweenSlices)
+        if measures and measures[0].get("SliceThickness"):  # slices may overlap
+            return min(float(measures[0].SliceThickness), smallest)
+    return smallest if len(gaps) else 1.0
 
 
 def _contours(
@@ -317,12 +327,11 @@ def _contours(
     points = [np.array(c.ContourData, float).reshape(-1, 3) for c in filled]
     index = [_to_index(ct, p) for p in points]
     _check_planar(index, ct, name)
-    by_height: dict[float, list[np.ndarray]] = defaultdict(list)
-    for one in index:
-        by_height[round(float(one[:, 2].mean()), 2)].append(one)
+    by_height = _by_height(index)
     mask = np.zeros(ct.GetSize()[::-1], bool)
     for height, group in by_height.items():
-        mask[round(height)] |= _even_odd(group, mask.shape[1:])
+        nearest = min(int(np.floor(height + 0.5)), len(mask) - 1)  # halves all go upwards
+        mask[nearest] |= _even_odd(group, mask.shape[1:])
     if not mask.any():
         raise StudyError(
             f"{name}: the {len(filled)} contours of ROI {number} {titles[number]!r} enclose no "
@@ -330,13 +339,31 @@ def _contours(
         )
     between = [h for h in by_height if abs(h - round(h)) > BETWEEN]
     notes = [f"{len(between)} of {len(by_height)} contour heights lie between slices"]
-    return _as_image(mask, ct), notes if between else []
+    notes = notes if between else []
+    open_ = sum(c.get("ContourGeometricType") == "OPEN_PLANAR" for c in drawn)
+    notes += [f"{open_} open contours left out: they enclose nothing"] if open_ else []
+    return _as_image(mask, ct), notes
+
+
+def _by_height(index: list[np.ndarray]) -> dict[float, list[np.ndarray]]:
+    """Return the contours by their height in slices; those of nearly one height belong together.
+
+    A contour that is stored twice counts once.
+    """
+    once = {np.round(one, FINE).tobytes(): one for one in index}
+    groups: dict[float, list[np.ndarray]] = {}
+    for one in sorted(once.values(), key=lambda points: points[:, 2].mean()):
+        height = float(one[:, 2].mean())
+        last = next(reversed(groups), -np.inf)
+        groups.setdefault(last if height - last < TOGETHER else height, []).append(one)
+    return groups
 
 
 def _even_odd(contours: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     area = np.zeros(shape, bool)
     for contour in contours:
-        area[polygon(contour[:, 1], contour[:, 0], shape)] ^= True
+        down, across = np.round(contour[:, [1, 0]], FINE).T  # an edge on voxel centres stays there
+        area[polygon(down, across, shape)] ^= True
     return area
 
 

@@ -39,19 +39,28 @@ def load_paper(path: str | Path | None = None) -> dict[str, Any]:
             f"{path.name} lacks {', '.join(absent)}. Expected: the parts of data/paper.toml."
         )
     printed = {"decimals": DECIMALS, "cohorts": {}, "table1": {}, "table2": {}} | printed
+    for cohort, size in printed["cohorts"].items():
+        n, events = size.get("n"), size.get("events")
+        if not (isinstance(n, int) and isinstance(events, int) and 0 < events < n):
+            raise StudyError(
+                f"{path.name} [cohorts.{cohort}] is {size}. Expected: whole numbers n and events, "
+                "fewer events than patients and at least one."
+            )
     for model, by in printed["table2"].items():
         for cohort, row in by.items():
             if cohort not in printed["cohorts"] or not _row_is_good(row):
                 raise StudyError(
                     f"{path.name} [table2.{model}] {cohort} = {row}. Expected: a cohort of "
                     f"[cohorts] and six numbers, {', '.join(MEASURES)}, or those of them that are "
-                    "printed by name: { auc = 0.684, sensitivity = 0.538 }."
+                    "printed by name: { auc = 0.684, sensitivity = 0.538 }. Shares from 0 to 1: "
+                    "divide percent by 100."
                 )
     for name, row in printed["table1"].items():
-        if not _p_is_good(row.get("p", "")) or not {"counts", "groups"} & set(row):
+        if not _p_is_good(row.get("p", "")) or not _groups_are_good(row):
             raise StudyError(
                 f"{path.name} [table1.{name}] is {row}. Expected: p as text, and counts (one row a "
-                "group) or groups (mean, SD and n of each)."
+                "group, as many whole numbers in each) or groups (mean, SD and n of each); two "
+                "groups or more."
             )
     return printed
 
@@ -68,9 +77,27 @@ def _p_is_good(printed: str) -> bool:
 
 
 def _row_is_good(row: list | dict) -> bool:
+    values = list(row.values()) if isinstance(row, dict) else list(row)
+    if not all(_is_number(v) and 0 <= v <= 1 for v in values):
+        return False
     if isinstance(row, dict):
         return bool(row) and set(row) <= set(MEASURES)
     return len(row) == len(MEASURES)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _groups_are_good(row: dict[str, Any]) -> bool:
+    """Return whether a characteristic has two groups or more, each of as many numbers."""
+    groups = row.get("counts", row.get("groups"))
+    if not isinstance(groups, list) or len(groups) < 2:
+        return False
+    if not all(isinstance(group, list) and len(group) == len(groups[0]) for group in groups):
+        return False
+    numbers = [value for group in groups for value in group]
+    return all(_is_number(v) and (v >= 0 or "counts" not in row) for v in numbers)
 
 
 def results(printed: dict[str, Any]) -> pd.DataFrame:

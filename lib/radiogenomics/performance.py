@@ -51,6 +51,7 @@ def metrics_table(
         free = extra.metric.isin([*CALIBRATION, *OF_PREVALENCE])
         extra["resampling"] = np.where(free, SCHEMES["free"], SCHEMES["stratified"])
         table = table[~((table.ci_method == "none") & table.metric.str.startswith("brier"))]
+        extra.loc[extra.value.isna(), ["ci_low", "ci_high"]] = np.nan  # of what is not defined
         table = pd.concat([table, extra], ignore_index=True)
     return table.assign(n=len(positive), events=int(positive.sum()))
 
@@ -101,7 +102,10 @@ def printed_rows(metrics: pd.DataFrame) -> pd.DataFrame:
 def table2(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the paper's Table 2 of this run: one row a cohort and model, `value (low-high)`."""
     rows = printed_rows(metrics)
-    text = [f"{r.value:.3f} ({r.ci_low:.3f}-{r.ci_high:.3f})" for r in rows.itertuples()]
+    text = [
+        f"{r.value:.3f} ({r.ci_low:.3f}-{r.ci_high:.3f})" if r.ci_low == r.ci_low
+        else f"{r.value:.3f} (no interval)" for r in rows.itertuples()
+    ]  # fmt: skip
     wide = rows.assign(text=text).pivot(index=["cohort", "model"], columns="metric", values="text")
     order = dict.fromkeys(zip(rows.cohort, rows.model, strict=True))
     columns = [c for c in PRINTED if c in wide]

@@ -15,14 +15,21 @@ import pydicom
 from radiogenomics.dicom import read_header
 from radiogenomics.study import ROOT, Study, StudyError
 
-UID = re.compile(r"(?<![\d.])[0-2](?:\.(?:0|[1-9]\d*)){6,}(?!\d)")
+UID = re.compile(r"(?<![\d.])(?:2\.25\.\d{10,}|[0-2](?:\.(?:0|[1-9]\d*)){6,})(?!\d)")
 TAGS = [
     "PatientName", "PatientID", "OtherPatientIDs", "PatientBirthDate", "PatientAddress",
     "PatientTelephoneNumbers", "AccessionNumber", "StudyID", "InstitutionName",
     "InstitutionAddress", "StationName", "ReferringPhysicianName", "PerformingPhysicianName",
     "OperatorsName", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate",
+    "AcquisitionDateTime", "OtherPatientNames", "PatientBirthName", "RequestingPhysician",
 ]  # fmt: skip
-PERSONS = ["PatientName", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName"]
+PERSONS = [
+    "PatientName", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName",
+    "OtherPatientNames", "PatientBirthName", "RequestingPhysician",
+]  # fmt: skip
+NUMBERS = ["PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID"]
+JOINED = (" ", "", "_", "^", ", ", ",", ".", "-")  # how the parts of a name are put together
+LATIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 SHORTEST, SHORTEST_NUMBER = 4, 6  # a shorter word or number is in any report by chance
 TEXT = (".html", ".csv", ".json", ".ipynb", ".toml", ".md", ".svg")
 TABLE = ".parquet"
@@ -77,7 +84,12 @@ def identifiers(scans: Iterable[Path]) -> set[str]:
             if _is_dicom(file):
                 found |= _values(file)
     words = {form for value in found for form in _forms(*value)}
-    return {w for w in words if len(w) >= (SHORTEST_NUMBER if w.isdigit() else SHORTEST)}
+    return {w for w in words if _long(w) >= (SHORTEST_NUMBER if w.isdigit() else SHORTEST)}
+
+
+def _long(word: str) -> int:
+    """Return a word's length; a Chinese, Japanese or Korean letter counts as two."""
+    return sum(2 if ord(letter) > 0x2E7F else 1 for letter in word)
 
 
 def _values(file: Path) -> set[tuple[str, str]]:
@@ -86,11 +98,22 @@ def _values(file: Path) -> set[tuple[str, str]]:
 
 
 def _forms(tag: str, value: str) -> list[str]:
-    """Return a header's value, its parts, a name's orders (Li^Wei: Li Wei, Wei Li), a date's."""
-    parts = [part for part in re.split(r"[\^=\s]+" if tag in PERSONS else r"\^", value) if part]
-    forms = [value, *parts, " ".join(parts), " ".join(reversed(parts)), ", ".join(parts)]
-    if re.fullmatch(r"(19|20)\d{6}", value):
-        year, month, day = value[:4], value[4:6], value[6:]
+    """Return a header's value as it may be written.
+
+    A name's parts, in both orders, however joined (Li^Wei: Li_Wei, WeiLi), a number without what
+    separates its digits, a date's usual ways.
+    """
+    forms = [value]
+    for spelled in value.split("=") if tag in PERSONS else ():
+        parts = [part for part in re.split(r"[\^\s]+", spelled) if part]
+        both = (parts, parts[::-1])
+        forms += [*parts, *(sign.join(order) for sign in JOINED for order in both)]
+        forms += [form.translate(LATIN) for form in forms]
+    if tag in NUMBERS:
+        forms.append(re.sub(r"[\s./_-]", "", value))
+    if re.fullmatch(r"(19|20)\d{6}(\d{2,6}(\.\d+)?)?", value):
+        year, month, day = value[:4], value[4:6], value[6:8]
+        forms.append(value[:8])
         forms += [f"{year}-{month}-{day}", f"{day}.{month}.{year}", f"{month}/{day}/{year}"]
         forms += [f"{day}/{month}/{year}"]
     return forms

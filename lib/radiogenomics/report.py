@@ -19,9 +19,9 @@ import pandas as pd
 import papermill
 from traitlets.config import Config
 
-from radiogenomics import checklists, privacy, scoretable
+from radiogenomics import checklists, privacy, scoretable, seal
 from radiogenomics.cohort import IMAGES
-from radiogenomics.manifest import earlier_states, write_manifest
+from radiogenomics.manifest import earlier_states, whereabouts, write_manifest
 from radiogenomics.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
 from radiogenomics.progress import FILE, HEADLESS, Follower, minutes, progress
 from radiogenomics.study import (
@@ -154,7 +154,8 @@ def check_privacy(study: Study) -> str:
     """
     table = read_cells(study.cohort_csv)
     images = [study.folder / p for c in IMAGES if c in table for p in table[c] if p]
-    allowed = set(table.hospital)
+    # the one date that the reports tell: of the first evaluation (`seal.told`)
+    allowed = set(table.hospital) | {one["time"][:10] for one in seal.evaluations(study)}
     if study.settings.privacy.patient_is_pseudonym:
         allowed |= set(table.patient)
     found = privacy.scan_reports(study, [p for p in images if p.exists()], allowed)
@@ -236,6 +237,7 @@ def run_study(
     if force:
         _forget(study.derived)
     parameters = {"study": str(study.folder), "reports": str(study.reports), **overrides}
+    _refuse_another_study(study)
     states = earlier_states(study)
     for path in chosen:
         used = _declared_here(path, overrides)
@@ -263,6 +265,17 @@ def run_study(
     save_illustrations(study, progress("figures drawn for a paper"))
     build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
+
+
+def _refuse_another_study(study: Study) -> None:
+    """Keep a study from writing into the reports of another one whose folder has the same name."""
+    if not study.manifest_json.exists():
+        return
+    if read_json(study.manifest_json).get("study", whereabouts(study)) != whereabouts(study):
+        raise StudyError(
+            f"{study.reports.name} holds the reports of another study. Expected: a folder of this "
+            "one's own. Name one with --reports; if the study was moved, move its reports along."
+        )
 
 
 def _draw_steps(study: Study) -> None:

@@ -22,6 +22,7 @@ ZIP = b"PK\x03\x04"
 NIFTI_FLOATS = {16: "f4", 64: "f8"}  # codes of the header: types that can hold a NaN
 NO_READER = "sitk::ERROR: Unable to determine ImageIO reader for"
 CHUNK = 1 << 24  # bytes, a multiple of a voxel's
+APART = (".hdr", ".img", ".hdr.gz", ".img.gz", ".vtk", ".gipl", ".gipl.gz")  # voxels elsewhere
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,12 @@ def _unreadable(path: Path, fault: Exception) -> StudyError:
 
 
 def _read_file(path: Path) -> sitk.Image:
+    if path.name.lower().endswith(APART):
+        raise StudyError(
+            f"{path.name} is of a format (Analyze, NIfTI in two files, VTK, GIPL) that tells not "
+            "enough of its voxels. Expected: NIfTI in one file, NRRD, MetaImage or DICOM. Convert "
+            "it to .nii.gz."
+        )
     _check_bytes(path)
     try:
         image = sitk.ReadImage(str(path))
@@ -243,11 +250,12 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
     if labels and not str(label):
         notes += _other_labels(labels)
     if ct_path.is_dir():
-        referenced = outlines.referenced_series(drawing) if drawing else ""
+        referenced = outlines.referenced_series(drawing) if drawing else ()
         frame = outlines.shared_frame(drawing) if drawing else ""
-        size = mask.GetSize() if mask else None
-        series, others = dicom.choose_ct(ct_path, referenced, size, frame)
-        if referenced and series.uid != referenced:
+        series, others = dicom.choose_ct(ct_path, referenced, mask, frame)
+        if drawing and not referenced:
+            _refuse_frame(drawing, series, mask_path.name)
+        if referenced and series.uid not in referenced:
             notes.append("drawn on another modality in the CT's frame of reference")
         series = dicom.in_order(series, ct_path.name)
         ct = _read_series(series, ct_path)
@@ -255,9 +263,9 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
         if drawing:
             notes += _other_patient(drawing, patient_id, bool(referenced), mask_path.name)
         if others:
-            notes.append(
-                f"{series.describe()} taken, not {', '.join(s.describe() for s in others)}"
-            )
+            told = f"{series.describe()} taken, not {', '.join(s.describe() for s in others)}"
+            exams = {s.first.get("StudyInstanceUID") for s in (series, *others)}
+            notes.append(f"{told}; of {len(exams)} examinations" if len(exams) > 1 else told)
     else:
         ct = _read_file(ct_path)
     _check_ct(ct, ct_path.name)
@@ -265,6 +273,8 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
         mask, told = outlines.lesion_mask(drawing, str(label), ct, mask_path.name)
         notes += told
     if not same_grid(ct, mask):
+        if not np.allclose(np.abs(_turn(ct, mask)), _turn(ct, mask), atol=1e-3):
+            notes.append("mask's axes run against the CT's: look at the side")
         mask = _taken_over(ct, mask, mask_path.name)
         notes.append("mask taken over from another grid")
     held = outlines.names(drawing) if drawing else _labels(labels)
@@ -359,6 +369,23 @@ def same_grid(a: sitk.Image, b: sitk.Image, tolerance_mm: float = 1e-2) -> bool:
     )
 
 
+def _turn(ct: sitk.Image, mask: sitk.Image) -> np.ndarray:
+    """Return the rotation (3, 3) from the CT's axes to the mask's."""
+    axes = (np.array(image.GetDirection()).reshape(3, 3) for image in (ct, mask))
+    first, second = axes
+    return first.T @ second
+
+
+def _refuse_frame(drawing: pydicom.Dataset, series: dicom.Series, name: str) -> None:
+    """Refuse a drawing that names no series, and whose coordinates are another scan's."""
+    own, theirs = outlines.frame_of(drawing), str(series.first.get("FrameOfReferenceUID", ""))
+    if own and theirs and own != theirs:
+        raise StudyError(
+            f"{name} was drawn in another frame of reference than the CT's, and names no series. "
+            "Expected: an outline on this CT. Export both from one examination."
+        )
+
+
 def _taken_over(ct: sitk.Image, mask: sitk.Image, name: str) -> sitk.Image:
     _refuse_swapped(ct, mask, name)
     voxels = np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1]
@@ -379,7 +406,18 @@ def _taken_over(ct: sitk.Image, mask: sitk.Image, name: str) -> sitk.Image:
             f"{name} does not lie inside the CT: mask {describe_grid(mask)}; CT "
             f"{describe_grid(ct)}. Draw the lesion on this CT, or export both from one series."
         )
+    _refuse_lost_header(ct, mask, name)
     return moved
+
+
+def _refuse_lost_header(ct: sitk.Image, mask: sitk.Image, name: str) -> None:
+    """Refuse a mask of the CT's size that says it lies elsewhere, as without its header."""
+    away = np.abs(dicom.box_of(ct) - dicom.box_of(mask)).max()
+    if ct.GetSize() == mask.GetSize() and away > max(ct.GetSpacing()):
+        raise StudyError(
+            f"{name} has the CT's size and another place: mask {describe_grid(mask)}; CT "
+            f"{describe_grid(ct)}. Expected: one grid. Save the mask with the CT's header."
+        )
 
 
 def _refuse_swapped(ct: sitk.Image, mask: sitk.Image, name: str) -> None:

@@ -14,6 +14,7 @@ NEEDED = ("patient", "label", "model", "score")
 COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]
 IN_SAMPLE = "Com_in_sample"  # the stack that explains the paper's combined model, never the best
 OPTIONAL = ["parameters"]
+MOST_FOLDS = 100_000
 COHORTS = ("train", "test")
 TEST = "test"
 MEASURED = ("age", "thickness_mm", "volume_mm3")  # columns of numbers
@@ -58,6 +59,7 @@ def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     table = raw.assign(cohort=raw.get("cohort", "test"), fold=raw.get("fold", ""))
     score, fold = (pd.to_numeric(table[c], errors="coerce") for c in ("score", "fold"))
     label = pd.to_numeric(table.label, errors="coerce")
+    numbered = (table.fold == "") | ((fold % 1 == 0) & fold.between(0, MOST_FOLDS))
     expected = {
         "patient": (table.patient != "", "a pseudonym"),
         "model": (
@@ -67,7 +69,7 @@ def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
         "cohort": (table.cohort.isin(COHORTS), "train or test"),
         "label": (label.isin([0, 1]), "0 or 1"),
         "score": (score.notna() & (score.abs() < float("inf")), "a finite number such as 0.73"),
-        "fold": ((table.fold == "") | (fold % 1 == 0), "a whole number, or empty"),
+        "fold": (numbered, "a whole number, or empty"),
     }
     for column, (good, what) in expected.items():
         _refuse_values(table, column, good, what, path)

@@ -517,6 +517,7 @@ def read_cells(path: Path) -> pd.DataFrame:
     raw = raw.reset_index(drop=True)
     raw = raw.apply(lambda column: column.fillna("").str.strip())
     raw = raw.loc[:, (raw.columns != "") | (raw != "").any().to_numpy()]  # Excel's empty columns
+    raw = raw[: 1 + max(np.flatnonzero((raw != "").any(axis=1)), default=-1)]  # and last rows
     _refuse_columns(path, raw)
     decimal = re.compile(r"^(-?\d+),(\d+)$")
     return raw.apply(lambda c: c.str.replace(decimal, r"\1.\2", regex=True)) if semicolons else raw

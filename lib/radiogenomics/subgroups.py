@@ -14,8 +14,7 @@ from radiogenomics.evaluation import auc_interval, delong, holm
 from radiogenomics.resampling import CLIP
 
 CODED = ("hospital", "scanner", "kernel", "vendor", "lobe", "stage")  # numbers there are names
-FEW = 10  # patients of the rarer label below which a group is flagged
-SMALLEST = 10  # patients of a group that takes part in the test of interaction
+FEW = 10  # patients of the rarer label below which a group is flagged and takes part in no test
 LEVELS = 6  # more distinct numbers than this are grouped
 AGES = ((0, 55, "under 55"), (55, 65, "55 to 64"), (65, 200, "65 and over"))
 UNKNOWN = "not known"
@@ -47,7 +46,7 @@ def _grouped(values: pd.Series) -> pd.Series:
         middle = values.median()
         halves = np.where(values < middle, f"under {middle:g}", f"{middle:g} and over")
         return pd.Series(np.where(values.isna(), UNKNOWN, halves), values.index)
-    text = values.map(lambda v: f"{v:g}" if isinstance(v, float) else str(v))
+    text = values.map(lambda v: str(int(v)) if isinstance(v, float) and v.is_integer() else str(v))
     return text.where(values.notna(), UNKNOWN)
 
 
@@ -78,7 +77,7 @@ def subgroup_table(
             parts = by[variable].to_numpy()
             found = [
                 _group(labels, values, parts == g, confidence, bounded) | {"group": g}
-                for g in sorted(set(parts))
+                for g in sorted(set(parts), key=_place)
             ]
             tests = {
                 "p_heterogeneity": heterogeneity(found),
@@ -109,6 +108,12 @@ def _group(
     return row
 
 
+def _place(group: str) -> tuple:
+    """Return a group's place in the table: ages from young to old, all others by name."""
+    ages = [name for *_, name in AGES]
+    return (ages.index(group) if group in ages else len(ages), group)
+
+
 def _flag(events: int, others: int) -> str:
     if min(events, others) == 0:
         return "one label only"
@@ -121,12 +126,14 @@ def _flag(events: int, others: int) -> str:
 def heterogeneity(found: list[dict]) -> float:
     """Return p of Cochran's Q: do independent AUCs differ more than their variances allow?
 
-    Groups without a variance (perfect separation, one patient of a label) take no part.
+    On the logit scale, on which the AUC of a small group is nearer to normal. Groups that are
+    flagged (`FEW`), or without a variance (perfect separation), take no part.
     """
-    rows = [(r["auc"], r["variance"]) for r in found if r.get("variance", 0) > 0]
+    rows = [(r["auc"], r["variance"]) for r in found if not r.get("flag") and r.get("variance", 0) > 0]
     if len(rows) < 2:
         return float("nan")
     auc, variance = np.array(rows).T
+    auc, variance = logit(auc), variance / (auc * (1 - auc)) ** 2
     q = ((auc - np.average(auc, weights=1 / variance)) ** 2 / variance).sum()
     return float(stats.chi2.sf(q, len(rows) - 1))
 
@@ -134,18 +141,20 @@ def heterogeneity(found: list[dict]) -> float:
 def interaction(labels: np.ndarray, scores: np.ndarray, parts: np.ndarray) -> float:
     """Return p of the likelihood ratio test of score × group, beside score and group.
 
-    Scores enter as logits where they are probabilities. Groups under ten patients or of one
-    label take no part; with one group left, or where the fit fails, NaN.
+    Scores enter as logits where they are probabilities. Groups that are flagged (`FEW`) take no
+    part; with one group left, or where the fit fails, NaN. In groups of a few dozen patients
+    the test rejects somewhat more often than it says.
     """
     frame = pd.DataFrame({"label": labels, "score": scores, "part": parts})
-    sizes = frame.groupby("part").label.agg(["size", "nunique"])
-    used = frame[
-        frame.part.isin(sizes.index[(sizes["size"] >= SMALLEST) & (sizes["nunique"] == 2)])
-    ]
+    events = frame.groupby("part").label.agg(["sum", "size"])
+    rarer = np.minimum(events["sum"], events["size"] - events["sum"])
+    used = frame[frame.part.isin(events.index[rarer >= FEW])]
     if used.part.nunique() < 2 or used.score.nunique() < 2:
         return float("nan")
     bounded = scores.min() >= 0 and scores.max() <= 1
     x = logit(np.clip(used.score, CLIP, 1 - CLIP)) if bounded else used.score
+    if not 0 < x.std() < np.inf or not np.isfinite((x - x.mean()) / x.std()).all():
+        return float("nan")
     dummies = pd.get_dummies(used.part, drop_first=True, dtype=float).to_numpy()
     z = ((x - x.mean()) / x.std()).to_numpy()[:, np.newaxis]
     without = np.hstack([np.ones_like(z), z, dummies])

@@ -119,7 +119,7 @@ def preprocess(ct: sitk.Image, mask: sitk.Image, settings: Preprocessing) -> np.
 def volume_path(study: Study, row: pd.Series) -> Path:
     """Return where a patient's volume is cached: named by content and settings."""
     key = digest(row.ct_hash, row.mask_hash, str(row.mask_label), study.settings.preprocessing,
-                 sitk.__version__, 1)  # fmt: skip
+                 sitk.__version__, 2)  # fmt: skip
     return study.derived / "volumes" / f"{key}.npy"
 
 
