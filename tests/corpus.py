@@ -105,6 +105,13 @@ def slices(folder: Path) -> list[pydicom.Dataset]:
     return sorted(every, key=lambda s: s.InstanceNumber)
 
 
+def move(made: FileDataset, way_mm: tuple[float, float, float]) -> None:
+    """Move a slice by (x, y, z), mm."""
+    made.ImagePositionPatient = [
+        p + w for p, w in zip(made.ImagePositionPatient, way_mm, strict=True)
+    ]
+
+
 def edit(path: Path, change: Callable[[pydicom.Dataset], None]) -> Path:
     """Change one DICOM file."""
     made = pydicom.dcmread(path)

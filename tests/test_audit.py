@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from radiogenomics import audit, cnn, report
+from radiogenomics.evaluation import auc_interval
 from radiogenomics.paper import PRINTED, load_paper, table2
 from radiogenomics.study import CNN, StudyError
 from scipy import stats
@@ -157,6 +158,41 @@ def test_empty_rows_and_other_ways_to_print_p_are_read():
     assert np.isnan(table.chi_square["stage"]) and table.reproduced_by["stage"] == ""
     assert audit.p_prints_as(0.3, "NS") and not audit.p_prints_as(0.01, "NS")
     assert audit.p_prints_as(0.4512, "P = 0,45")
+
+
+def test_words_say_where_an_interval_fits_both():
+    labels = np.repeat([0, 1], 66)
+    rng = np.random.default_rng(0)
+    rows = {}
+    for i in range(40):
+        auc, low, high = auc_interval(labels, rng.normal(size=132) + 2.2 * labels)
+        values = {"auc": auc, "auc_low": low, "auc_high": high}
+        rows[f"m{i}"] = {"test": {name: round(v, 2) for name, v in values.items()}}
+    printed = {"decimals": 2, "cohorts": {"test": {"n": 132, "events": 66}}, "table2": rows}
+    table = audit.interval_kinds(printed)
+    told = audit.told_intervals(table)
+    named = (table.binomial != "").sum()
+    assert named and told.count("or an AUC of 95%") == named  # they are AUCs: none is accused
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ("[cohorts]\ntest = { n = 80, events = 80 }", "fewer events than patients"),
+        ("[cohorts]\ntest = { n = 80, events = 40 }\n[table2.CNN]\n"
+         "test = { sensitivity = 75.0 }", "divide percent by 100"),
+        ("[cohorts]\ntest = { n = 80, events = 40 }\n[table2.CNN]\n"
+         "test = [0.8, 0.7, 0.9, 'a', 0.7, 0.7]", "six numbers"),
+        ("[table1.sex]\np = '0.1'\ncounts = [[1, 2], [3]]", "as many whole numbers in each"),
+        ("[table1.sex]\np = '0.1'\ncounts = [1, 2]", "two groups or more"),
+        ("[table1.sex]\np = '0.1'\ncounts = [[1, -2], [3, 4]]", "whole numbers"),
+    ],
+)  # fmt: skip
+def test_slips_in_a_papers_file_are_named(tmp_path, part, says):
+    path = tmp_path / "other.toml"
+    path.write_text(f'title = "Another"\n{part}\n', encoding="utf-8")
+    with pytest.raises(StudyError, match=says):
+        load_paper(path)
 
 
 @pytest.mark.parametrize(

@@ -791,6 +791,16 @@ def test_hospital_numbers_are_refused_whatever_becomes_of_the_images(tmp_path):
         inspection.refuse_patient_ids(study, rows)
 
 
+@pytest.mark.parametrize("name", ["871234", "00-871-234", "weissenfels ottokar"])
+def test_hospital_numbers_and_names_are_known_in_other_spelling(tmp_path, name):
+    rows = image_rows(tmp_path, (name, "00871234"))
+    for path in (tmp_path / name).glob("*.dcm"):
+        corpus.edit(path, lambda made: setattr(made, "PatientName", "Weissenfels^Ottokar"))
+    study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))
+    with pytest.raises(StudyError, match="1 names in column patient are the PatientID"):
+        inspection.refuse_patient_ids(study, rows)
+
+
 def test_one_person_in_two_rows_stops(tmp_path):
     rows = image_rows(tmp_path, ("P1", "H-1"), ("P2", "H-2"), ("P3", "H-1"), ("P4", "H-4"))
     study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))

@@ -1,5 +1,6 @@
 """The table of patients: faults by row, exclusions by rule, the split, Table 1 against R."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics import cohort, figures, phantom
-from radiogenomics.study import Clinical, Settings, Study, StudyError
+from radiogenomics.study import Clinical, Hospitals, Settings, Study, StudyError
 
 R = json.loads((Path(__file__).parent / "reference" / "table1.json").read_text())
 
@@ -190,6 +191,36 @@ def test_660_patients_give_the_papers_table_1():
         "lobe": "0.330",
         "stage": "0.234",
     }
+
+
+def test_a_cohort_that_changed_after_notebook_01_is_refused(study):
+    write(study)
+    left, out, flow = cohort.exclude(study, cohort.read_cohort(study))
+    cohort.keep_included(study, left, out, flow)
+    assert len(cohort.read_included(study)) == 12
+    swapped = Settings(workers=1, hospitals=Hospitals(("B",), ("A",)))
+    with pytest.raises(StudyError, match="is not what notebook 01 saw.*--from 01"):
+        cohort.read_included(dataclasses.replace(study, settings=swapped))
+    write(study, label={0: 1})
+    with pytest.raises(StudyError, match="is not what notebook 01 saw.*--from 01"):
+        cohort.read_included(study)
+
+
+def test_ages_of_nobody_are_refused(study):
+    write(study, age={0: 1951})
+    out = cohort.exclude(study, cohort.read_cohort(study))[1]
+    assert "age is '1951'. Expected: years, 0 to 120" in out.reason[0]
+
+
+def test_excels_empty_last_rows_are_passed_over(study):
+    write(study)
+    text = study.cohort_csv.read_text()
+    study.cohort_csv.write_text(text + "," * (text.splitlines()[0].count(",")) + "\n")
+    assert len(cohort.read_cohort(study)) == 12
+
+
+def test_fisher_of_a_handful_of_patients_has_a_p():
+    assert 0 < cohort.categorical_test(np.array([[2, 0], [0, 1], [0, 1]]), 1)[1] <= 1
 
 
 def test_interval_table_counts_days_by_cohort():

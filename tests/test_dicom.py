@@ -47,6 +47,47 @@ def test_size_of_an_image_mask_goes_before_thickness(tmp_path):
     assert scan.notes == ("series 1: 8 × 2.5 mm, B30f taken, not series 1: 6 × 1.25 mm, B30f",)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"SeriesNumber": 0, "change": lambda made, z: corpus.move(made, (0, 0, 5))},
+        {"SeriesNumber": 0, "PixelSpacing": [0.9, 0.9]},
+    ],
+    ids=["shifted", "another field of view"],
+)
+def test_grid_of_an_image_mask_goes_before_all_but_references(tmp_path, other):
+    folder = corpus.write_ct(tmp_path / "ct", volume(3))
+    corpus.write_ct(folder, volume(4), series=ROOT + "4", **other)
+    mask = corpus.write_image(tmp_path / "mask.nii.gz", lesion())
+    scan = scans.read_scan(folder, mask)
+    assert (sitk.GetArrayFromImage(scan.ct) == volume(3)).all()
+    assert (sitk.GetArrayFromImage(scan.mask) == lesion()).all() and len(scan.notes) == 1
+
+
+def test_originals_go_before_derived_images(tmp_path):
+    derived = {"ImageType": ["DERIVED", "SECONDARY", "MIP"], "SeriesNumber": 0}
+    folder = two_series(tmp_path, derived, {"SliceThickness": 5})
+    assert dicom.choose_ct(folder)[0].uid == ROOT + "4"
+
+
+def test_of_two_examinations_only_the_one_of_the_mask_is_taken(tmp_path):
+    exam = {"StudyInstanceUID": ROOT + "77"}
+    folder = corpus.write_ct(tmp_path / "ct", volume(3))
+    corpus.write_ct(
+        folder, volume(4), lambda made, z: corpus.move(made, (0, 0, 50)), series=ROOT + "4", **exam
+    )
+    good = corpus.write_image(tmp_path / "mask.nii.gz", lesion())
+    assert "of 2 examinations" in scans.read_scan(folder, good).notes[0]
+    part = corpus.write_image(tmp_path / "part.nii.gz", lesion()[1:])
+    with pytest.raises(StudyError, match="2 examinations, and nothing says on which"):
+        scans.read_scan(folder, part)
+
+
+def test_two_tubes_exclude_nobody(tmp_path):
+    folder = corpus.write_ct(tmp_path, KVP=["80", "140"], XRayTubeCurrent=[100, 200])
+    assert dicom.acquisition(dicom.choose_ct(folder)[0])["kvp"] == 80
+
+
 def test_series_that_the_drawing_names_goes_before_all(tmp_path):
     thick = corpus.write_ct(tmp_path / "thick", volume(3), SliceThickness=5)
     seg = corpus.write_seg(tmp_path / "seg.dcm", thick, {"GTV": lesion()})

@@ -211,6 +211,14 @@ def test_delong_of_a_hundred_thousand_patients_takes_no_time():
     assert took < 0.1
 
 
+def test_youden_is_the_maximum_though_another_is_near():
+    """J is 433300 / 667000 at 0.9 and 433299 / 667000 at 0.5."""
+    positives = np.repeat([0.9, 0.5, 0.1], [500, 2, 165])
+    negatives = np.repeat([0.9, 0.5, 0.1], [100, 3, 897])
+    labels = np.repeat([1, 0], [667, 1000])
+    assert ev.youden_threshold(labels, np.concatenate([positives, negatives])) == 0.9
+
+
 def test_bootstrap_of_six_models_and_two_cohorts_takes_seconds():
     start = time.process_time()
     for cohort, n in enumerate((528, 132)):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import shutil
 
 import nbformat
 import numpy as np
@@ -45,6 +46,15 @@ def test_a_later_run_changes_nothing_that_is_told_of_an_earlier_one(copied):
     assert "2 folds" in index
     boxes = " ".join(one.text for one in figures.steps(plain).layout.annotations)
     assert "1 epochs at most" in boxes and "2 folds" in boxes
+
+
+def test_reports_of_another_study_are_not_written_over(copied, tmp_path):
+    other = tmp_path / "elsewhere" / copied.folder.name
+    other.mkdir(parents=True)
+    shutil.copy(copied.folder / "study.toml", other)
+    study = load_study(other, copied.reports)
+    with pytest.raises(StudyError, match="holds the reports of another study"):
+        report.run_study(study, only=["08"])
 
 
 def test_flow_accounts_for_every_patient(finished):

@@ -193,6 +193,47 @@ def test_contour_in_a_contour_is_a_hole(tmp_path, ct, kind):
     assert (drawn(scan) == expected(np.s_[2, 4:13, 4:13], np.s_[2, 7:10, 7:10])).all()
 
 
+def test_an_edge_on_voxel_centres_is_inside_all_round(tmp_path, ct):
+    scan = rtstruct(tmp_path, ct, *(square(3, 9, z) for z in (2, 3)))
+    assert (drawn(scan) == expected(np.s_[2:4, 3:10, 3:10])).all()
+
+
+def test_contours_half_way_between_slices_all_go_up(tmp_path, ct):
+    scan = rtstruct(tmp_path, ct, *(square(3.5, 9.5, z + 0.5) for z in (1, 2, 3, 4)))
+    assert (drawn(scan) == expected(np.s_[2:6, 4:10, 4:10])).all()
+    assert "4 of 4 contour heights lie between slices" in scan.notes[0]
+
+
+def test_a_contour_stored_twice_counts_once_and_a_hole_may_lie_a_little_off(tmp_path, ct):
+    twice = rtstruct(tmp_path, ct, square(3.5, 9.5, 2), square(3.5, 9.5, 2))
+    assert (drawn(twice) == expected(np.s_[2, 4:10, 4:10])).all()
+    holed = rtstruct(tmp_path, ct, square(3.5, 12.5, 2), square(6.5, 9.5, 2.02))
+    assert (drawn(holed) == expected(np.s_[2, 4:13, 4:13], np.s_[2, 7:10, 7:10])).all()
+
+
+def test_open_contours_are_told(tmp_path, ct):
+    rois = {"GTV": [square(3.5, 9.5, 2), square(3.5, 9.5, 3)]}
+    path = corpus.write_rtstruct(tmp_path / "rs.dcm", ct, rois)
+
+    def open_one(made):
+        made.ROIContourSequence[0].ContourSequence[1].ContourGeometricType = "OPEN_PLANAR"
+
+    scan = scans.read_scan(ct, corpus.edit(path, open_one))
+    assert scan.notes == ("1 open contours left out: they enclose nothing",)
+
+
+def test_coordinates_of_another_frame_without_a_reference_are_refused(tmp_path, ct):
+    path = corpus.write_rtstruct(tmp_path / "rs.dcm", ct, {"GTV": [square(3.5, 9.5, 2)]})
+
+    def elsewhere(made):
+        frame = made.ReferencedFrameOfReferenceSequence[0]
+        frame.RTReferencedStudySequence = []
+        frame.FrameOfReferenceUID = "1.2.3.4"
+
+    with pytest.raises(StudyError, match="another frame of reference"):
+        scans.read_scan(ct, corpus.edit(path, elsewhere))
+
+
 def test_two_contours_in_one_slice_are_two_parts(tmp_path, ct):
     scan = rtstruct(tmp_path, ct, square(1.5, 4.5, 2), square(9.5, 13.5, 2))
     assert (drawn(scan) == expected(np.s_[2, 2:5, 2:5], np.s_[2, 10:14, 10:14])).all()

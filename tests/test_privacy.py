@@ -135,6 +135,32 @@ def test_names_are_found_however_a_file_writes_them(header, tmp_path, name):
     assert found.file.tolist() == [name] and found.kind.tolist() == ["header"]
 
 
+@pytest.mark.parametrize(
+    ("tag", "value", "written"),
+    [
+        ("PatientName", "LI^WEI", "LI_WEI.nii.gz"),
+        ("PatientName", "LI^WEI", "weili"),
+        ("PatientName", "Wang^XiaoMing=王^小明", "王小明"),
+        ("PatientName", "Müller^Jörg", "Mueller_Joerg"),
+        ("PatientID", "12-34-56-78", "12345678"),
+        ("AcquisitionDateTime", "20230301101500.00", "2023-03-01"),
+        ("OtherPatientNames", "Katzenstein^Ida", "Katzenstein"),
+    ],
+)
+def test_values_are_found_however_they_are_written(header, tmp_path, tag, value, written):
+    made = pydicom.dcmread(header)
+    made.SpecificCharacterSet = "ISO_IR 192"
+    setattr(made, tag, value)
+    made.save_as(header)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.md").write_text(f"see {written} there", encoding="utf-8")
+    assert len(privacy.scan_folder(tmp_path / "out", [header], [])) == 1
+
+
+def test_uids_of_uuids_are_uids():
+    assert privacy.redacted("2.25.329800735698586629295641978511506172918.dcm") == "[uid].dcm"
+
+
 def test_folders_with_any_letters_are_taken_out(monkeypatch):
     place = "/srv/daten/Lungenstudie_Köln"
     for ascii_only in (True, False):

@@ -89,6 +89,23 @@ def test_mask_outside_the_ct_is_refused_with_both_grids(pair):
         scans.read_pair(folder / "ct.nii.gz", folder / "away.nii.gz", 1)
 
 
+def test_mask_of_the_cts_size_that_lost_its_header_is_refused(pair):
+    folder, _, mask = pair
+    lost = sitk.GetImageFromArray(mask)
+    lost.SetSpacing((0.7, 0.7, 1.0))
+    sitk.WriteImage(lost, folder / "lost.nii.gz")
+    with pytest.raises(StudyError, match="has the CT's size and another place: mask .*; CT .*"):
+        scans.read_pair(folder / "ct.nii.gz", folder / "lost.nii.gz", 1)
+
+
+def test_formats_whose_voxels_lie_apart_are_refused(pair):
+    folder, _, mask = pair
+    sitk.WriteImage(image(mask), folder / "mask.hdr")
+    for name in ("mask.hdr", "mask.img"):
+        with pytest.raises(StudyError, match="Convert it to .nii.gz"):
+            scans.read_pair(folder / "ct.nii.gz", folder / name, 1)
+
+
 def test_other_label_and_broken_files_are_named(pair):
     folder, ct, mask = pair
     with pytest.raises(StudyError, match="holds the labels 0, 1. Expected: 2"):

@@ -40,6 +40,32 @@ def test_models_that_are_only_ranked_have_no_calibration_in_any_group():
     assert table.auc.notna().all()
 
 
+def test_long_codes_stay_apart_and_ages_stand_in_their_order():
+    codes = pd.DataFrame({"scanner": [1234561.0, 1234562.0] * 50, "age": [40, 60, 70, 50] * 25})
+    by = subgroups.groups(codes, ("scanner", "age"))
+    assert set(by.scanner) == {"1234561", "1234562"}
+    labels, score = scored(100)
+    table = subgroups.subgroup_table(labels, pd.DataFrame({"m": score}), by)
+    ages = table[table.variable == "age"].group.tolist()
+    assert ages == ["under 55", "55 to 64", "65 and over"]
+
+
+def test_scores_without_spread_have_no_test_of_interaction():
+    labels = np.array([0, 1] * 30)
+    parts = np.repeat(["a", "b"], 30)
+    for scores in (np.full(60, 1e-15) * np.arange(1, 61), 1e-200 * np.arange(60) - 1e-199):
+        assert np.isnan(subgroups.interaction(labels, scores, parts))
+
+
+def test_small_groups_take_part_in_no_test():
+    labels, score = scored(120)
+    parts = np.array(["a"] * 60 + ["b"] * 51 + ["c"] * 9)
+    without = parts != "c"
+    assert subgroups.interaction(labels, score, parts) == pytest.approx(
+        subgroups.interaction(labels[without], score[without], parts[without]), abs=1e-9
+    )
+
+
 def test_one_label_and_unknown_values_are_told():
     labels, score = np.array([0, 1] * 20 + [1] * 5), np.linspace(0.1, 0.9, 45)
     stage = pd.Series(["I", "I", "II", "II"] * 10 + ["IV"] * 4 + [np.nan])
@@ -73,7 +99,8 @@ def test_tests_between_groups_hold_their_level_and_find_a_difference():
     for name, p in found.items():
         assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.1, name
     rows = [{"auc": 0.9, "variance": 0.001}, {"auc": 0.6, "variance": 0.004}]
-    theirs = stats.chi2.sf(0.3**2 / 0.005, 1)  # two groups: the z test of the difference, squared
+    apart = logit(0.9) - logit(0.6)  # of two groups: the z test of the difference, squared
+    theirs = stats.chi2.sf(apart**2 / (0.001 / 0.09**2 + 0.004 / 0.24**2), 1)
     assert subgroups.heterogeneity(rows) == pytest.approx(theirs)
     labels, score = scored(600, rng)
     part = np.where(np.arange(600) < 300, "a", "b")
@@ -120,6 +147,25 @@ def test_scanners_of_the_headers_reach_the_red_sentence(tmp_path):
     table, linked, warning = comparison.baselines(study, scores, told)
     assert table.set_index("baseline").auc["Acquisition"] == 1.0
     assert "scanner" in set(linked.variable) and "read off the scanner" in warning
+
+
+def test_baselines_of_the_test_cohort_alone_have_no_interval_and_say_so(tmp_path):
+    study = Study(tmp_path, tmp_path / "reports", Settings())
+    label = np.tile([0, 1], 60)
+    patients = pd.DataFrame({"patient": [f"P{i}" for i in range(120)], "label": label})
+    patients = patients.assign(cohort="test", hospital="A", scanner=RNG.choice(["GE", "S"], 120))
+    patients = patients.set_index("patient", drop=False).rename_axis(None)
+    scores = patients[["patient", "cohort", "label"]].assign(model="m", score=0.4 + 0.1 * label)
+    scores["fold"] = pd.NA
+    table, _, warning = comparison.baselines(study, scores, patients)
+    one = table.set_index("baseline").loc["Acquisition"]
+    assert np.isfinite(one.auc) and one.ci_method == "none" and np.isnan(one.p)
+    assert "pooled folds have no interval" in one.reason
+    told = comparison.acquisition_told(table, warning)
+    assert "does not tell the label, as far as" in told
+    without, _, _ = comparison.baselines(study, scores, patients.drop(columns="scanner"))
+    assert "was not tested: no scanner" in comparison.acquisition_told(without, "")
+    assert comparison.acquisition_told(table, "Red.") == '<p class="alert">Red.</p>'
 
 
 def test_numbers_that_are_names_are_not_halved():

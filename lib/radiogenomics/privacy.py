@@ -100,8 +100,8 @@ def _values(file: Path) -> set[tuple[str, str]]:
 def _forms(tag: str, value: str) -> list[str]:
     """Return a header's value as it may be written.
 
-    A name's parts, in both orders, however joined (Li^Wei: Li_Wei, WeiLi), a number without what
-    separates its digits, a date's usual ways.
+    A name's parts, in both orders, however joined, a number without what separates its digits, a
+    date's usual ways.
     """
     forms = [value]
     for spelled in value.split("=") if tag in PERSONS else ():

@@ -274,7 +274,8 @@ def _refuse_another_study(study: Study) -> None:
     if read_json(study.manifest_json).get("study", whereabouts(study)) != whereabouts(study):
         raise StudyError(
             f"{study.reports.name} holds the reports of another study. Expected: a folder of this "
-            "one's own. Name one with --reports; if the study was moved, move its reports along."
+            "one's own. Name one with --reports; if they are this study's, which was moved without "
+            "them, delete their manifest.json."
         )
 
 

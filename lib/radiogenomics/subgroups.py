@@ -129,7 +129,9 @@ def heterogeneity(found: list[dict]) -> float:
     On the logit scale, on which the AUC of a small group is nearer to normal. Groups that are
     flagged (`FEW`), or without a variance (perfect separation), take no part.
     """
-    rows = [(r["auc"], r["variance"]) for r in found if not r.get("flag") and r.get("variance", 0) > 0]
+    rows = [
+        (r["auc"], r["variance"]) for r in found if not r.get("flag") and r.get("variance", 0) > 0
+    ]
     if len(rows) < 2:
         return float("nan")
     auc, variance = np.array(rows).T
@@ -153,7 +155,7 @@ def interaction(labels: np.ndarray, scores: np.ndarray, parts: np.ndarray) -> fl
         return float("nan")
     bounded = scores.min() >= 0 and scores.max() <= 1
     x = logit(np.clip(used.score, CLIP, 1 - CLIP)) if bounded else used.score
-    if not 0 < x.std() < np.inf or not np.isfinite((x - x.mean()) / x.std()).all():
+    if not np.ptp(x) > 0 or not 0 < x.std() < np.inf:
         return float("nan")
     dummies = pd.get_dummies(used.part, drop_first=True, dtype=float).to_numpy()
     z = ((x - x.mean()) / x.std()).to_numpy()[:, np.newaxis]
