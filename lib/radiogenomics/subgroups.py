@@ -65,7 +65,7 @@ def subgroup_table(
 
     Returns:
         model, variable, group, n, events, auc, ci_low, ci_high, o_over_e and its interval,
-        calibration_in_the_large, flag, p_heterogeneity (Cochran's Q of the groups' AUCs),
+        calibration_in_the_large, flag, p_heterogeneity (Cochran's Q of the groups' AUCs' logits),
         p_interaction (likelihood ratio, score × group in a logistic model) and p_holm, the
         latter over a model's variables. Scores outside [0, 1] have no calibration.
     """
