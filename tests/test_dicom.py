@@ -64,6 +64,18 @@ def test_grid_of_an_image_mask_goes_before_all_but_references(tmp_path, other):
     assert (sitk.GetArrayFromImage(scan.mask) == lesion()).all() and len(scan.notes) == 1
 
 
+def test_a_grid_that_leans_is_known_too(tmp_path):
+    lean = [0.995, 0.0998, 0, -0.0998, 0.995, 0]
+    folder = corpus.write_ct(tmp_path / "ct", volume(3), ImageOrientationPatient=lean)
+    ct = scans.read_image(folder)
+    mask = sitk.GetImageFromArray(lesion())
+    mask.CopyInformation(ct)
+    series = dicom.choose_ct(folder)[0]
+    assert dicom._drawn_on(series, mask)
+    mask.SetOrigin([o + 1 for o in ct.GetOrigin()])
+    assert not dicom._drawn_on(series, mask)
+
+
 def test_originals_go_before_derived_images(tmp_path):
     derived = {"ImageType": ["DERIVED", "SECONDARY", "MIP"], "SeriesNumber": 0}
     folder = two_series(tmp_path, derived, {"SliceThickness": 5})

@@ -185,7 +185,7 @@ def box_of(image: sitk.Image) -> np.ndarray:
     return _ends([image.TransformIndexToPhysicalPoint(c) for c in corners.tolist()])
 
 
-def _ends(points: list) -> np.ndarray:
+def _ends(points: list | np.ndarray) -> np.ndarray:
     return np.array([np.min(points, axis=0), np.max(points, axis=0)])
 
 
@@ -195,11 +195,11 @@ def _drawn_on(series: Series, mask: sitk.Image) -> bool:
     try:
         across, down = np.array(first.ImageOrientationPatient, float).reshape(2, 3)
         apart, beside = (float(s) for s in first.PixelSpacing)
-        far = across * beside * (first.Columns - 1) + down * apart * (first.Rows - 1)
+        wide, deep = across * beside * (first.Columns - 1), down * apart * (first.Rows - 1)
         places = np.array([h.ImagePositionPatient for h in series.headers], float)
     except (AttributeError, TypeError, ValueError):  # `in_order` says what is wrong with it
         return False
-    own = _ends([*places, *(places + far)])
+    own = _ends(np.concatenate([places, places + wide, places + deep, places + wide + deep]))
     return len(places) in mask.GetSize() and bool(np.abs(own - box_of(mask)).max() < SAME_MM)
 
 
