@@ -23,7 +23,7 @@ FILLED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 ON_GRID = 0.05  # voxels: how far a SEG frame may lie off the CT's grid and still be on it
 ENDLESS = 0xFFFFFFFF  # DICOM's length of what ends with a delimiter
 TOGETHER = 0.05  # slices: contours of an outline and its hole lie at most so far apart
-FINE = 3  # decimals of a voxel that count in a contour
+FINE = 6  # decimals of a voxel that count in a contour: float noise does not
 BETWEEN = 0.1  # slices: from here on a contour counts as drawn between two slices
 
 
