@@ -107,9 +107,8 @@ def interval_kinds(printed: dict[str, Any]) -> pd.DataFrame:
 
     `binomial` names a count of correct calls that prints as the AUC and whose exact
     (Clopper-Pearson), Wilson's or Wald's interval prints as its interval: then it can be that of
-    an accuracy. `level` is the confidence that
-    fits its width, if it were one of an AUC (standard error of Newcombe 2006); NaN at an AUC of 0
-    or 1, which has none.
+    an accuracy. `level` is the confidence that fits its width, if it were one of an AUC (standard
+    error of Newcombe 2006); NaN at an AUC of 0 or 1, which has none.
 
     Returns:
         model, cohort, auc, auc_low, auc_high, binomial, width, width_95, level.

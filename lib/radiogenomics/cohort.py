@@ -421,16 +421,8 @@ def read_included(study: Study) -> pd.DataFrame:
         if c in table
     }
     table = table.assign(**here)
-    if "made_from" in table and study.cohort_csv.exists() and len(table):
-        if table.made_from.iloc[0] != _source(study):
-            raise StudyError(
-                "cohort.csv, or [label], [hospitals] or [eligibility] of study.toml, is not what "
-                "notebook 01 saw. Expected: the same. Run again from the start: workbook run "
-                "--from 01"
-            )
-        table = table.drop(columns="made_from")
     _refuse_changed(study, table)
-    return table
+    return table.drop(columns="made_from", errors="ignore")
 
 
 def _stamp(path: str | float) -> str:
@@ -445,10 +437,17 @@ def _stamp(path: str | float) -> str:
 
 
 def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
-    """Stop where a file is another one than notebook 01 saw: caches are named by its content.
+    """Stop where cohort.csv, its rules or a file are others than notebook 01 saw.
 
-    A study without its images, as a reviewer has it, passes.
+    Caches are named by the files' content. A study without its table and its images, as a
+    reviewer has it, passes.
     """
+    seen = set(table.get("made_from", ()))
+    if study.cohort_csv.exists() and seen - {_source(study)}:
+        raise StudyError(
+            "cohort.csv, or [label], [hospitals] or [eligibility] of study.toml, is not what "
+            "notebook 01 saw. Expected: the same. Run again from the start: workbook run --from 01"
+        )
     for column in [c for c in IMAGES if f"{c}_stamp" in table]:
         now = table[column].map(_stamp)
         for i in np.flatnonzero((now != "") & (now != table[f"{column}_stamp"].fillna(""))):

@@ -493,18 +493,18 @@ def baselines(
     labels = test.label.to_numpy(int)
     simple = confounders.baseline_scores(train, test, study.settings.seed)
     rows = []
+    pooled = not len(train)
+    reason = POOLED if pooled else ""
     for name, baseline in simple.items():
         auc, low, high = ev.auc_interval(
             labels, baseline.to_numpy(), study.settings.evaluation.confidence
         )
-        pooled = not len(train)
+        low, high = (np.nan, np.nan) if pooled else (low, high)
         for model in wide:
-            z, p = ev.delong_test(labels, wide[model].to_numpy(), baseline.to_numpy())
+            pair = wide[model].to_numpy(), baseline.to_numpy()
+            z, p = (np.nan, np.nan) if pooled else ev.delong_test(labels, *pair)
             own = ev.delong(labels, wide[model])[0][0]
-            if pooled:
-                rows.append((name, auc, np.nan, np.nan, model, own, np.nan, np.nan, POOLED))
-            else:
-                rows.append((name, auc, low, high, model, own, z, p, ""))
+            rows.append((name, auc, low, high, model, own, z, p, reason))
     names = ["baseline", "auc", "ci_low", "ci_high", "model", "auc_model", "z", "p", "reason"]
     for name, reason in confounders.left_out(train, test).items():
         rows += [(name, *[np.nan] * 3, model, *[np.nan] * 3, reason) for model in wide]

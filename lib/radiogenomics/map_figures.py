@@ -11,7 +11,7 @@ from radiogenomics.explanation import Case
 from radiogenomics.figures import BACK, LABELS, _figure, _titled
 from radiogenomics.sanity import MEASURES, RESET
 from radiogenomics.study import Study
-from radiogenomics.viewer import LUNG, OUTLINE, blocks
+from radiogenomics.viewer import LUNG, OUTLINE, blocks, majority
 
 PLANES = ("axial", "coronal", "sagittal")
 HEAT = (  # inferno, clear where the map is 0
@@ -147,8 +147,8 @@ def gallery(study: Study, cases: dict[str, Case]) -> go.Figure:
 def _drawn(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return HU (int16), lesion (0, 1) and map (percent) of at most 64 voxels a side."""
     times = np.full(3, -(-max(case.hu.shape) // PIXELS))
-    hu, lesion, heat = (blocks(a, times) for a in (case.hu, case.lesion > 0, case.heat))
-    lesion = lesion >= min(0.5, lesion.max())
+    hu, heat = (blocks(a, times) for a in (case.hu, case.heat))
+    lesion = majority(case.lesion > 0, times)
     return (
         hu.round().astype(np.int16),
         lesion.astype(np.uint8),

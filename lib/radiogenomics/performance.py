@@ -103,7 +103,7 @@ def table2(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the paper's Table 2 of this run: one row a cohort and model, `value (low-high)`."""
     rows = printed_rows(metrics)
     text = [
-        f"{r.value:.3f} ({r.ci_low:.3f}-{r.ci_high:.3f})" if r.ci_low == r.ci_low
+        f"{r.value:.3f} ({r.ci_low:.3f}-{r.ci_high:.3f})" if pd.notna(r.ci_low)
         else f"{r.value:.3f} (no interval)" for r in rows.itertuples()
     ]  # fmt: skip
     wide = rows.assign(text=text).pivot(index=["cohort", "model"], columns="metric", values="text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 import re
@@ -193,6 +194,7 @@ def _visible(path: Path) -> str:
     return re.sub(r"[A-Za-z0-9+/]{200,}={0,2}", "", text)  # images and arrays in base64
 
 
+@functools.cache
 def _own_words() -> set[str]:
     here = Path(__file__).parent
     texts = [*(ROOT / "notebooks").glob("*.ipynb"), *here.glob("*.py"), *here.glob("*.toml"),

@@ -371,8 +371,7 @@ def same_grid(a: sitk.Image, b: sitk.Image, tolerance_mm: float = 1e-2) -> bool:
 
 def _turn(ct: sitk.Image, mask: sitk.Image) -> np.ndarray:
     """Return the rotation (3, 3) from the CT's axes to the mask's."""
-    axes = (np.array(image.GetDirection()).reshape(3, 3) for image in (ct, mask))
-    first, second = axes
+    first, second = (np.array(image.GetDirection()).reshape(3, 3) for image in (ct, mask))
     return first.T @ second
 
 

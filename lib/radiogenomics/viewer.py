@@ -242,14 +242,13 @@ def _cut(scene: Scene, margin_mm: float) -> Scene:
 
 
 def _with_larger_voxels(scene: Scene, spacing_mm: float) -> Scene:
-    """Return the scene with blocks of voxels averaged to about `spacing_mm`; masks by majority.
-
-    A mask that is nowhere in the majority keeps the blocks that hold most of it.
-    """
+    """Return the scene with blocks of voxels averaged to about `spacing_mm`; masks by majority."""
     times = np.maximum(np.round(spacing_mm / np.array(scene.spacing_mm)), 1).astype(int)
-    arrays = {name: blocks(array, times) for name, array in scene.arrays().items()}
-    for name in {"lesion", "second"} & set(arrays):
-        arrays[name] = arrays[name] >= min(0.5, arrays[name].max())
+    masks = ("lesion", "second")
+    arrays = {
+        name: (majority if name in masks else blocks)(array, times)
+        for name, array in scene.arrays().items()
+    }
     spacing = times * scene.spacing_mm
     origin = scene.origin() + (spacing - scene.spacing_mm) / 2
     return dataclasses.replace(scene, **arrays, spacing_mm=tuple(spacing), origin_mm=tuple(origin))
@@ -261,6 +260,12 @@ def blocks(array: np.ndarray, times: np.ndarray) -> np.ndarray:
     full = np.pad(array.astype(float), fill, mode="edge")
     split = [m for n, k in zip(full.shape, times, strict=True) for m in (n // k, k)]
     return full.reshape(split).mean(axis=(1, 3, 5))
+
+
+def majority(mask: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return the blocks (z, y, x) that a mask fills by half, or those that hold most of it."""
+    share = blocks(mask, times)
+    return share >= min(0.5, share.max())
 
 
 def pack(scene: Scene, step: int, effort: int = 9) -> bytes:
