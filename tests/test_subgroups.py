@@ -75,29 +75,53 @@ def test_one_label_and_unknown_values_are_told():
     assert table.n["not known"] == 1
 
 
-def test_interaction_is_the_likelihood_ratio_of_statsmodels():
+def test_interaction_is_the_score_test_of_statsmodels():
     labels, score = scored(300)
-    part = RNG.choice(["a", "b"], 300)
-    x, b = logit(score), (part == "b").astype(float)
-    small, large = (
-        sm.Logit(labels, sm.add_constant(np.column_stack(c))).fit(disp=0).llf
-        for c in ([x, b], [x, b, x * b])
+    part = RNG.choice(["a", "b", "c"], 300)
+    dummies = np.column_stack([part == "b", part == "c"]).astype(float)
+    x = logit(score)
+    null = sm.GLM(labels, np.column_stack([np.ones(300), x, dummies]), sm.families.Binomial()).fit()
+    theirs = null.score_test(exog_extra=x[:, np.newaxis] * dummies)
+    assert subgroups.interaction(labels, score, part) == pytest.approx(theirs.pvalue[0], rel=1e-6)
+
+
+def test_a_group_of_equal_scores_costs_no_degree_of_freedom():
+    labels, score = scored(200)
+    parts = np.repeat(["a", "b"], 100)
+    more = np.array([0, 1] * 20)
+    mine = subgroups.interaction(
+        np.append(labels, more), np.append(score, np.full(40, 0.5)), np.append(parts, ["c"] * 40)
     )
-    theirs = stats.chi2.sf(2 * (large - small), 1)
-    assert subgroups.interaction(labels, score, part) == pytest.approx(theirs, rel=1e-6)
+    assert mine == pytest.approx(subgroups.interaction(labels, score, parts), rel=1e-9)
+    separated = np.where(labels == 1, 0.9, 0.1) + RNG.uniform(0, 0.05, 200)
+    assert np.isnan(subgroups.interaction(labels, separated, parts))
 
 
-def test_tests_between_groups_hold_their_level_and_find_a_difference():
+STAGES = (0.5, 0.15, 0.2, 0.15)
+LOBES = (0.32, 0.06, 0.22, 0.26, 0.14)
+
+
+@pytest.mark.parametrize(
+    ("n", "shares"), [(132, (0.5, 0.5)), (132, STAGES), (132, LOBES), (528, LOBES)]
+)
+@pytest.mark.parametrize("slope", [1, 2])
+def test_tests_between_groups_hold_their_level(n, shares, slope):
     rng = np.random.default_rng(4)
     found = {"q": [], "interaction": []}
     for _ in range(200):
-        labels, score = scored(160, rng)
-        part = rng.choice(["a", "b"], 160)
-        rows = [subgroups._group(labels, score, part == g, 0.95, True) for g in "ab"]
+        labels = rng.permutation(np.arange(n) < 0.46 * n).astype(int)
+        score = expit(slope * (labels - 0.5) + rng.normal(size=n))
+        part = rng.choice(len(shares), n, p=shares)
+        rows = [subgroups._group(labels, score, part == g, 0.95, False) for g in range(len(shares))]
         found["q"].append(subgroups.heterogeneity(rows))
         found["interaction"].append(subgroups.interaction(labels, score, part))
     for name, p in found.items():
-        assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.1, name
+        assert np.mean(np.isfinite(p)) > 0.8, name
+        assert 0.02 <= np.mean(np.array(p)[np.isfinite(p)] < 0.05) <= 0.08, name
+
+
+def test_tests_between_groups_find_a_difference():
+    rng = np.random.default_rng(4)
     rows = [{"auc": 0.9, "variance": 0.001}, {"auc": 0.6, "variance": 0.004}]
     apart = logit(0.9) - logit(0.6)  # of two groups: the z test of the difference, squared
     theirs = stats.chi2.sf(apart**2 / (0.001 / 0.09**2 + 0.004 / 0.24**2), 1)
