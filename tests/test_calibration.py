@@ -124,7 +124,7 @@ def test_bootstrapped_ranks_are_those_of_the_drawn_patients():
     positive, scores = LABELS.astype(bool), TABLE.p2.round(1).to_numpy()
     drawn = resampling.draw(positive, 3, 5).stratified
     assert (drawn[:, positive].sum(axis=1) == positive.sum()).all()
-    found = resampling.auc(positive, scores, drawn.astype(float))
+    found = resampling.auc(positive, scores, drawn)
     for value, counts in zip(found, drawn, strict=True):
         rows = np.repeat(np.arange(len(scores)), counts)
         assert value == pytest.approx(evaluation.delong(LABELS[rows], scores[rows])[0][0])

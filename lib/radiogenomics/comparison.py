@@ -619,13 +619,13 @@ def against_paper(metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     measured = paper.table2().merge(printed_rows(metrics)[columns], how="left")
     measured["difference"] = measured.value - measured.published
     tested = paper.tests().assign(metric="delong_p")
-    tested["value"] = [_p_of(scores, row) for row in tested.itertuples()]
+    pairs = {COHORTS[kind]: labelled(scores, kind) for kind in ("external", "in_sample")}
+    tested["value"] = [_p_of(pairs[row.cohort], row) for row in tested.itertuples()]
     tested["warning"] = np.where(tested.cohort == "train", IN_SAMPLE_P, "")
     return pd.concat([measured, tested], ignore_index=True)
 
 
-def _p_of(scores: pd.DataFrame, row: tuple) -> float:
-    pairs = labelled(scores, "external" if row.cohort == "test" else "in_sample")
+def _p_of(pairs: dict[str, tuple[np.ndarray, np.ndarray]], row: tuple) -> float:
     if row.model not in pairs or row.against not in pairs:
         return float("nan")
     (labels, one), (_, other) = pairs[row.model], pairs[row.against]

@@ -97,9 +97,11 @@ def intervals(
     their intervals would be too narrow. Calibration only where scores are probabilities
     (`bounded`).
     """
-    blocks = [_ranked(positive, scores, thresholds, w) for w in _weights(drawn.stratified)]
-    values = _joined(blocks)
+    counts = drawn.stratified
+    ranked = [auc(positive, scores, counts[rows]) for rows in _blocks(*counts.shape)]
+    values = {("", "auc"): np.concatenate(ranked)}
     if thresholds:
+        values |= _joined([_called(positive, scores, thresholds, w) for w in _weights(counts)])
         free = _joined([_called(positive, scores, thresholds, w) for w in _weights(drawn.free)])
         values |= {key: value for key, value in free.items() if key[1] in OF_PREVALENCE}
     if bounded:
@@ -109,14 +111,6 @@ def intervals(
 
 def _joined(blocks: list[Values]) -> Values:
     return {key: np.concatenate([block[key] for block in blocks]) for key in blocks[0]}
-
-
-def _ranked(
-    positive: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float], weights: np.ndarray
-) -> Values:
-    return {("", "auc"): auc(positive, scores, weights)} | _called(
-        positive, scores, thresholds, weights
-    )
 
 
 def _called(
@@ -156,28 +150,27 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
-def auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the AUC (resample,) of weighted patients: pairs in the right order, ties a half."""
-    ones, zeros = np.flatnonzero(positive), np.flatnonzero(~positive)
-    zeros = zeros[np.argsort(scores[zeros])]
+def auc(positive: np.ndarray, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the AUC (resample,) of counted patients: pairs in the right order, ties a half."""
+    ones, zeros = _ascending(positive, scores), _ascending(~positive, scores)
     left, right = (np.searchsorted(scores[zeros], scores[ones], s) for s in ("left", "right"))
-    lower = np.zeros((len(weights), len(zeros) + 1))
-    np.cumsum(weights[:, zeros], axis=1, out=lower[:, 1:])
+    lower = _running(counts[:, zeros])
     beaten = lower[:, left] if (left == right).all() else (lower[:, left] + lower[:, right]) / 2
-    times = weights[:, ones]
+    times = counts[:, ones].astype(float)
     return np.einsum("ij,ij->i", times, beaten) / (times.sum(axis=1) * lower[:, -1])
 
 
-def _order(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the patients from the lowest score up and where each distinct score begins."""
-    order = np.argsort(scores, kind="stable")
-    return order, np.flatnonzero(np.append(True, np.diff(scores[order]) != 0))
+def _ascending(side: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the patients of one side from the lowest score up."""
+    patients = np.flatnonzero(side)
+    return patients[np.argsort(scores[patients])]
 
 
-def _by_value(weights: np.ndarray, order: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Return the weight at each distinct score (resample, score)."""
-    ordered = weights[:, order]
-    return ordered if len(first) == len(order) else np.add.reduceat(ordered, first, axis=1)
+def _running(counts: np.ndarray) -> np.ndarray:
+    """Return (resample, patient + 1): how many stand before each patient, and in all."""
+    sums = np.zeros((len(counts), counts.shape[1] + 1))
+    np.cumsum(counts, axis=1, out=sums[:, 1:])
+    return sums
 
 
 def _calibration(positive: np.ndarray, p: np.ndarray, weights: np.ndarray) -> Values:
@@ -258,18 +251,17 @@ def tpr_band(
     positive: np.ndarray, scores: np.ndarray, counts: np.ndarray, fpr: np.ndarray, confidence: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the pointwise interval of the true positive rate at each false positive rate."""
-    order, first = _order(-scores)
-    if len(first) > LARGE:
-        first = first[:: len(first) // POINTS]
+    cuts = np.unique(-scores)
+    if len(cuts) > LARGE:
+        cuts = np.append(cuts[: -1 : len(cuts) // POINTS], cuts[-1])
+    sides = [_ascending(side, -scores) for side in (~positive, positive)]
+    ends = [np.searchsorted(-scores[side], cuts, side="right") for side in sides]
     tpr = []
-    for weights in _weights(counts):
-        rates = [
-            np.cumsum(_by_value(weights * side, order, first), axis=1) / side.sum()
-            for side in (~positive, positive)
-        ]
-        tpr += [
-            np.interp(fpr, np.append(0, x), np.append(0, y)) for x, y in zip(*rates, strict=True)
-        ]
+    for rows in _blocks(*counts.shape):
+        rates = []
+        for side, end in zip(sides, ends, strict=True):
+            rates.append(_running(counts[rows][:, side])[:, np.append(0, end)] / len(side))
+        tpr += [np.interp(fpr, x, y) for x, y in zip(*rates, strict=True)]
     low, high = np.percentile(tpr, tails(confidence), axis=0)
     return low, high
 

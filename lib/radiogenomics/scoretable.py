@@ -127,7 +127,7 @@ def _kinds(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 def _refuse_unpaired(rows: pd.DataFrame, kind: str, path: Path) -> None:
     """Stop where a model has a patient twice, or lacks patients that another model has."""
-    everybody = set(rows.patient)
+    everybody = pd.Index(rows.patient.unique())
     for model, part in rows.groupby("model", sort=False):
         twice = part.patient[part.patient.duplicated()].unique().tolist()
         if twice:
@@ -135,7 +135,7 @@ def _refuse_unpaired(rows: pd.DataFrame, kind: str, path: Path) -> None:
                 f"{path.name}: model {model} has {len(twice)} patients twice ({kind}): "
                 f"{_some(twice)}. Expected: one score a patient. Keep one row."
             )
-        gone = sorted(everybody - set(part.patient))
+        gone = everybody.difference(part.patient).tolist()
         if gone:
             raise StudyError(
                 f"{path.name}: model {model} lacks {len(gone)} of {len(everybody)} patients "
@@ -147,14 +147,14 @@ def _refuse_unpaired(rows: pd.DataFrame, kind: str, path: Path) -> None:
 def _refuse_untested(table: pd.DataFrame, path: Path) -> None:
     """Stop where a model has no test patient, or its training scores are of two sets of them."""
     for model, rows in table.groupby("model", sort=False):
-        test, inside, outside = (set(part.patient) for _, part in _kinds(rows))
-        if not test and (table.cohort == "test").any():
+        test, inside, outside = (pd.Index(part.patient) for _, part in _kinds(rows))
+        if not len(test) and (table.cohort == "test").any():
             raise StudyError(
                 f"{path.name}: model {model} has no test patient. Expected: the test patients of "
                 "the other models. Add these scores, or leave the model out."
             )
-        if inside and outside and inside != outside:
-            odd = sorted(inside ^ outside)
+        odd = inside.symmetric_difference(outside).tolist()
+        if len(inside) and len(outside) and odd:
             raise StudyError(
                 f"{path.name}: model {model} has {len(odd)} training patients with only one of an "
                 f"in-sample and an out-of-fold score: {_some(odd)}. Expected: both of each."
@@ -184,7 +184,7 @@ def _refuse_other_parameters(table: pd.DataFrame, path: Path) -> None:
 
 
 def _refuse_in_sample_alone(table: pd.DataFrame, path: Path) -> None:
-    if set(table.model) == {IN_SAMPLE}:
+    if table.model.eq(IN_SAMPLE).all():
         raise StudyError(
             f"{path.name}: {IN_SAMPLE} is the only model. Expected: another name; this one is the "
             "workbook's in-sample stack, which is shown beside others and never alone. Rename it."
