@@ -1,16 +1,11 @@
-"""The table of patients: faults by row, exclusions by rule, the split, Table 1 against R."""
+"""The table of patients: faults by row, exclusions by rule, the split."""
 
 import dataclasses
-import json
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cohort, figures, phantom
-from radiogenomics.study import Clinical, Hospitals, Settings, Study, StudyError
-
-R = json.loads((Path(__file__).parent / "reference" / "table1.json").read_text())
+from radiogenomics import cohort, figures
+from radiogenomics.study import Hospitals, Settings, Study, StudyError
 
 
 @pytest.fixture
@@ -115,84 +110,6 @@ def test_another_gene_is_a_setting(study):
     assert cohort.read_cohort(gene).label.tolist() == [1, 0] * 6
 
 
-@pytest.mark.parametrize("name", [k for k in R if "counts_wild_mutant" in R[k]])
-def test_categorical_p_is_rs(name):
-    counts = np.array(R[name]["counts_wild_mutant"])
-    test, p = cohort.categorical_test(counts, 1)
-    assert test == "chi-square"
-    assert p == pytest.approx(R[name]["chisq_pearson_nocorr"]["p"], rel=1e-10)
-
-
-def test_small_expected_counts_take_fisher():
-    counts = np.array([[3, 1], [1, 3]])
-    test, p = cohort.categorical_test(counts, 1)
-    assert test == "Fisher" and p == pytest.approx(0.4857142857, abs=1e-9)  # R: fisher.test
-
-
-@pytest.mark.parametrize("name", ["Lobe", "Stage"])
-def test_fishers_test_of_larger_tables_is_rs(name):
-    """Against R's exact p, by the simulation that small expected counts take."""
-    test, p = cohort.fisher(np.array(R[name]["counts_wild_mutant"]), 1)
-    assert test == "Fisher, simulated"
-    assert p == pytest.approx(R[name]["fisher_p"], abs=0.006)  # four standard errors
-
-
-def test_small_expected_counts_of_larger_tables_take_fisher_with_the_seed():
-    counts = np.array([[12, 9], [8, 11], [1, 4]])
-    test, p = cohort.categorical_test(counts, 1)
-    assert (test, p) == cohort.fisher(counts, 1) and p != cohort.fisher(counts, 2)[1]
-
-
-def test_table_by_cohort_counts_both_cohorts():
-    drawn = phantom.draw_cohort(120, 3)
-    table = cohort.table1(drawn, "cohort", 1, ("sex",)).set_index("level")
-    for side, rows in drawn.groupby("cohort"):
-        female = (rows.sex == "female").sum()
-        assert table.loc["female", side] == f"{female} ({100 * female / len(rows):.1f})"
-        assert table.loc["n", side] == str(len(rows))
-    female = (drawn.sex == "female").sum()
-    assert table.loc["female", "all"] == f"{female} ({100 * female / 120:.1f})"
-    assert table.loc["female", "method"] == "chi-square" and table.loc["n", "all"] == "120"
-
-
-def test_table_1_holds_the_predictors_and_leaves_out_what_nobody_knows():
-    drawn = phantom.draw_cohort(120, 3).assign(stage=None, pack_years=np.arange(120.0))
-    drawn.loc[drawn.cohort == "test", "cea"] = None
-    settings = Settings(clinical=Clinical(("sex", "smoking", "pack_years")))
-    columns = cohort.described(Study(Path(), Path(), settings))
-    table = cohort.table1(drawn, "cohort", 1, columns).set_index("characteristic")
-    assert "stage" not in table.index and table.loc["pack_years", "level"] == "mean ± SD"
-    nobody = cohort.table1(drawn[["cohort"]], "cohort", 1)
-    assert nobody.level.tolist() == ["n"] and len(cohort.shown(nobody)) == 1
-    assert cohort.clearest(nobody) == "No characteristic could be tested."
-
-
-def test_660_patients_give_the_papers_table_1():
-    drawn = phantom.draw_cohort(660, 2024)
-    ever = drawn.smoking.map({"never": "never"}).fillna("ever")
-    table = cohort.table1(drawn.assign(smoking_history=ever), "label", 1)
-    cell = table.set_index(["characteristic", "level"])
-    expected = {
-        ("age", "mean ± SD"): ("57.91 ± 9.39", "57.36 ± 9.22"),
-        ("sex", "male"): ("227 (67.8)", "118 (36.3)"),
-        ("smoking_history", "ever"): ("176 (52.5)", "63 (19.4)"),
-        ("cea", "high"): ("208 (62.1)", "190 (58.5)"),
-        ("lobe", "RML"): ("15 (4.5)", "26 (8.0)"),
-        ("stage", "IV"): ("57 (17.0)", "76 (23.4)"),
-    }
-    for key, pair in expected.items():
-        assert (cell.loc[key, "0"], cell.loc[key, "1"]) == pair
-    p = table.dropna(subset="p").set_index("characteristic").p.to_dict()
-    assert p == {
-        "age": "0.448",
-        "sex": "<0.001",
-        "smoking_history": "<0.001",
-        "cea": "0.341",
-        "lobe": "0.330",
-        "stage": "0.234",
-    }
-
-
 def test_a_cohort_that_changed_after_notebook_01_is_refused(study):
     write(study)
     left, out, flow = cohort.exclude(study, cohort.read_cohort(study))
@@ -217,20 +134,6 @@ def test_excels_empty_last_rows_are_passed_over(study):
     text = study.cohort_csv.read_text()
     study.cohort_csv.write_text(text + "," * (text.splitlines()[0].count(",")) + "\n")
     assert len(cohort.read_cohort(study)) == 12
-
-
-def test_fisher_of_a_handful_of_patients_has_a_p():
-    assert 0 < cohort.categorical_test(np.array([[2, 0], [0, 1], [0, 1]]), 1)[1] <= 1
-
-
-def test_interval_table_counts_days_by_cohort():
-    days = pd.DataFrame(
-        {"cohort": ["train"] * 5 + ["test"], "interval_days": [1, 3, 5, 7, None, 9]}
-    )
-    found = cohort.interval_table(days).set_index("cohort")
-    assert found.loc["train"].tolist() == [4, 2.5, 4, 5.5, 7, 1]
-    assert found.loc["test", ["n", "longest", "not_known"]].tolist() == [1, 9, 0]
-    assert cohort.interval_table(days[["cohort"]]).not_known.tolist() == [1, 5]
 
 
 def test_ct_after_the_biopsy_and_unnamed_files_are_excluded(study):

@@ -33,7 +33,7 @@ def test_cells_are_the_csvs(finished):
     table = printed(finished, "calibration")[0].set_index("Model")
     slope = external[external.metric == "calibration_slope"].set_index("model")
     for model, row in slope[slope.value.notna()].iterrows():
-        expected = f"{row.value:.2f} ({row.ci_low:.2f}-{row.ci_high:.2f})"
+        expected = f"{row.value:.2f} ({row.ci_low:.2f} to {row.ci_high:.2f})"
         assert table.Slope[model].split(" (")[0] == expected.split(" (")[0]
     assert list(table.index) == list(dict.fromkeys(external.model))
 
@@ -41,7 +41,7 @@ def test_cells_are_the_csvs(finished):
     auc = external[(external.metric == "auc") & (external.ci_method == "delong")]
     for row in auc.itertuples():
         cell = table[(table.Cohort == "test") & (table.Model == row.model)].AUC.item()
-        assert cell == f"{row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"
+        assert cell == f"{row.value:.3f} ({row.ci_low:.3f} to {row.ci_high:.3f})"
 
     table = printed(finished, "subgroups")[0]
     cnn = groups[groups.model == "CNN"].reset_index(drop=True)
@@ -49,7 +49,7 @@ def test_cells_are_the_csvs(finished):
     known = cnn.auc.notna() & cnn.ci_low.notna()
     shown = table.CNN[known].str.removesuffix(" *")
     rows = cnn[known].itertuples()
-    assert shown.tolist() == [f"{r.auc:.2f} ({r.ci_low:.2f}-{r.ci_high:.2f})" for r in rows]
+    assert shown.tolist() == [f"{r.auc:.2f} ({r.ci_low:.2f} to {r.ci_high:.2f})" for r in rows]
     flagged = table.CNN.str.endswith("*")
     assert (flagged == cnn.flag.fillna("").ne("")).all()
 

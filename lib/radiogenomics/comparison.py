@@ -20,7 +20,8 @@ from radiogenomics import (
 )
 from radiogenomics import evaluation as ev
 from radiogenomics.cohort import read_included, split
-from radiogenomics.performance import metrics_table, printed_rows
+from radiogenomics.performance import metrics_table
+from radiogenomics.printed import printed_rows, with_interval
 from radiogenomics.resampling import FEWER, LARGE, Drawn, draw
 from radiogenomics.scoretable import IN_SAMPLE
 from radiogenomics.study import Study, read_json
@@ -306,20 +307,12 @@ def at_thresholds(table: pd.DataFrame) -> pd.DataFrame:
     """Return the external measures at the thresholds chosen on training scores, for reading."""
     used = table[(table.scores == "external") & table.ci_method.isin(["wilson", "wald"])]
     used = used[~used.threshold_rule.isin(["", "half"])]
-    text = [_with_interval(r) for r in used.itertuples()]
+    text = [with_interval(r.value, r.ci_low, r.ci_high) for r in used.itertuples()]
     rows = dict.fromkeys(zip(used.model, used.threshold_rule, strict=True))
     wide = used.assign(text=text).pivot(
         index=["model", "threshold_rule"], columns="metric", values="text"
     )
     return wide.loc[list(rows), list(dict.fromkeys(used.metric))]
-
-
-def _with_interval(row: tuple) -> str:
-    if np.isnan(row.value):
-        return "not defined"
-    if np.isnan(row.ci_low):
-        return f"{row.value:.3f}"
-    return f"{row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"
 
 
 def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

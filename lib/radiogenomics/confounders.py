@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from radiogenomics.cohort import categorical_test
+from radiogenomics.description import categorical_test
 from radiogenomics.evaluation import auc_interval, holm
 from radiogenomics.models import ridge, unpenalised
 from radiogenomics.subgroups import groups

@@ -9,9 +9,9 @@ import pandas as pd
 
 from radiogenomics.evaluation import EvaluationError, checked, probabilities
 from radiogenomics.resampling import Drawn, benefit_interval
+from radiogenomics.scoretable import REFERENCES
 
 THRESHOLDS = np.arange(1, 100) / 100
-REFERENCES = ("all", "none")
 
 
 def decision_curve(

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics import seal
-from radiogenomics.cohort import say_p
+from radiogenomics.printed import say_p, with_interval
 from radiogenomics.study import Study, read_json
 
 Sentence = tuple[str, str]  # the text and the table that its numbers were read from
@@ -63,10 +63,8 @@ def _listed(words: list[Any]) -> str:
     return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
 
 
-def _with_interval(row: pd.Series, digits: int) -> str:
-    text = f"{row.value:.{digits}f}"
-    known = pd.notna(row.ci_low) and pd.notna(row.ci_high)
-    return f"{text} ({row.ci_low:.{digits}f} to {row.ci_high:.{digits}f})" if known else text
+def _told(row: pd.Series, digits: int) -> str:
+    return with_interval(row.value, row.ci_low, row.ci_high, digits)
 
 
 def _external(study: Study, metric: str, method: str) -> pd.DataFrame:
@@ -280,7 +278,7 @@ def _auc(study: Study) -> str:
     if rows.empty:
         return ""
     level = study.ran_with("05_comparison").evaluation.confidence
-    told = [f"{r.model} {_with_interval(r, 3)}" for _, r in rows.iterrows()]
+    told = [f"{r.model} {_told(r, 3)}" for _, r in rows.iterrows()]
     one = rows.iloc[0]
     return (
         f"In the external test cohort ({one.n:.0f} patients, {one.events:.0f} events) the AUC "
@@ -308,7 +306,7 @@ def _proportions(study: Study) -> str:
     for rule, start in RULES.items():
         told = []
         for model, rows in _at(study, rule).groupby("model", sort=False):
-            parts = [f"{r.metric} {_with_interval(r, 3)}" for _, r in rows.iterrows()]
+            parts = [f"{r.metric} {_told(r, 3)}" for _, r in rows.iterrows()]
             told.append(f"{model} {', '.join(parts)}")
         sentences += [f"{start}: {'; '.join(told)}."] if told else []
     return " ".join(sentences)
@@ -325,7 +323,7 @@ def _calibration(study: Study) -> str:
     rows = pd.concat(_external(study, metric, "wald") for metric in names)
     told = []
     for model, one in rows.groupby("model", sort=False):
-        parts = [f"{names[r.metric]} {_with_interval(r, 2)}" for _, r in one.iterrows()]
+        parts = [f"{names[r.metric]} {_told(r, 2)}" for _, r in one.iterrows()]
         told.append(f"{model} {', '.join(parts)}")
     return f"External calibration: {'; '.join(told)}." if told else ""
 
@@ -361,7 +359,7 @@ def _subgroups(study: Study) -> str:
 def _baselines(study: Study) -> str:
     table = study.table("baselines.csv").drop_duplicates("baseline").dropna(subset="auc")
     rows = table.rename(columns={"auc": "value"})[table.baseline.values != "Prevalence"]
-    told = [f"{r.baseline.lower()} alone {_with_interval(r, 3)}" for _, r in rows.iterrows()]
+    told = [f"{r.baseline.lower()} alone {_told(r, 3)}" for _, r in rows.iterrows()]
     return f"External AUC of simpler readers of the label: {_listed(told)}." if told else ""
 
 

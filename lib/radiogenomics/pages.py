@@ -13,8 +13,8 @@ import pandas as pd
 from nbconvert import HTMLExporter
 
 from radiogenomics import seal
-from radiogenomics.performance import printed_rows, table2
 from radiogenomics.print_tables import save_print_tables, table1
+from radiogenomics.printed import printed_rows, table2
 from radiogenomics.progress import minutes
 from radiogenomics.study import ROOT, SYNTHETIC, Study, StudyError, read_json, whole_file
 

@@ -13,8 +13,6 @@ from radiogenomics.calibration import calibration
 from radiogenomics.evaluation import auc_interval, checked, confusion, wilson
 from radiogenomics.resampling import OF_PREVALENCE, SCHEMES, Drawn, intervals
 
-PRINTED = ("auc", "sensitivity", "specificity", "accuracy")  # columns of the paper's Table 2
-
 
 def metrics_table(
     labels: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float],
@@ -86,27 +84,3 @@ def _ratio(a: int, m: int, b: int, n: int, confidence: float) -> tuple[float, fl
     se = np.sqrt(1 / a - 1 / m + 1 / b - 1 / n)
     z = stats.norm.ppf(0.5 + confidence / 2)
     return ratio, float(ratio * np.exp(-z * se)), float(ratio * np.exp(z * se))
-
-
-def printed_rows(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of metrics.csv that the paper's Table 2 prints, external and in-sample.
-
-    AUC with DeLong's interval; sensitivity, specificity and accuracy at 0.5 with Wilson's.
-    """
-    used = metrics[metrics.scores.isin(["external", "in_sample"])]
-    auc = used[(used.metric == "auc") & (used.ci_method == "delong")]
-    half = used[(used.threshold_rule == "half") & (used.ci_method == "wilson")]
-    return pd.concat([auc, half[half.metric.isin(PRINTED)]])
-
-
-def table2(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the paper's Table 2 of this run: one row a cohort and model, `value (low-high)`."""
-    rows = printed_rows(metrics)
-    text = [
-        f"{r.value:.3f} ({r.ci_low:.3f}-{r.ci_high:.3f})" if pd.notna(r.ci_low)
-        else f"{r.value:.3f} (no interval)" for r in rows.itertuples()
-    ]  # fmt: skip
-    wide = rows.assign(text=text).pivot(index=["cohort", "model"], columns="metric", values="text")
-    order = dict.fromkeys(zip(rows.cohort, rows.model, strict=True))
-    columns = [c for c in PRINTED if c in wide]
-    return wide.loc[sorted(order, key=lambda pair: pair[0], reverse=True), columns]

@@ -6,9 +6,7 @@ import html
 
 import pandas as pd
 
-from radiogenomics.calibration import METRICS as CALIBRATION
-from radiogenomics.cohort import print_p
-from radiogenomics.performance import PRINTED, printed_rows, table2
+from radiogenomics.printed import PRINTED, print_p, printed_rows, table2, with_interval
 from radiogenomics.study import SYNTHETIC, Study, whole_file
 
 STYLE = (
@@ -18,13 +16,14 @@ STYLE = (
     "caption{text-align:left;font-weight:bold;padding-bottom:4pt}p{max-width:60em}"
 )
 NAMES = {"auc": "AUC"} | {name: name.capitalize() for name in PRINTED[1:]}
-CALIBRATION_NAMES = dict(
-    zip(
-        CALIBRATION,
-        ("Slope", "Intercept", "In the large", "O/E", "Brier", "Brier, scaled"),
-        strict=True,
-    )
-)
+CALIBRATION = {
+    "calibration_slope": "Slope",
+    "calibration_intercept": "Intercept",
+    "calibration_in_the_large": "In the large",
+    "o_over_e": "O/E",
+    "brier": "Brier",
+    "brier_scaled": "Brier, scaled",
+}
 
 
 def save_print_tables(study: Study) -> list[str]:
@@ -142,11 +141,11 @@ def _calibration(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
     rows = table[(table.scores == "external") & table.metric.isin(CALIBRATION)]
     rows = rows.sort_values("ci_low", key=pd.Series.isna, kind="stable")
     rows = rows.drop_duplicates(["model", "metric"])
-    wide = rows.assign(text=_with_interval(rows.value, rows.ci_low, rows.ci_high))
+    wide = rows.assign(text=_texts(rows.value, rows.ci_low, rows.ci_high))
     wide = wide.pivot(index="model", columns="metric", values="text")
     order = [model for model in table.model.unique() if model in wide.index]
     shown = wide.loc[order].reindex(columns=list(CALIBRATION)).fillna("")
-    shown = shown.rename(columns=CALIBRATION_NAMES).reset_index(names="Model")
+    shown = shown.rename(columns=CALIBRATION).reset_index(names="Model")
     note = (
         "Slope and intercept of the logistic recalibration; in the large, the intercept at slope "
         f"1; O/E, observed over expected events. {_level(study)} interval, Wald's where there is "
@@ -157,7 +156,7 @@ def _calibration(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
 
 def _subgroups(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
     place = ["variable", "group", "n", "events"]
-    rows = table.assign(text=_with_interval(table.auc, table.ci_low, table.ci_high))
+    rows = table.assign(text=_texts(table.auc, table.ci_low, table.ci_high))
     few = rows.flag.fillna("").ne("")
     rows["text"] = rows.text + few.map({True: " *", False: ""})
     wide = rows.pivot_table(
@@ -177,10 +176,7 @@ def _subgroups(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, st
     return shown, "Table S3. AUC by group of patients, external test cohort", note
 
 
-def _with_interval(value: pd.Series, low: pd.Series, high: pd.Series) -> pd.Series:
-    """Return `value (low to high)` as text; without the brackets where there is no interval."""
-    texts = [
-        "" if pd.isna(v) else f"{v:.2f}" + ("" if pd.isna(a) else f" ({a:.2f} to {b:.2f})")
-        for v, a, b in zip(value, low, high, strict=True)
-    ]
-    return pd.Series(texts, index=value.index)
+def _texts(value: pd.Series, low: pd.Series, high: pd.Series) -> list[str]:
+    """Return the cells `with_interval`, empty where there is no value."""
+    found = zip(value, low, high, strict=True)
+    return ["" if pd.isna(v) else with_interval(v, a, b, 2) for v, a, b in found]

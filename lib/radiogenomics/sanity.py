@@ -17,7 +17,7 @@ from skimage.metrics import structural_similarity
 
 from radiogenomics import cnn, cohort, gradcam
 from radiogenomics.cnn import keras
-from radiogenomics.cohort import say_p
+from radiogenomics.printed import say_p
 from radiogenomics.scans import read_pair
 from radiogenomics.study import CNN, Study, read_json
 from radiogenomics.volumes import lesion_box, load_volumes, volume_keys

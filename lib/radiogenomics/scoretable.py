@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from radiogenomics.cohort import EVER
-from radiogenomics.decision import REFERENCES
 from radiogenomics.study import StudyError, read_cells
 
 NEEDED = ("patient", "label", "model", "score")
 COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]
+REFERENCES = ("all", "none")  # of the decision curve: no model may have these names
 IN_SAMPLE = "Com_in_sample"  # the stack that explains the paper's combined model, never the best
 OPTIONAL = ["parameters"]
 MOST_FOLDS = 100_000

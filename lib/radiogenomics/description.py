@@ -1,0 +1,172 @@
+"""Table 1: the patients described, by label and by cohort (paper, Table 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from radiogenomics.cohort import CODES
+from radiogenomics.printed import print_p, say_p
+from radiogenomics.study import Study
+
+TABLES = 99_999  # random tables behind Fisher's test of more than 2 × 2 counts
+DESCRIBED = ("age", "sex", "smoking_history", "cea", "lobe", "stage")
+
+
+def standardised_difference(a: pd.Series, b: pd.Series) -> float:
+    """Return the standardised mean difference of two groups; categories by Yang & Dalton 2012.
+
+    NaN where a group has no value.
+    """
+    a, b = a.dropna(), b.dropna()
+    if a.empty or b.empty:
+        return float("nan")
+    if pd.api.types.is_numeric_dtype(a):
+        return float((b.mean() - a.mean()) / np.sqrt((a.var() + b.var()) / 2))
+    levels = sorted(set(a) | set(b))[1:]
+    pa, pb = (np.array([(g == v).mean() for v in levels]) for g in (a, b))
+    spread = [np.diag(p) - np.outer(p, p) for p in (pa, pb)]
+    gap = pb - pa
+    return float(np.sqrt(gap @ np.linalg.pinv((spread[0] + spread[1]) / 2) @ gap))
+
+
+def categorical_test(counts: np.ndarray, seed: int) -> tuple[str, float]:
+    """Return test and p of a (level, group) table: Pearson chi-square without correction.
+
+    Fisher's exact test where an expected count is below 5 (`seed`: of its random tables).
+    """
+    counts = counts[counts.sum(axis=1) > 0]
+    if counts.shape[0] < 2 or (counts.sum(axis=0) == 0).any():
+        return "", float("nan")
+    expected = stats.contingency.expected_freq(counts)
+    if (expected < 5).any():
+        return fisher(counts, seed)
+    return "chi-square", float(stats.chi2_contingency(counts, correction=False).pvalue)
+
+
+def fisher(counts: np.ndarray, seed: int) -> tuple[str, float]:
+    """Return test and p of Fisher's exact test on (level, group) counts.
+
+    Of a table larger than 2 × 2 the p value is simulated, over `TABLES` random tables with the
+    same margins (Freeman & Halton 1951).
+    """
+    if counts.shape == (2, 2):
+        return "Fisher", float(stats.fisher_exact(counts).pvalue)
+    drawn = stats.MonteCarloMethod(n_resamples=TABLES, rng=np.random.default_rng(seed))
+    p = stats.fisher_exact(counts, method=drawn).pvalue  # of few patients an array of one
+    return "Fisher, simulated", float(np.squeeze(p))
+
+
+def continuous_test(a: pd.Series, b: pd.Series) -> tuple[str, float]:
+    """Return test and p of two groups: Welch's t; Mann-Whitney where a group is clearly skewed."""
+    a, b = a.dropna(), b.dropna()
+    if min(len(a), len(b)) < 2:
+        return "", float("nan")
+    if max(abs(stats.skew(a)), abs(stats.skew(b))) > 1:
+        return "Mann-Whitney", float(stats.mannwhitneyu(a, b).pvalue)
+    return "t", float(stats.ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def table1(
+    cohort: pd.DataFrame, by: str, seed: int, columns: tuple[str, ...] = DESCRIBED
+) -> pd.DataFrame:
+    """Return Table 1: one row a level, one column a group of `by`, with p, SMD and missing.
+
+    The first row counts the patients, the column `all` takes both groups together. Numbers as
+    mean ± SD, categories as n (%); percentages are of the patients with a value; columns without
+    a value are left out. `seed` draws the tables of `categorical_test`.
+    """
+    groups = dict(list(cohort.groupby(by)))
+    sizes = {str(k): str(len(g)) for k, g in (groups | {"all": cohort}).items()}
+    lines = [{"characteristic": "patients", "level": "n", **sizes}]
+    for column in [c for c in columns if c in cohort and cohort[c].notna().any()]:
+        values = {k: g[column] for k, g in groups.items()}
+        if pd.api.types.is_numeric_dtype(cohort[column]):
+            lines += _numeric_rows(column, values)
+        else:
+            lines += _category_rows(column, values, seed)
+    names = ["characteristic", "level", *sizes, "method", "p", "p_value", "smd", "missing"]
+    return pd.DataFrame(lines, columns=names)
+
+
+def clearest(table: pd.DataFrame) -> str:
+    """Return the sentence that names the characteristic with Table 1's smallest p."""
+    tested = table.dropna(subset="p_value")
+    if tested.empty:
+        return "No characteristic could be tested."
+    one = tested.loc[tested.p_value.idxmin()]
+    return (
+        f"The labels differ most clearly in **{one.characteristic}** ({say_p(one.p_value)}, "
+        f"standardised difference {one.smd})."
+    )
+
+
+def described(study: Study) -> tuple[str, ...]:
+    """Return the columns of Table 1: the paper's, and the clinical predictors beyond them."""
+    predictors = [p for p in study.settings.clinical.predictors if p != "smoking"]
+    return tuple(dict.fromkeys([*DESCRIBED, *predictors]))
+
+
+def interval_table(cohort: pd.DataFrame) -> pd.DataFrame:
+    """Return days from CT to biopsy: cohort, n known, q1, median, q3, longest, not_known."""
+    rows, nothing = [], pd.Series(np.nan, cohort.index)
+    for name, days in cohort.get("interval_days", nothing).groupby(cohort.cohort):
+        q1, median, q3 = days.quantile([0.25, 0.5, 0.75])
+        known = days.count()
+        rows.append((name, known, q1, median, q3, days.max(), len(days) - known))
+    columns = ["cohort", "n", "q1", "median", "q3", "longest", "not_known"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return Table 1 as it is printed: one line a level, nothing where nothing applies."""
+    lines = table.drop(columns="p_value").set_index(["characteristic", "level"])
+    return lines.astype(object).fillna("")
+
+
+def _shared(column: str, groups: dict, test: str, p: float) -> dict:
+    first, last = list(groups.values())[0], list(groups.values())[-1]
+    return {
+        "method": test,
+        "p": print_p(p),
+        "p_value": p,
+        "smd": round(abs(standardised_difference(first, last)), 3),
+        "missing": sum(int(g.isna().sum()) for g in groups.values()),
+    }
+
+
+def _numeric_rows(column: str, groups: dict) -> list[dict]:
+    test, p = continuous_test(*list(groups.values())[:2])
+    both = groups | {"all": pd.concat(groups.values())}
+    cells = {str(k): _mean(g.dropna()) for k, g in both.items()}
+    return [
+        {
+            "characteristic": column,
+            "level": "mean ± SD",
+            **cells,
+            **_shared(column, groups, test, p),
+        }
+    ]
+
+
+def _mean(values: pd.Series) -> str:
+    spread = f" ± {values.std():.2f}" if len(values) > 1 else ""
+    return f"{values.mean():.2f}{spread}" if len(values) else "not known"
+
+
+def _category_rows(column: str, groups: dict, seed: int) -> list[dict]:
+    seen = pd.concat(groups.values()).dropna().unique()
+    order = [*CODES.get(column, ()), "never", "ever"]
+    levels = sorted(seen, key=lambda v: (order.index(v) if v in order else 99, str(v)))
+    counts = np.array([[(g == v).sum() for g in groups.values()] for v in levels])
+    test, p = categorical_test(counts, seed)
+    counts, rows = np.hstack([counts, counts.sum(axis=1, keepdims=True)]), []
+    for level, row in zip(levels, counts, strict=True):
+        cells = {
+            str(k): f"{n} ({100 * n / max(total, 1):.1f})"
+            for k, n, total in zip([*groups, "all"], row, counts.sum(axis=0), strict=True)
+        }
+        rows.append({"characteristic": column, "level": level, **cells})
+    rows[0] |= _shared(column, groups, test, p)
+    return rows
