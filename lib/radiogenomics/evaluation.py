@@ -97,7 +97,14 @@ def auc_interval(
     An AUC without variance (perfect separation, constant scores) has itself as its interval.
     """
     aucs, covariance = delong(labels, scores)
-    auc, se = float(aucs[0]), float(np.sqrt(covariance[0, 0]))
+    return delong_interval(float(aucs[0]), float(covariance[0, 0]), confidence, on_logit)
+
+
+def delong_interval(
+    auc: float, variance: float, confidence: float = 0.95, on_logit: bool = False
+) -> tuple[float, float, float]:
+    """Return `auc_interval` of an AUC whose variance is known."""
+    se = np.sqrt(variance)
     z = stats.norm.ppf(0.5 + confidence / 2)
     if se == 0:
         return auc, auc, auc

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from radiogenomics.calibration import SEPARATED, calibration, logistic
-from radiogenomics.evaluation import auc_interval, delong, holm
+from radiogenomics.evaluation import delong, delong_interval, holm
 from radiogenomics.resampling import CLIP
 
 CODED = ("hospital", "scanner", "kernel", "vendor", "lobe", "stage")  # numbers there are names
@@ -71,14 +71,15 @@ def subgroup_table(
         latter over a model's variables. Scores outside [0, 1] have no calibration.
     """
     rows = []
+    known = {variable: pd.factorize(by[variable]) for variable in by}
     for model in scores:
         values = scores[model].to_numpy(float)
         bounded = model not in ranked and values.min() >= 0 and values.max() <= 1
-        for variable in by:
-            parts = by[variable].to_numpy()
+        for variable, (parts, names) in known.items():
             found = [
-                _group(labels, values, parts == g, confidence, bounded) | {"group": g}
-                for g in sorted(set(parts), key=_place)
+                _group(labels, values, parts == names.get_loc(g), confidence, bounded)
+                | {"group": g}
+                for g in sorted(names, key=_place)
             ]
             tests = {
                 "p_heterogeneity": heterogeneity(found),
@@ -97,9 +98,10 @@ def _group(
     row = {"n": len(inside), "events": events, "flag": _flag(events, len(inside) - events)}
     if events in (0, len(inside)):
         return row
-    auc = auc_interval(inside, values, confidence)
+    aucs, covariance = delong(inside, values)
+    row["variance"] = covariance[0, 0]
+    auc = delong_interval(float(aucs[0]), row["variance"], confidence)
     row |= dict(zip(("auc", "ci_low", "ci_high"), auc, strict=True)) | {"ci_method": "delong"}
-    row["variance"] = delong(inside, values)[1][0, 0]
     if bounded:
         found = calibration(inside, values, confidence).set_index("metric")
         row["calibration_ci_method"] = "wald"
@@ -149,19 +151,18 @@ def interaction(labels: np.ndarray, scores: np.ndarray, parts: np.ndarray) -> fl
     Groups that are flagged (`FEW`) take no part; one in which all scores are equal costs no
     degree of freedom. With one group left, or where score and group separate the labels, NaN.
     """
-    frame = pd.DataFrame({"label": labels, "score": scores, "part": parts})
-    events = frame.groupby("part").label.agg(["sum", "size"])
-    rarer = np.minimum(events["sum"], events["size"] - events["sum"])
-    used = frame[frame.part.isin(events.index[rarer >= FEW])]
-    if used.part.nunique() < 2 or used.score.nunique() < 2:
-        return float("nan")
+    part = np.unique(parts, return_inverse=True)[1]
+    events, n = np.bincount(part, labels), np.bincount(part)
+    kept = np.flatnonzero(np.minimum(events, n - events) >= FEW)
+    used = np.isin(part, kept)
     bounded = scores.min() >= 0 and scores.max() <= 1
-    x = logit(np.clip(used.score, CLIP, 1 - CLIP)) if bounded else used.score
-    if not np.ptp(x) > 0 or not 0 < x.std() < np.inf:
+    x = logit(np.clip(scores, CLIP, 1 - CLIP)) if bounded else scores
+    x = x[used]
+    if len(kept) < 2 or not np.ptp(x) > 0 or not 0 < x.std() < np.inf:
         return float("nan")
-    dummies = pd.get_dummies(used.part, drop_first=True, dtype=float).to_numpy()
-    z = ((x - x.mean()) / x.std()).to_numpy()[:, np.newaxis]
-    return _rao(used.label.to_numpy(), np.hstack([np.ones_like(z), z, dummies]), z * dummies)
+    z = ((x - x.mean()) / x.std())[:, np.newaxis]
+    dummies = (part[used, np.newaxis] == kept[1:]).astype(float)
+    return _rao(labels[used], np.hstack([np.ones_like(z), z, dummies]), z * dummies)
 
 
 def _rao(labels: np.ndarray, design: np.ndarray, added: np.ndarray) -> float:
