@@ -111,8 +111,11 @@ def evidence(
 
 def labelled(scores: pd.DataFrame, kind: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return labels and scores of each model, patients in one order."""
+    rows = models.select(scores, kind)
+    if rows.empty:
+        return {}
     table = models.wide(scores, kind)
-    label = scores.drop_duplicates("patient").set_index("patient").label
+    label = rows[rows.model == rows.model.iloc[0]].set_index("patient").label
     labels = label.loc[table.index].to_numpy(int)
     return {model: (labels, table[model].to_numpy(float)) for model in table}
 
