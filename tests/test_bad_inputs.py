@@ -559,6 +559,10 @@ ODD = {
     "4D of one volume": (lambda c: four_dimensional(c, 1), ""),
     "label 255 named": (lambda c: (c.new_mask(255 * lesion()), setattr(c, "label", "255")), ""),
     "label as 1.0": (lambda c: setattr(c, "label", "1.0"), ""),
+    "label 1 as 255 × 0.003921569": (
+        lambda c: c.new_mask(lesion() * np.float32(255 * 0.003921569)),
+        "",
+    ),
     "mask on a smaller grid": (near, "mask taken over from another grid"),
     "mask with axes turned round": (
         flipped,

@@ -22,6 +22,7 @@ ZIP = b"PK\x03\x04"
 NIFTI_FLOATS = {16: "f4", 64: "f8"}  # codes of the header: types that can hold a NaN
 NO_READER = "sitk::ERROR: Unable to determine ImageIO reader for"
 CHUNK = 1 << 24  # bytes, a multiple of a voxel's
+NEARLY_WHOLE = 1e-4  # what a mask's scaled values may miss whole numbers by
 APART = (".hdr", ".img", ".hdr.gz", ".img.gz", ".vtk", ".gipl", ".gipl.gz")  # voxels elsewhere
 
 
@@ -244,7 +245,7 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
     """
     ct_path, mask_path = _there(ct_path), _there(mask_path)
     drawing = outlines.read_drawing(mask_path)
-    labels = None if drawing else _read_file(mask_path)
+    labels = None if drawing else _whole(_read_file(mask_path))
     mask = None if drawing else _labelled(labels, str(label), mask_path.name)
     notes, about, patient_id = [], {}, ""
     if labels and not str(label):
@@ -279,6 +280,18 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
         notes.append("mask taken over from another grid")
     held = outlines.names(drawing) if drawing else _labels(labels)
     return Scan(ct, mask, tuple(notes), about, patient_id, held)
+
+
+def _whole(mask: sitk.Image) -> sitk.Image:
+    """Return a mask whose values miss whole numbers by rounding alone with whole ones.
+
+    A scaled NIfTI may hold 1 as 255 × 0.003921569.
+    """
+    values = sitk.GetArrayViewFromImage(mask)
+    if values.dtype.kind != "f" or not np.isfinite(values).all():
+        return mask
+    near = np.abs(values - np.round(values)).max() <= NEARLY_WHOLE
+    return sitk.Cast(sitk.Round(mask), sitk.sitkInt32) if near else mask
 
 
 def _labels(mask: sitk.Image) -> str:
