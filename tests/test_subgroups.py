@@ -93,6 +93,11 @@ def test_a_group_of_equal_scores_costs_no_degree_of_freedom():
         np.append(labels, more), np.append(score, np.full(40, 0.5)), np.append(parts, ["c"] * 40)
     )
     assert mine == pytest.approx(subgroups.interaction(labels, score, parts), rel=1e-9)
+    for varying in ([], ["a"]):  # with scores that differ in one group at most nothing is tested
+        for _ in range(20):
+            level = np.where(parts == "a", 0.3, 0.6)
+            level = np.where(np.isin(parts, varying), score, level)
+            assert np.isnan(subgroups.interaction(RNG.permutation(labels), level, parts))
     separated = np.where(labels == 1, 0.9, 0.1) + RNG.uniform(0, 0.05, 200)
     assert np.isnan(subgroups.interaction(labels, separated, parts))
 

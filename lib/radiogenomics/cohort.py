@@ -15,6 +15,7 @@ from radiogenomics.study import (
     content_hash,
     digest,
     image_files,
+    numbered,
     read_cells,
     whole_file,
 )
@@ -32,6 +33,7 @@ NO_NAMES = ("na", "n/a", "nan", "null", "none", "<na>")  # which programs read a
 NEEDED = ("patient", "hospital", "ct", "mask")
 IMAGES = ("ct", "mask", "mask_2")
 WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}
+ENDINGS = ("_hash", "_stamp", "_from")  # of what `keep_included` adds
 IMAGE_STEPS = ("images", "preprocessing", "radiomics")
 OLDEST = 120  # years
 
@@ -410,8 +412,12 @@ def read_included(study: Study) -> pd.DataFrame:
     path = study.derived / "included.csv"
     if not path.exists():
         raise StudyError("derived/included.csv is not there. Run: workbook run --only 01")
-    table = pd.read_csv(path, dtype={"patient": str, "mask_label": str})
-    table["mask_label"] = table.mask_label.fillna("")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)  # None and TRUE are words here
+    words = [*NEEDED, *IMAGES, "mask_label", *(c for c in table if c.endswith(ENDINGS))]
+    table = table.replace("", np.nan)
+    values = [c for c in table if c not in words]
+    table[values] = table[values].apply(numbered)
+    table = table.assign(mask_label=table.mask_label.fillna(""), label=table.label.astype(int))
     here = {
         c: table[c].map(lambda p: f"{study.folder}/{p}", na_action="ignore")
         for c in IMAGES

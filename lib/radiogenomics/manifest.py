@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
@@ -18,6 +17,9 @@ import pandas as pd
 from radiogenomics.pages import notebooks, title_of
 from radiogenomics.study import ROOT, Study, content_hash, digest, read_json, write_json
 from radiogenomics.versions import versions
+
+if os.name == "posix":
+    import resource
 
 KEPT = ("state", "seconds", "overrides", "settings")  # of each notebook in the manifest
 
@@ -73,12 +75,17 @@ def write_manifest(
         "inputs": {path.name: content_hash(path) for path in inputs} | {"scans": hashes},
         "notebooks": {name: {k: one[k] for k in KEPT if k in one} for name, one in states.items()},
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "peak_memory_mb": round(
-            resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-            / (1024 if sys.platform != "darwin" else 1024**2)
-        ),
+        "peak_memory_mb": _peak_memory_mb(),
     }
     write_json(study.manifest_json, content)
+
+
+def _peak_memory_mb() -> int | None:
+    """Return what the largest process of this run used; None where the system does not tell."""
+    if os.name != "posix":
+        return None
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return round(most / (1024 if sys.platform != "darwin" else 1024**2))
 
 
 def _commit() -> str | None:

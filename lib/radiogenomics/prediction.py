@@ -42,7 +42,7 @@ def predict(
     """Return each model's probability of mutant, and the network's input (z, y, x, 1).
 
     Args:
-        study: whose models and settings are used.
+        study: whose models are used, with the settings that they were fitted with (`as_fitted`).
         ct: HU.
         mask: 1 in the lesion, on the CT's grid.
         person: the clinical predictors as in cohort.csv; without all of them, or where one is
@@ -125,7 +125,7 @@ def save(study: Study, out: Path, table: pd.DataFrame, heat: sitk.Image, grid: d
         "training_patients_below": dict(
             zip(table.model, table.training_patients_below, strict=True)
         ),
-        "seed": study.settings.seed,
+        "fitted_with": study.fitted_with(),
         "ct": grid,
     }
     write_json(out / "prediction.json", content)

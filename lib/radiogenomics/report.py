@@ -49,7 +49,6 @@ QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a ker
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
     HEADLESS: "1",  # no browser looks on: the viewer shows its static twin
 }
-MAKERS = ("02_preprocessing", "03_radiomics", "04_cnn")  # whose settings a prediction must share
 COMPARISON = "05_comparison"
 LOCK = "run.lock"
 CLEAN = "Privacy: no identifier of the DICOM headers and no path stands in the reports."
@@ -399,17 +398,12 @@ def _leaves() -> set[str]:
 def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
     """Run notebook 07 for a new patient and export its HTML to `out`.
 
-    Parameters that the saved models were made with (`-p`) are taken from the manifest.
-
     Raises:
         NotebookFailed: the images or the models cannot be used.
         StudyError: what was written holds something of the patient's DICOM headers.
     """
     path = NOTEBOOKS / f"{PREDICTION}.ipynb"
-    states = earlier_states(study)
-    made_with = {k: v for name in MAKERS for k, v in states[name].get("overrides", {}).items()}
-    where = {"study": str(study.folder), "reports": str(study.reports)}
-    parameters = {**made_with, **where, **patient}
+    parameters = {"study": str(study.folder), "reports": str(study.reports), **patient}
     executed = out / f"{PREDICTION}.ipynb"
     run_notebook(path, executed, parameters)
     html = export_html(executed, out / f"{PREDICTION}.html", banner(study))

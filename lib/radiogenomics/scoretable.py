@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from radiogenomics.cohort import EVER
-from radiogenomics.study import StudyError, read_cells
+from radiogenomics.study import StudyError, numbered, read_cells
 
 NEEDED = ("patient", "label", "model", "score")
 COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]
@@ -224,7 +224,7 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
     _refuse_other_cohorts(table, known, path)
     table = table.replace("", pd.NA)
     _refuse_words(table, path)
-    table = table.apply(_numbers).assign(patient=known.index)
+    table = table.apply(numbered).assign(patient=known.index)
     if "smoking" in table and "smoking_history" not in table:
         table["smoking_history"] = table.smoking.map(EVER).fillna(table.smoking)
     return table.assign(cohort=known.cohort, label=known.label)
@@ -265,9 +265,3 @@ def _refuse_words(table: pd.DataFrame, path: Path) -> None:
                 f"{path.name}: {name} of {len(words)} patients is no number: {_some(words)}; the "
                 f"first is {table[name][words[0]]!r}. Expected: a number, or empty."
             )
-
-
-def _numbers(column: pd.Series) -> pd.Series:
-    """Return numbers where every known value is one."""
-    numbers = pd.to_numeric(column, errors="coerce")
-    return numbers.astype(float) if numbers.notna().sum() == column.notna().sum() else column

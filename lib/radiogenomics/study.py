@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).parents[2]  # of the repository
+FITTED = "fitted.json"  # in `models`: settings that they were fitted with
 SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
 PART = ".part-"  # how the name of a file begins that is not whole yet
 TEXT_HEADERS = (".mhd", ".mha", ".nrrd", ".nhdr")  # MetaImage and NRRD
@@ -321,6 +322,39 @@ class Study:
         one = read_json(self.manifest_json).get("notebooks", {}).get(notebook, {})
         return _build(Settings, one["settings"], notebook) if "settings" in one else self.settings
 
+    def keep_fitted(self, *sections: str) -> None:
+        """Keep, beside the saved models, the seed and the settings that they were fitted with."""
+        path = self.models / FITTED
+        known = read_json(path) if path.exists() else {}
+        now = {name: dataclasses.asdict(getattr(self.settings, name)) for name in sections}
+        write_json(path, known | now | {"seed": self.settings.seed})
+
+    def fitted_with(self) -> dict[str, Any]:
+        """Return what `keep_fitted` kept: seed, and settings by section.
+
+        Raises:
+            StudyError: no model is saved.
+        """
+        path = self.models / FITTED
+        if not path.exists():
+            raise StudyError(
+                f"models/{FITTED} is not there. Fit the models: workbook run --from 03"
+            )
+        return read_json(path)
+
+    def as_fitted(self) -> Study:
+        """Return the study with the settings its saved models were fitted with, but for the seed.
+
+        For what uses the models later on, whatever study.toml says by then.
+
+        Raises:
+            StudyError: no model is saved.
+        """
+        kept = {name: part for name, part in self.fitted_with().items() if name != "seed"}
+        fitted = _build(Settings, kept, FITTED)
+        changed = {name: getattr(fitted, name) for name in kept}
+        return dataclasses.replace(self, settings=dataclasses.replace(self.settings, **changed))
+
     def save_table(self, table: pd.DataFrame, name: str, of_patients: bool = True) -> Path:
         """Write `tables/name` (CSV) whole or not at all; synthetic studies carry the mark.
 
@@ -345,7 +379,7 @@ class Study:
                 f"{path} is not there. Expected: the table that an earlier notebook writes. "
                 "Run the notebooks in order: workbook run --from 01"
             )
-        return pd.read_csv(path, dtype={"patient": str})
+        return pd.read_csv(path, dtype={"patient": str}, keep_default_na=False, na_values=[""])
 
 
 def load_study(folder: str | Path, reports: str | Path | None = None, **override: Any) -> Study:
@@ -521,6 +555,12 @@ def read_cells(path: Path) -> pd.DataFrame:
     _refuse_columns(path, raw)
     decimal = re.compile(r"^(-?\d+),(\d+)$")
     return raw.apply(lambda c: c.str.replace(decimal, r"\1.\2", regex=True)) if semicolons else raw
+
+
+def numbered(column: pd.Series) -> pd.Series:
+    """Return a column of text as numbers where every known value is one."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers.astype(float) if numbers.notna().sum() == column.notna().sum() else column
 
 
 def _refuse_columns(path: Path, raw: pd.DataFrame) -> None:

@@ -15,7 +15,7 @@ from radiogenomics.resampling import CLIP
 
 CODED = ("hospital", "scanner", "kernel", "vendor", "lobe", "stage")  # numbers there are names
 FEW = 10  # patients of the rarer label below which a group is flagged and takes part in no test
-NOTHING_NEW = 1e-9  # share of the largest variance below which a column adds none
+NOTHING_NEW = 1e-9  # share of a column's variance below which it adds nothing to others
 LEVELS = 6  # more distinct numbers than this are grouped
 AGES = ((0, 55, "under 55"), (55, 65, "55 to 64"), (65, 200, "65 and over"))
 UNKNOWN = "not known"
@@ -149,7 +149,8 @@ def interaction(labels: np.ndarray, scores: np.ndarray, parts: np.ndarray) -> fl
     In a logistic model; it keeps its level in groups of a few dozen patients, where the
     likelihood ratio test rejects too often. Scores enter as logits where they are probabilities.
     Groups that are flagged (`FEW`) take no part; one in which all scores are equal costs no
-    degree of freedom. With one group left, or where score and group separate the labels, NaN.
+    degree of freedom. With one group left, with scores that differ in one group alone, or where
+    score and group separate the labels, NaN.
     """
     part = np.unique(parts, return_inverse=True)[1]
     events, n = np.bincount(part, labels), np.bincount(part)
@@ -174,9 +175,12 @@ def _rao(labels: np.ndarray, design: np.ndarray, added: np.ndarray) -> float:
     weight = np.sqrt(p * (1 - p))[:, np.newaxis]
     explained = np.linalg.lstsq(weight * design, weight * added, rcond=None)[0]
     rest = weight * (added - design @ explained)
-    gradient = added.T @ (labels - p)
-    step, _, df, _ = np.linalg.lstsq(rest.T @ rest, gradient, rcond=NOTHING_NEW)
-    return float(stats.chi2.sf(gradient @ step, df)) if df else float("nan")
+    spread, axes = np.linalg.eigh(rest.T @ rest)
+    new = spread > NOTHING_NEW * ((weight * added) ** 2).sum(axis=0).max()
+    if not new.any():
+        return float("nan")
+    along = axes[:, new].T @ (added.T @ (labels - p))
+    return float(stats.chi2.sf((along**2 / spread[new]).sum(), new.sum()))
 
 
 def _holm_by_model(table: pd.DataFrame) -> pd.Series:
