@@ -237,7 +237,8 @@ def test_the_draft_follows_a_table_that_changes(copied):
 
 def test_the_draft_tells_the_settings_that_each_notebook_ran_with(copied):
     manifest = json.loads(copied.manifest_json.read_text())
-    manifest["notebooks"]["05_comparison"]["settings"]["evaluation"]["bootstrap"] = 777
+    manifest["notebooks"]["05_comparison"]["settings"]["evaluation"]["confidence"] = 0.9
     copied.manifest_json.write_text(json.dumps(manifest))
     methods = " ".join(words for words, _ in manuscript.draft(copied)["Methods"])
-    assert "777 stratified bootstrap samples" in methods
+    drawn = copied.table("metrics.csv").resamples.max()
+    assert "DeLong's 90% interval" in methods and f"of {drawn:,.0f} bootstrap samples" in methods

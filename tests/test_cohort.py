@@ -2,10 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics import cohort, figures
-from radiogenomics.study import Hospitals, Settings, Study, StudyError
+from radiogenomics.study import Clinical, Hospitals, Settings, Study, StudyError
 
 
 @pytest.fixture
@@ -208,3 +209,38 @@ def test_a_file_replaced_after_notebook_01_stops_what_would_use_its_caches(study
         cohort.included(study)
     image.unlink()  # a reviewer has no images
     assert len(cohort.included(study)) == 12
+
+
+def test_words_of_the_table_come_back_as_they_were(study):
+    """None and TRUE are words of a cohort, not a program's missing value and truth."""
+    settings = dataclasses.replace(Settings(workers=1), clinical=Clinical(("emphysema", "tnm")))
+    study = dataclasses.replace(study, settings=settings)
+    table = write(study)
+    table["emphysema"] = ["None", "mild"] * 6
+    table["tnm"] = ["TRUE", "FALSE"] * 6
+    table["pack_years"] = [*range(11), ""]
+    table.to_csv(study.cohort_csv, index=False)
+    cohort.keep_included(study, *cohort.exclude(study, cohort.read_cohort(study)))
+    again = cohort.read_included(study)
+    assert again.emphysema.tolist() == table.emphysema.tolist()
+    assert again.tnm.tolist() == table.tnm.tolist()
+    assert again.pack_years.tolist()[:11] == list(range(11)) and again.pack_years.isna().sum() == 1
+    assert again.hospital.tolist() == table.hospital.tolist() and again.label.dtype == int
+
+
+def test_codes_in_capitals_are_the_same_codes(study):
+    table = write(study, sex={0: "Female", 1: "MALE"})
+    table["cohort"] = np.where(table.hospital == "A", "Train", "TEST")
+    table.to_csv(study.cohort_csv, index=False)
+    found = cohort.read_cohort(study)
+    assert found.sex.tolist()[:2] == ["female", "male"] and (found.fault == "").all()
+
+
+def test_failures_that_end_a_study_are_kept(study):
+    write(study)
+    cohort.keep_included(study, *cohort.exclude(study, cohort.read_cohort(study)))
+    lost = [f"P{i:02d}" for i in range(12) if i % 2]
+    failures = pd.DataFrame({"patient": lost, "step": "radiomics", "reason": "too small"})
+    with pytest.raises(StudyError, match="0 patients with label 1"):
+        cohort.drop_failures(study, failures)
+    assert study.table("exclusions.csv").patient.tolist() == lost

@@ -5,7 +5,17 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cli, cohort, comparison, models, report, samplesize, scoretable, seal
+from radiogenomics import (
+    cli,
+    cohort,
+    comparison,
+    figures,
+    models,
+    report,
+    samplesize,
+    scoretable,
+    seal,
+)
 from radiogenomics.evaluation import delong
 from radiogenomics.study import Settings, Study, StudyError, read_json
 
@@ -289,3 +299,42 @@ def test_test_labels_stay_sealed(tmp_path):
     seal.opened(study, "06_gradcam", "explain")
     purposes = [one["purpose"] for one in read_json(study.manifest_json)["test_set"]]
     assert purposes == ["describe", "evaluate", "evaluate", "explain"]
+
+
+def test_codes_of_the_patients_columns_are_those_of_a_cohort(tmp_path):
+    scores = scoretable.read_scores(written(tmp_path, table(cohort="Test")))
+    assert set(scores.cohort) == {"test"}
+    names = scores.patient.unique().tolist()
+    patients = pd.DataFrame({"patient": names})
+    patients["sex"] = np.resize(["Female", "female", "MALE", "male"], len(names))
+    patients["smoking"] = np.resize(["Never", "former", "Current"], len(names))
+    patients.to_csv(tmp_path / "cohort.csv", index=False)
+    found = scoretable.read_patients(tmp_path / "cohort.csv", scores)
+    assert set(found.sex) == {"female", "male"} and set(found.smoking_history) == {"never", "ever"}
+
+
+def test_a_model_has_one_colour_in_every_figure(tmp_path):
+    study = Study(tmp_path, tmp_path / "reports", Settings())
+    scores = scoretable.read_scores(written(tmp_path, table()[::-1]))
+    names = scores.model.unique()  # first `raw`, which has no calibration and no decision curve
+    colours = figures.palette(names)
+    assert len({colours[name] for name in names}) == len(names)
+    drawn = comparison.drawn(study, scores, "external")
+    chosen = comparison.thresholds(study, scores)
+    metrics = comparison.metrics(study, scores, chosen, dict.fromkeys(comparison.KINDS, drawn))
+    auc = metrics[metrics.ci_method == "delong"]
+    best = comparison.best(auc)
+    curves = comparison.roc_curves(study, scores, "external", drawn)
+    benefit = comparison.decision_curves(study, scores, dict.fromkeys(comparison.KINDS, drawn))
+    shown = [
+        figures.roc(study, curves, auc, "", best, colours)[0],
+        figures.decision(study, benefit, "", colours)[0],
+        figures.calibration(study, comparison.calibration_curves(study, scores), "", colours, best)[
+            0
+        ],
+    ]
+    for figure in shown:
+        for line in figure.data:
+            name = str(line.name).split(" ")[0]
+            if name in names and line.line.color:
+                assert line.line.color == colours[name], (figure.layout.title.text, name)

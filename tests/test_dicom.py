@@ -67,7 +67,7 @@ def test_grid_of_an_image_mask_goes_before_all_but_references(tmp_path, other):
 def test_a_grid_that_leans_is_known_too(tmp_path):
     lean = [0.995, 0.0998, 0, -0.0998, 0.995, 0]
     folder = corpus.write_ct(tmp_path / "ct", volume(3), ImageOrientationPatient=lean)
-    ct = scans.read_image(folder)
+    ct = scans.read_ct(folder)[0]
     mask = sitk.GetImageFromArray(lesion())
     mask.CopyInformation(ct)
     series = dicom.choose_ct(folder)[0]
@@ -147,7 +147,7 @@ def test_every_transfer_syntax_gives_the_same_hu(tmp_path, name):
         SYNTAXES[name](made, z)
 
     folder = corpus.write_ct(tmp_path / "ct", None, change)
-    image = scans.read_image(folder)
+    image = scans.read_ct(folder)[0]
     assert (sitk.GetArrayFromImage(image) == volume()).all()
     assert np.allclose(image.GetSpacing(), SPACING) and np.allclose(image.GetOrigin(), ORIGIN)
 
@@ -160,7 +160,7 @@ def test_rescale_of_every_slice_is_applied(tmp_path):
     stored = volume().astype(int) + 1024
     expected = stored - 1024
     expected[3] = 2 * stored[3] - 2000
-    assert (sitk.GetArrayFromImage(scans.read_image(folder)) == expected).all()
+    assert (sitk.GetArrayFromImage(scans.read_ct(folder)[0]) == expected).all()
     chosen, _ = dicom.choose_ct(folder)
     assert dicom.acquisition(chosen)["rescale"] == "1 × value -1024, 2 × value -2000"
 
@@ -174,7 +174,7 @@ def test_oblique_series_has_the_axes_of_its_headers(tmp_path):
         made.ImageOrientationPatient = [float(f"{v:.10f}") for v in (*across, *down)]
         made.ImagePositionPatient = [float(f"{v:.8f}") for v in ORIGIN + 2.5 * z * normal]
 
-    image = scans.read_image(corpus.write_ct(tmp_path / "ct", None, change))
+    image = scans.read_ct(corpus.write_ct(tmp_path / "ct", None, change))[0]
     assert (sitk.GetArrayFromImage(image) == volume()).all()
     x, y, z = 5, 7, 3
     place = ORIGIN + SPACING[0] * x * across + SPACING[1] * y * down + 2.5 * z * normal
@@ -185,13 +185,13 @@ def test_slices_from_the_head_down_are_turned_round(tmp_path):
     def change(made, z):
         made.InstanceNumber = 8 - z
 
-    image = scans.read_image(corpus.write_ct(tmp_path / "ct", None, change))
+    image = scans.read_ct(corpus.write_ct(tmp_path / "ct", None, change))[0]
     assert (sitk.GetArrayFromImage(image) == volume()).all()
 
 
 def test_spacing_is_of_the_places_not_of_the_thickness(tmp_path):
     folder = corpus.write_ct(tmp_path / "ct", SliceThickness=5, SpacingBetweenSlices=4)
-    assert scans.read_image(folder).GetSpacing()[2] == pytest.approx(2.5)
+    assert scans.read_ct(folder)[0].GetSpacing()[2] == pytest.approx(2.5)
 
 
 @pytest.mark.parametrize(("gap", "good"), [(0.2, True), (0.3, False)])
@@ -201,10 +201,10 @@ def test_one_gap_may_differ_by_a_tenth(tmp_path, gap, good):
 
     folder = corpus.write_ct(tmp_path / "ct", None, change)
     if good:
-        assert scans.read_image(folder).GetSize() == (24, 20, 8)
+        assert scans.read_ct(folder)[0].GetSize() == (24, 20, 8)
     else:
         with pytest.raises(StudyError, match="slices 7 and 8 lie 2.80 mm apart"):
-            scans.read_image(folder)
+            scans.read_ct(folder)[0]
 
 
 def test_acquisition_row_says_how_and_nothing_of_whom(tmp_path):

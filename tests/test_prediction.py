@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics import models, prediction
-from radiogenomics.study import Clinical, Settings, Study, StudyError
+from radiogenomics.study import Clinical, Settings, Study, StudyError, overridden
 
 PREDICTORS = ("sex", "age", "smoking", "stage")
 
@@ -58,3 +58,17 @@ def test_a_value_that_the_model_does_not_know_is_refused(fitted, change, told):
     person = {"sex": "male", "age": 61, "smoking": "never", "stage": "I"} | change
     with pytest.raises(StudyError, match=told):
         prediction.clinical_score(fitted[0], person)
+
+
+def test_models_are_used_with_the_settings_they_were_fitted_with(fitted):
+    study = fitted[0]
+    with pytest.raises(StudyError, match="fitted.json is not there. Fit the models"):
+        study.as_fitted()
+    study.keep_fitted("radiomics", "clinical")
+    study.keep_fitted("preprocessing")
+    later = overridden(study.settings, {"background": "box", "bin_width": 10.0, "seed": 9})
+    later = dataclasses.replace(later, clinical=Clinical(("sex",)))
+    used = dataclasses.replace(study, settings=later).as_fitted().settings
+    for section in ("radiomics", "clinical", "preprocessing"):
+        assert getattr(used, section) == getattr(study.settings, section)
+    assert used.seed == 9 and study.fitted_with()["seed"] == study.settings.seed

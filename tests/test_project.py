@@ -1,6 +1,9 @@
 """environment.yml pins what the lock pins, and names what the study asks for."""
 
+import ast
+import importlib.metadata
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -28,6 +31,25 @@ def test_environment_yml_holds_the_locks_pins():
     for name, version in pins.items():
         if name != "python":
             assert locked[name] == version, name
+
+
+def test_what_the_library_imports_is_declared():
+    """A package that comes with another one alone may be gone with that one's next version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extra = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extra["idc"], *extra["itk"]]
+    declared = {re.split("[=[]", one)[0].lower() for one in wanted}
+    imported = set()
+    for path in (ROOT / "lib").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {name.name.split(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                imported.add(node.module.split(".")[0])
+    owners = importlib.metadata.packages_distributions()
+    for name in imported - sys.stdlib_module_names - {"radiogenomics"}:
+        owner = {one.lower().replace("_", "-") for one in owners.get(name, [name])}
+        assert owner & declared, name
 
 
 def test_readme_names_the_commands():

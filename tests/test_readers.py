@@ -75,7 +75,7 @@ def test_selection_outside_the_folds_flatters_noise():
     found = [chain(*features(np.random.default_rng(seed), 60, 0)) for seed in range(4)]
     assert np.mean([one.naive_auc for one in found]) > 0.65
     assert abs(np.mean([one.nested_auc for one in found]) - 0.5) < 0.12
-    assert all(one.optimism == one.naive_auc - one.nested_auc for one in found)
+    assert np.mean([one.optimism for one in found]) > 0.1
 
 
 def test_informative_features_are_chosen_often():

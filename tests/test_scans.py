@@ -71,7 +71,7 @@ def test_missing_slice_is_never_invented(pair):
     folder, ct, _ = pair
     series = write_series(folder / "gap", ct, skip=5)
     with pytest.raises(StudyError, match="slices 5 and 6 lie 2.50 mm apart"):
-        scans.read_image(series)
+        scans.read_ct(series)[0]
 
 
 def test_mask_on_another_grid_lands_on_the_ct(pair):
@@ -113,14 +113,14 @@ def test_other_label_and_broken_files_are_named(pair):
     whole = (folder / "ct.nii.gz").read_bytes()
     (folder / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(StudyError, match="cut.nii.gz cannot be read: it is damaged or cut off"):
-        scans.read_image(folder / "cut.nii.gz")
+        scans.read_ct(folder / "cut.nii.gz")[0]
     bad = ct.astype(np.float32)
     bad[0, 0, 0] = np.nan
     sitk.WriteImage(image(bad), folder / "nan.nrrd")
     with pytest.raises(StudyError, match="nan.nrrd: 1 voxels are not finite"):
         scans.read_pair(folder / "nan.nrrd", folder / "mask.nii.gz", 1)
     with pytest.raises(StudyError, match="gone.nii.gz is not there"):
-        scans.read_image(folder / "gone.nii.gz")
+        scans.read_ct(folder / "gone.nii.gz")[0]
 
 
 def test_label_1_of_several_is_taken_with_a_note(pair):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from radiogenomics import comparison, confounders, hospitals, samplesize, subgroups
+from radiogenomics import comparison, confounders, hospitals, inspection, samplesize, subgroups
 from radiogenomics.study import Evaluation, Radiomics, Settings, Study
 from scipy import stats
 from scipy.special import expit, logit, ndtri
@@ -165,7 +165,7 @@ def test_scanners_of_the_headers_reach_the_red_sentence(tmp_path):
     patients["cohort"] = np.where(np.arange(120) < 70, "train", "test")
     found = pd.DataFrame({"patient": names, "slice_mm": 1.25, "thickness_mm": np.nan})
     found["scanner"], found["kernel"] = np.where(label, "GE", "Siemens"), [""] * 119 + ["sharp"]
-    study.save_table(found[::-1], "acquisition.csv")
+    study.save_table(inspection.with_columns(found[::-1], patients), "acquisition.csv")
     study.save_table(pd.DataFrame({"patient": names, "volume_mm3": 900.0}), "masks.csv")
     told = comparison.patient_columns(study, patients)
     assert told.scanner.tolist() == found.scanner.tolist()
@@ -251,7 +251,6 @@ def test_each_hospital_is_left_out_once(tmp_path, monkeypatch):
     assert set(found.loc["A"].reason) == {
         "2 patients of a label in the other hospitals, 5 are needed"
     }
-    assert Evaluation().subgroups[0] == "sex"
 
 
 def test_riley_is_pmsampsizes():
@@ -285,3 +284,26 @@ def test_width_is_that_of_simulated_cohorts():
         for _ in range(400)
     ]
     assert 2 * 1.96 * np.std(aucs) == pytest.approx(0.1, abs=0.015)
+
+
+def test_thickness_is_halved_at_the_training_patients_median():
+    rng = np.random.default_rng(2)
+    patients = pd.DataFrame({"label": np.tile([0, 1], 60), "thickness_mm": rng.uniform(1, 2, 120)})
+    patients.loc[80:, "thickness_mm"] += 3
+    train, test = patients[:80], patients[80:]
+    ((_, _, inputs),) = list(confounders._told(train, test))
+    middle = train.thickness_mm.median()
+    assert (inputs.thickness_mm[:80] == f"under {middle:g}").sum() == 40
+    assert set(inputs.thickness_mm[80:]) == {f"{middle:g} and over"}
+
+
+def test_pooled_scores_have_no_interval_in_the_red_sentence(tmp_path):
+    study = Study(tmp_path, tmp_path / "reports", Settings())
+    label = np.tile([0, 1], 60)
+    patients = pd.DataFrame({"patient": [f"P{i}" for i in range(120)], "label": label})
+    patients = patients.assign(cohort="test", scanner=np.where(label, "GE", "S"))
+    patients = patients.set_index("patient", drop=False).rename_axis(None)
+    scores = patients[["patient", "cohort", "label"]].assign(model="m", score=0.4 + 0.1 * label)
+    warning = comparison.baselines(study, scores.assign(fold=pd.NA), patients)[2]
+    assert "the label goes with scanner" in warning
+    assert "an AUC of 1.000 (cross-validated)" in warning and "interval" not in warning

@@ -65,7 +65,7 @@ def page_of_three(tmp_path_factory):
     folder = tmp_path_factory.mktemp("viewer")
     cells = []
     for scene in (small(), real(), simulated(folder)):
-        assert viewer.encoded_size(scene) <= 350_000
+        assert len(viewer.static_html(scene).encode()) <= 350_000
         data = {"text/html": viewer.static_html(scene)}
         output = nbformat.v4.new_output("display_data", data=data)
         cells.append(nbformat.v4.new_code_cell("viewer.show(scene)", outputs=[output]))

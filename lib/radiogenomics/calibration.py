@@ -66,6 +66,9 @@ def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95
     2019), with Wald intervals; O/E's is on the log scale (Debray 2017). Slope and intercept are
     NaN where the scores separate the labels or are constant: no maximum exists. All three are
     where a score of 0 or 1 contradicts its label: its logit is infinite.
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses, scores outside [0, 1].
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "calibration")
@@ -134,6 +137,9 @@ def grouped_curve(
     Without `groups` there are 2 to 8, of about 16 patients at least.
     Equal scores stay together (groups are right-closed between quantiles), so few distinct
     scores make fewer groups.
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses, scores outside [0, 1].
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "calibration")
@@ -155,6 +161,9 @@ def smooth_curve(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.9
     A logistic model on a restricted cubic spline of the score's logit (Harrell 2015; three
     knots, five from 100 events of the rarer label), drawn between the lowest and the highest
     score. Empty where the scores separate the labels or have too few values.
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses, scores outside [0, 1].
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "calibration")

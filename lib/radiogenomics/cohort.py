@@ -28,6 +28,7 @@ CODES = {
     "stage": ("I", "II", "III", "IV"),
 }
 EVER = {"never": "never", "former": "ever", "current": "ever"}  # the paper's two groups
+ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header tells them
 NUMBERS = ("age", "interval_days")
 NO_NAMES = ("na", "n/a", "nan", "null", "none", "<na>")  # which programs read as missing
 NEEDED = ("patient", "hospital", "ct", "mask")
@@ -60,7 +61,7 @@ def read_cohort(study: Study) -> pd.DataFrame:
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
             "Expected: the columns of data/README.md."
         )
-    raw = _canonical(raw)
+    raw = canonical(raw)
     cells = _cell_faults(raw, study)
     faults = [*_name_faults(raw), *_hospital_faults(raw, study), *_hopeless(raw, cells)]
     faults += _label_faults(raw, study.settings.label)
@@ -69,15 +70,16 @@ def read_cohort(study: Study) -> pd.DataFrame:
     return _typed(raw, study).assign(fault=_first_faults(raw, cells))
 
 
-def _canonical(raw: pd.DataFrame) -> pd.DataFrame:
-    """Write codes as data/README.md does (Female: female), paths with forward slashes."""
+def canonical(raw: pd.DataFrame) -> pd.DataFrame:
+    """Write a table's codes as data/README.md does (Female: female), paths with forward slashes."""
     codes = {
         column: raw[column].replace({c: code for c in raw[column] for code in CODES[column]
                                      if c.casefold() == code.casefold()})
         for column in CODES if column in raw
     }  # fmt: skip
     paths = {c: raw[c].str.replace("\\", "/", regex=False) for c in IMAGES if c in raw}
-    return raw.assign(**codes, **paths)
+    sides = {"cohort": raw.cohort.str.casefold()} if "cohort" in raw else {}
+    return raw.assign(**codes, **paths, **sides)
 
 
 def _name_faults(raw: pd.DataFrame) -> list[str]:
@@ -345,6 +347,11 @@ def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.Data
     return pd.DataFrame(rows, columns=["step", "reason", "n"])
 
 
+def excluded(flow: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of flow.csv that count excluded patients."""
+    return flow[~flow.step.isin(["found", "included"]) & ~flow.step.str.endswith("label")]
+
+
 def _refuse_leak(left: pd.DataFrame) -> None:
     """Stop when one scan is used for two patients, or one mask on both sides of the split."""
     for column in [f"{c}_hash" for c in IMAGES if f"{c}_hash" in left]:
@@ -482,9 +489,14 @@ def split(patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def drop_failures(study: Study, failures: pd.DataFrame) -> pd.DataFrame:
-    """Exclude patients whose images failed later on, with the reason; return who is left."""
+    """Exclude patients whose images failed later on, with the reason; return who is left.
+
+    Raises:
+        StudyError: no study can be made of those left (`require_both`); the exclusions are kept.
+    """
     if len(failures):
         known = study.table("exclusions.csv")[["patient", "step", "reason"]]
         images = known[known.step.isin(IMAGE_STEPS)]
-        keep_included(study, *exclude(study, read_cohort(study), pd.concat([images, failures])))
+        failures = pd.concat([images, failures])
+        keep_included(study, *exclude(study, read_cohort(study), failures, complete=False))
     return included(study)

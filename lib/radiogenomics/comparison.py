@@ -19,7 +19,7 @@ from radiogenomics import (
     seal,
 )
 from radiogenomics import evaluation as ev
-from radiogenomics.cohort import read_included, split
+from radiogenomics.cohort import ACQUISITION, read_included, split
 from radiogenomics.performance import metrics_table
 from radiogenomics.printed import printed_rows, with_interval
 from radiogenomics.resampling import FEWER, LARGE, Drawn, draw
@@ -223,6 +223,17 @@ def best(auc: pd.DataFrame) -> str:
     return max(value.index, key=lambda model: (model != IN_SAMPLE, value[model]))
 
 
+def told_scores(scores: pd.DataFrame, model: str) -> str:
+    """Return the sentence that reads a model's scores by label (patients with `label`)."""
+    rows = scores[scores.model == model]
+    low, high = (rows.score[rows.label == label].median() for label in (0, 1))
+    overlap = (rows.score[rows.label == 0] >= high).mean()
+    return (
+        f"The median score of **{model}** is {high:.3f} with the label and {low:.3f} without; "
+        f"{overlap:.0%} of those without it score as high as the half of those with it."
+    )
+
+
 def metrics(
     study: Study, scores: pd.DataFrame, chosen: pd.DataFrame, drawings: dict[str, Drawn | None]
 ) -> pd.DataFrame:
@@ -351,6 +362,22 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd
     return table, pd.concat(after) if after else pd.DataFrame(columns=RECALIBRATED)
 
 
+def told_recalibration(table: pd.DataFrame) -> str:
+    """Return the sentences that read recalibration.csv: how often it helped, who has none."""
+    lost = [f"{r.model} cannot be recalibrated: {r.reason}." for r in table.itertuples()
+            if isinstance(r.reason, str)]  # fmt: skip
+    known = table[table.metric.notna()]
+    wide = known.pivot(index="model", columns=["metric", "recalibrated"], values="value")
+    if wide.empty:
+        return " ".join(lost)
+    nearer = {
+        name: ((wide[metric, True] - 1).abs() < (wide[metric, False] - 1).abs()).sum()
+        for metric, name in (("calibration_slope", "slope"), ("o_over_e", "observed / expected"))
+    }
+    told = " and ".join(f"the {name} of {n}" for name, n in nearer.items())
+    return " ".join([f"It brought {told} of {len(wide)} models nearer to 1.", *lost])
+
+
 def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return recalibration.csv for reading: one row a model, each measure before and after."""
     known = table[table.metric.notna()].round({"intercept": 3, "slope": 3})
@@ -446,20 +473,32 @@ def optimism(scores: pd.DataFrame, by_fold: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("model").round(3) if rows else pd.DataFrame()
 
 
+def told_optimism(table: pd.DataFrame) -> str:
+    """Return the sentence that reads `optimism`: whose training AUC flatters most."""
+    gap = (table["in-sample"] - table["out-of-fold, mean of folds"]).dropna()
+    if gap.empty:
+        return "No model has both in-sample and out-of-fold scores."
+    most = table.loc[gap.idxmax()]
+    return (
+        f"In-sample flatters **{gap.idxmax()}** most: {most['in-sample']:.3f} where its folds have "
+        f"{most['out-of-fold, mean of folds']:.3f} on average; in the external cohort it has "
+        f"{most['external']:.3f}."
+    )
+
+
 def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
     """Return the patients' columns with the lesion's volume and how its CT was acquired.
 
-    Scanner, kernel and slice thickness are those of acquisition.csv (the DICOM headers'), else
-    cohort.csv's; the distance of slices stands for a thickness that nobody tells.
+    Scanner, kernel and slice thickness are those of acquisition.csv where it is there; the
+    distance of slices stands for a thickness that nobody tells.
     """
     table = patients.set_index("patient", drop=False).rename_axis(None)
     if (study.tables / "masks.csv").exists():
         table["volume_mm3"] = study.table("masks.csv").set_index("patient").volume_mm3
     if (study.tables / "acquisition.csv").exists():
         found = study.table("acquisition.csv").set_index("patient").reindex(table.index)
-        for column in [c for c in confounders.ACQUISITION if c in found or c in table]:
-            told = [part[column].replace("", np.nan) for part in (found, table) if column in part]
-            table[column] = told[0].fillna(told[-1])
+        for column in [c for c in ACQUISITION if c in found]:
+            table[column] = found[column]
         thickness = table.get("thickness_mm", pd.Series(np.nan, table.index))
         table["thickness_mm"] = thickness.fillna(found.slice_mm)
     return table
@@ -506,7 +545,7 @@ def baselines(
         rows += [(name, *[np.nan] * 3, model, *[np.nan] * 3, reason) for model in wide]
     table = pd.DataFrame(rows, columns=names)
     linked = confounders.association(patients, study.settings.seed)
-    told = confounders.warning(labels, simple, linked)
+    told = confounders.warning(labels, simple, linked, pooled)
     fitted = "train" if len(train) else "test, cross-validated"
     counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
     counts["ci_method"] = np.where(table.ci_low.notna(), "delong", "none")

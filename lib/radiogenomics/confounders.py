@@ -14,12 +14,12 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from radiogenomics.cohort import ACQUISITION
 from radiogenomics.description import categorical_test
 from radiogenomics.evaluation import auc_interval, holm
 from radiogenomics.models import ridge, unpenalised
 from radiogenomics.subgroups import groups
 
-ACQUISITION = ("scanner", "kernel", "thickness_mm")
 VOLUME = "volume_mm3"
 FEWEST = 2  # patients of a label from which scores can be cross-validated
 CERTAIN = 0.01  # below this p an association of label and acquisition is told in red
@@ -59,7 +59,7 @@ def _told(train: pd.DataFrame, test: pd.DataFrame) -> Iterator[tuple[str, Pipeli
     measured = VOLUME in everybody and pd.api.types.is_numeric_dtype(everybody[VOLUME])
     if measured and (everybody[VOLUME] > 0).all():
         yield "Volume", volume_model(), everybody[[VOLUME]]
-    known = groups(everybody, ACQUISITION)
+    known = groups(everybody, ACQUISITION, train if len(train) else test)
     if known.shape[1]:
         yield "Acquisition", acquisition_model(), known
 
@@ -111,27 +111,31 @@ def association(patients: pd.DataFrame, seed: int) -> pd.DataFrame:
     return table.assign(p_holm=holm(table.p.to_numpy()))
 
 
-def warning(labels: np.ndarray, scores: pd.DataFrame, linked: pd.DataFrame) -> str:
+def warning(
+    labels: np.ndarray, scores: pd.DataFrame, linked: pd.DataFrame, pooled: bool = False
+) -> str:
     """Return the red sentence of a study whose label can be read off the scanner, else "".
 
     Args:
         labels: of the test patients.
         scores: `baseline_scores`.
         linked: `association`.
+        pooled: the scores are cross-validated, of several models, and have no interval.
 
     Told where the 99% interval of the acquisition's AUC lies above 0.5, or an association has
     p < 0.01 (Holm): at 5% one study in twenty would be accused by chance.
     """
-    text = []
+    text, certain = [], linked[linked.p_holm < CERTAIN]
     if "Acquisition" in scores:
         auc, low, high = auc_interval(labels, scores.Acquisition.to_numpy(), 1 - CERTAIN)
-        if low > 0.5:
+        interval = "cross-validated" if pooled else f"99% interval {low:.3f} to {high:.3f}"
+        told = auc > 0.5 and len(certain) > 0 if pooled else low > 0.5
+        if told:
             text.append(
                 "The label can be read off the scanner: acquisition alone reaches an AUC of "
-                f"{auc:.3f} (99% interval {low:.3f} to {high:.3f}) in the test cohort, without "
-                "any lesion."
+                f"{auc:.3f} ({interval}) in the test cohort, without any lesion."
             )
-    for row in linked[linked.p_holm < CERTAIN].itertuples():
+    for row in certain.itertuples():
         text.append(
             f"In the {row.cohort} cohort the label goes with {row.variable} (p = {row.p:.2g}): a "
             "model may have learnt the scanner."

@@ -125,7 +125,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     return lines.astype(object).fillna("")
 
 
-def _shared(column: str, groups: dict, test: str, p: float) -> dict:
+def _shared(groups: dict, test: str, p: float) -> dict:
     first, last = list(groups.values())[0], list(groups.values())[-1]
     return {
         "method": test,
@@ -145,7 +145,7 @@ def _numeric_rows(column: str, groups: dict) -> list[dict]:
             "characteristic": column,
             "level": "mean ± SD",
             **cells,
-            **_shared(column, groups, test, p),
+            **_shared(groups, test, p),
         }
     ]
 
@@ -168,5 +168,5 @@ def _category_rows(column: str, groups: dict, seed: int) -> list[dict]:
             for k, n, total in zip([*groups, "all"], row, counts.sum(axis=0), strict=True)
         }
         rows.append({"characteristic": column, "level": level, **cells})
-    rows[0] |= _shared(column, groups, test, p)
+    rows[0] |= _shared(groups, test, p)
     return rows

@@ -59,6 +59,9 @@ def delong(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
     DeLong, DeLong & Clarke-Pearson 1988 by the mid-ranks of Sun & Xu 2014, n log n. With one
     patient of a label that label's part of the variance cannot be estimated and is NaN.
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses.
     """
     positive, scores = checked(labels, np.atleast_2d(scores))
     won, lost = _pairs(positive, scores)
@@ -95,6 +98,9 @@ def auc_interval(
     """Return AUC and its DeLong interval, plain (cut at 0 and 1) or on the logit scale.
 
     An AUC without variance (perfect separation, constant scores) has itself as its interval.
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses.
     """
     aucs, covariance = delong(labels, scores)
     return delong_interval(float(aucs[0]), float(covariance[0, 0]), confidence, on_logit)
@@ -120,6 +126,9 @@ def delong_test(labels: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[float
 
     Equal AUCs have z = 0, p = 1; a difference without variance has z = ±inf, p = 0; one that
     cannot be tested, with one patient of a label, has NaN.
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses.
     """
     positive, scores = checked(labels, np.stack([a, b]))
     won, lost = (pairs[0] - pairs[1] for pairs in _pairs(positive, scores))
@@ -180,7 +189,11 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float, floa
 
 
 def confusion(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, int]:
-    """Return tp, fp, fn, tn; score >= threshold counts as positive."""
+    """Return tp, fp, fn, tn; score >= threshold counts as positive.
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses.
+    """
     positive, scores = checked(labels, scores)
     called = scores >= threshold
     return {
@@ -192,9 +205,12 @@ def confusion(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[
 
 
 def youden_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Return the observed score with the largest sensitivity + specificity - 1.
+    """Return the observed score with the largest sensitivity + specificity - 1 (Youden 1950).
 
     Of several the lowest, which has the highest sensitivity.
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses.
     """
     points = roc_points(labels, scores)
     index = points.tpr - points.fpr
@@ -204,14 +220,22 @@ def youden_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def sensitivity_threshold(labels: np.ndarray, scores: np.ndarray, sensitivity: float) -> float:
-    """Return the highest observed score at which at least this share of the positives is found."""
+    """Return the highest observed score at which at least this share of the positives is found.
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses.
+    """
     points = roc_points(labels, scores)
     enough = points[(points.tpr >= sensitivity - 1e-12) & np.isfinite(points.threshold)]
     return float(enough.threshold.max())
 
 
 def roc_points(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
-    """Return the ROC curve: fpr, tpr, threshold, from (0, 0) to (1, 1)."""
+    """Return the ROC curve: fpr, tpr, threshold, from (0, 0) to (1, 1).
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses.
+    """
     positive, scores = checked(labels, scores)
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)
@@ -239,6 +263,9 @@ def roc_band(
 
     The band is made at 101 values of fpr and interpolated to the curve's; drawn is
     `resampling.draw`'s.
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses.
     """
     positive, scores = checked(labels, scores)
     grid = np.linspace(0, 1, 101)

@@ -1,4 +1,4 @@
-"""The study's figures: each function returns a plotly figure and the table behind it."""
+"""The study's figures: a function that draws a table returns the figure and that table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from radiogenomics.scoretable import IN_SAMPLE
+from radiogenomics.cohort import excluded
+from radiogenomics.printed import print_p, with_interval
+from radiogenomics.scoretable import IN_SAMPLE, REFERENCES
 from radiogenomics.study import Study, whole_file
 
 COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model everywhere
@@ -20,7 +22,7 @@ COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model every
     "Bayes": "#009E73",
     "CNN": "#D55E00",
     "Com": "#0072B2",
-    "Com_in_sample": "#CC79A7",
+    IN_SAMPLE: "#CC79A7",
 }
 SPARE = ("#882255", "#44AA99", "#DDCC77", "#332288", "#117733", "#AA4499")  # Tol's, other models
 KINDS = {  # of exclusions whose reason differs from patient to patient (exclusions.csv has them)
@@ -49,20 +51,21 @@ PAGE = go.layout.Template(
 )
 
 
-def _figure(title: str, x: str, y: str, study: Study, height: int = 460) -> go.Figure:
+def empty(title: str, x: str, y: str, study: Study, height: int = 460) -> go.Figure:
     """Return an empty figure in the one style; a synthetic study says so on it."""
     figure = go.Figure()
     figure.update_layout(template=PAGE, height=height, xaxis_title=x, yaxis_title=y)
-    return _titled(figure, title, study)
+    return titled(figure, title, study)
 
 
-def _titled(figure: go.Figure, title: str, study: Study) -> go.Figure:
+def titled(figure: go.Figure, title: str, study: Study) -> go.Figure:
+    """Give a figure its title in the one style; a synthetic study's is marked."""
     mark = " <i>(synthetic data)</i>" if study.settings.synthetic else ""
     return figure.update_layout(template=PAGE, title={"text": title + mark, "font": {"size": 16}})
 
 
 def palette(names: Iterable[str]) -> dict[str, str]:
-    """Return one colour a model: the study's own, then spare ones in the order given."""
+    """Return one colour a model, for every figure: the paper's, then spare ones as they come."""
     others = [name for name in dict.fromkeys(names) if name not in COLOURS]
     return COLOURS | {name: SPARE[i % len(SPARE)] for i, name in enumerate(others)}
 
@@ -77,7 +80,7 @@ def keep(study: Study, name: str, figure: go.Figure) -> go.Figure:
 def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     """Draw the flow of patients from cohort.csv to the two cohorts (`flow.csv`)."""
     found = table[table.step == "found"].n.iloc[0]
-    out = table[~table.step.isin(["found", "included"]) & ~table.step.str.endswith("label")]
+    out = excluded(table)
     count = table.set_index(["step", "reason"]).n
     label = study.settings.label
     boxes = [(0.3, 0.9, f"{found} patients<br>in cohort.csv")]
@@ -90,7 +93,7 @@ def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
         text = f"{count['included', cohort]} {name}<br>{by[0]} {label.name}"
         text += f"<br>{by[1]} {label.negative_name}"
         boxes.append((x, 0.1, text))
-    figure = _figure("Flow of patients", "", "", study, height=460)
+    figure = empty("Flow of patients", "", "", study, height=460)
     for points in (
         [(0.3, 0.9), (0.3, 0.28)], [(0.3, 0.55), (0.5, 0.55)],
         [(0.12, 0.1), (0.12, 0.28), (0.48, 0.28), (0.48, 0.1)],
@@ -136,7 +139,7 @@ def steps(study: Study) -> go.Figure:
                      f"{training.evaluation.folds} folds"]),
         (0.5, 0.05, ["external test, where scores meet labels: AUC, calibration, net benefit"]),
     ]  # fmt: skip
-    figure = _figure("Technical steps", "", "", study, height=560)
+    figure = empty("Technical steps", "", "", study, height=560)
     line = {"color": BACK, "width": 1.5}
     for x, *_ in boxes[2:5]:
         across = [0.5, 0.5, x, x, 0.5, 0.5]
@@ -159,8 +162,8 @@ def _short(reason: str, width: int = 26) -> str:
 
 
 def roc(
-    study: Study, curves: dict[str, pd.DataFrame], aucs: pd.DataFrame, title: str,
-    attainable: Mapping[str, float] | None = None,
+    study: Study, curves: dict[str, pd.DataFrame], aucs: pd.DataFrame, title: str, best: str,
+    colours: Mapping[str, str], attainable: Mapping[str, float] | None = None,
 ) -> tuple[go.Figure, pd.DataFrame]:  # fmt: skip
     """Draw ROC curves; the best model's band is shown, the others' by a click in the legend.
 
@@ -169,14 +172,15 @@ def roc(
         curves: a model's `fpr, tpr, tpr_low, tpr_high`.
         aucs: model, value, ci_low, ci_high: for the legend.
         title: which cohort and scores.
+        best: the model whose band is shown.
+        colours: `palette` of all the study's models.
         attainable: the best AUC that a simulated cohort allows, by what is known of a patient.
     """
-    figure = _figure(title, "1 - specificity", "sensitivity", study, height=560)
-    by, colours = aucs.set_index("model"), palette(curves)
-    best = max(by.index, key=lambda model: (model != IN_SAMPLE, by.value[model]))
+    figure = empty(title, "1 - specificity", "sensitivity", study, height=560)
+    by = aucs.set_index("model")
     for model, curve in curves.items():
         row, drawn = by.loc[model], _thinned(curve)
-        name = f"{model} {row.value:.3f} ({row.ci_low:.3f}-{row.ci_high:.3f})"
+        name = f"{model} {with_interval(row.value, row.ci_low, row.ci_high)}"
         line = {"color": colours[model], "width": 2}
         figure.add_scatter(x=drawn.fpr, y=drawn.tpr, name=name, line=line, mode="lines")
         edges = drawn.fpr, drawn.tpr_low, drawn.tpr_high
@@ -215,8 +219,8 @@ def delong_matrix(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.Data
     p = pd.DataFrame(np.nan, index=names, columns=names)
     for row in table.itertuples():
         p.loc[row.model_a, row.model_b] = p.loc[row.model_b, row.model_a] = row.p_holm
-    text = p.map(lambda v: "" if np.isnan(v) else "<0.001" if v < 0.001 else f"{v:.3f}")
-    figure = _figure("DeLong tests between models, p (Holm)", "", "", study, height=480)
+    text = p.map(print_p)
+    figure = empty("DeLong tests between models, p (Holm)", "", "", study, height=480)
     figure.add_heatmap(
         z=p.to_numpy(), x=names, y=names, text=text.to_numpy(), texttemplate="%{text}", zmin=0,
         zmax=0.2, colorscale="Viridis", colorbar={"title": "p (Holm)"},
@@ -224,19 +228,22 @@ def delong_matrix(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.Data
     return figure.update_yaxes(autorange="reversed", automargin=True), table
 
 
-def decision(study: Study, table: pd.DataFrame, title: str) -> tuple[go.Figure, pd.DataFrame]:
+def decision(
+    study: Study, table: pd.DataFrame, title: str, colours: Mapping[str, str]
+) -> tuple[go.Figure, pd.DataFrame]:
     """Draw net benefit over the threshold probability; the table is `decision_curve.csv`.
 
-    The declared range is white, the rest grey; bands come by a click in the legend.
+    Colours are `palette` of all the study's models; the references are grey. The declared range
+    is white, the rest grey; bands come by a click in the legend.
     """
-    figure = _figure(title, "threshold probability", "net benefit per patient", study)
-    colours = palette(table.model.unique())
+    figure = empty(title, "threshold probability", "net benefit per patient", study)
+    colours = {**colours, **dict.fromkeys(REFERENCES, BACK)}
     low, high = study.settings.evaluation.decision_range
     for edges in ((0, low), (high, 1)):
         figure.add_vrect(*edges, fillcolor="#EEEEEE", line_width=0, layer="below")
     for model, rows in table.groupby("model", sort=False):
         dash = {"all": "dash", "none": "dot"}.get(model, "solid")
-        line = {"color": BACK if model in ("all", "none") else colours[model], "dash": dash}
+        line = {"color": colours[model], "dash": dash}
         figure.add_scatter(
             x=rows.threshold, y=rows.net_benefit, name=model, line=line | {"width": 2}, mode="lines"
         )
@@ -248,7 +255,7 @@ def decision(study: Study, table: pd.DataFrame, title: str) -> tuple[go.Figure, 
 
 
 def calibration(
-    study: Study, table: pd.DataFrame, title: str, shown: str | None = None
+    study: Study, table: pd.DataFrame, title: str, colours: Mapping[str, str], shown: str
 ) -> tuple[go.Figure, pd.DataFrame]:
     """Draw observed against predicted share: smooth curves with band, groups as dots.
 
@@ -256,10 +263,10 @@ def calibration(
         study: for the mark.
         table: `calibration.csv`: predicted, observed, ci_low, ci_high, model, curve.
         title: which cohort and scores.
+        colours: `palette` of all the study's models.
         shown: the model whose band and groups are seen at first (others by the legend).
     """
-    figure = _figure(title, "predicted probability", "observed share", study, height=540)
-    colours = palette(table.model.unique())
+    figure = empty(title, "predicted probability", "observed share", study, height=540)
     for model, rows in table.groupby("model", sort=False):
         smooth, dots = (rows[rows.curve == kind] for kind in ("smooth", "groups"))
         line = {"color": colours[model], "width": 2}
@@ -280,7 +287,9 @@ def calibration(
     return figure.update_yaxes(range=[-0.02, 1.02]).update_xaxes(range=[-0.02, 1.02]), table
 
 
-def forest(study: Study, table: pd.DataFrame, model: str) -> tuple[go.Figure, pd.DataFrame]:
+def forest(
+    study: Study, table: pd.DataFrame, model: str, colours: Mapping[str, str]
+) -> tuple[go.Figure, pd.DataFrame]:
     """Draw a model's AUC and observed-to-expected ratio in every group (`subgroups.csv`).
 
     Hollow dots are groups with few events or non-events; of a group with one label there is no
@@ -297,7 +306,7 @@ def forest(study: Study, table: pd.DataFrame, model: str) -> tuple[go.Figure, pd
         error = {"array": rows[high] - rows[value], "arrayminus": rows[value] - rows[low]}
         figure.add_scatter(
             x=rows[value], y=names, error_x=error | {"thickness": 1}, mode="markers",
-            marker={"symbol": symbols, "size": 8, "color": palette([model])[model]}, row=1,
+            marker={"symbol": symbols, "size": 8, "color": colours[model]}, row=1,
             col=column, showlegend=False,
         )  # fmt: skip
     for name in [n for n, auc in zip(names, rows.auc, strict=True) if np.isnan(auc)]:
@@ -309,12 +318,12 @@ def forest(study: Study, table: pd.DataFrame, model: str) -> tuple[go.Figure, pd
     reach = max(3.0, 1.1 * rows.o_over_e.max(skipna=True)) if rows.o_over_e.notna().any() else 3.0
     figure.update_xaxes(range=[0, 1.02], col=1).update_xaxes(range=[0, reach], col=2)
     figure.update_layout(height=180 + 24 * len(rows))
-    return _titled(figure, f"{model} by group (events/patients), external test cohort", study), rows
+    return titled(figure, f"{model} by group (events/patients), external test cohort", study), rows
 
 
 def folds(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     """Draw the out-of-fold AUC of every fold and the pooled one (`folds.csv`)."""
-    figure = _figure("Out-of-fold AUC in training patients", "", "AUC", study, height=420)
+    figure = empty("Out-of-fold AUC in training patients", "", "AUC", study, height=420)
     single, pooled = table[table.fold != "pooled"], table[table.fold == "pooled"]
     for name, rows, symbol, colour in (
         ("a fold", single, "circle", LABELS[0]),
@@ -332,7 +341,7 @@ def score_distribution(
     """Draw each model's scores by label: patient, label, model, score; large cohorts as boxes."""
     probable = scores.score.between(0, 1).all()
     of = f"score (probability of {study.settings.label.name})" if probable else "score"
-    figure = _figure(title, "", of, study)
+    figure = empty(title, "", of, study)
     names = {0: study.settings.label.negative_name, 1: study.settings.label.name}
     order = list(palette(scores.model.unique()))
     for label, rows in scores.groupby("label"):
@@ -376,13 +385,13 @@ def learning_curves(
                 )  # fmt: skip
     figure.add_vline(x=best["final"], line={"dash": "dot", "color": BACK}, row=1, col=1)
     figure.update_xaxes(title="epoch").update_layout(height=420)
-    return _titled(figure, "Training of the CNN (pale: folds)", study), history
+    return titled(figure, "Training of the CNN (pale: folds)", study), history
 
 
 def score_changes(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     """Draw how far each patient's score moves by change of the input (`robustness`)."""
     height = 180 + 46 * table.change.nunique()
-    figure = _figure("How far scores move", "change of the score", "", study, height=height)
+    figure = empty("How far scores move", "change of the score", "", study, height=height)
     figure.add_box(
         x=table.difference, y=table.change, boxpoints="all", jitter=0.4, orientation="h",
         text=table.patient, marker={"color": COLOURS["CNN"], "size": 4}, line={"width": 1},
@@ -417,7 +426,7 @@ def lasso_path(
     figure.update_xaxes(type="log").update_xaxes(title="lambda", row=2, col=1)
     figure.update_yaxes(title="coefficient", row=1, col=1)
     figure.update_yaxes(title="deviance", row=2, col=1).update_layout(height=560)
-    return _titled(figure, "LASSO: coefficients and cross-validated deviance", study), path
+    return titled(figure, "LASSO: coefficients and cross-validated deviance", study), path
 
 
 def bars(
@@ -425,7 +434,7 @@ def bars(
 ) -> tuple[go.Figure, pd.DataFrame]:
     """Draw one horizontal bar a row of the table, in its order."""
     height = 160 + 26 * len(table)
-    figure = _figure(title, x, "", study, height=height)
+    figure = empty(title, x, "", study, height=height)
     figure.add_bar(x=table[value], y=table[name], orientation="h", marker={"color": LABELS[0]})
     return figure.update_yaxes(autorange="reversed", automargin=True), table
 
@@ -447,7 +456,7 @@ def paper_vs_run(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataF
                 marker={"color": colour, "size": 9}, showlegend=column == 1,
             )  # fmt: skip
     figure.update_xaxes(title="AUC", range=[0.3, 1.02]).update_layout(height=420)
-    return _titled(figure, "AUC, published and found", study), table
+    return titled(figure, "AUC, published and found", study), table
 
 
 def audit_widths(table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
@@ -485,4 +494,4 @@ def volume_gallery(
         )  # fmt: skip
     figure.update_xaxes(visible=False).update_layout(height=210 * rows + 80)
     figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x")
-    return _titled(figure, "Network inputs, middle slice", study)
+    return titled(figure, "Network inputs, middle slice", study)

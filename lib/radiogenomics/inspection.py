@@ -17,6 +17,7 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from radiogenomics import privacy
+from radiogenomics.cohort import ACQUISITION
 from radiogenomics.dicom import first_of, patient_id
 from radiogenomics.scans import Scan, read_ct, read_scan
 from radiogenomics.study import Study, StudyError
@@ -282,7 +283,7 @@ def with_columns(acquisition: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFr
     """Return the acquisition with each patient's cohort, and what cohort.csv alone can say."""
     table = acquisition.set_index("patient")
     known = patients.set_index("patient").reindex(table.index)
-    for column in [c for c in ("scanner", "kernel", "thickness_mm") if c in known]:
+    for column in [c for c in ACQUISITION if c in known]:
         told = table[column].replace("", np.nan) if column in table else known[column]
         table[column] = told.fillna(known[column])
     return table.assign(cohort=known.cohort).reset_index()

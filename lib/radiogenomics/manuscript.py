@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics import seal
-from radiogenomics.printed import say_p, with_interval
+from radiogenomics.cohort import excluded
+from radiogenomics.printed import groups_told, pairs_told, with_interval
+from radiogenomics.scoretable import IN_SAMPLE
 from radiogenomics.study import Study, read_json
 
 Sentence = tuple[str, str]  # the text and the table that its numbers were read from
@@ -70,7 +72,7 @@ def _told(row: pd.Series, digits: int) -> str:
 def _external(study: Study, metric: str, method: str) -> pd.DataFrame:
     """Return the external rows of metrics.csv that have a value, `Com_in_sample` left out."""
     table = study.table("metrics.csv")
-    table = table[(table.scores == "external") & (table.model != "Com_in_sample")]
+    table = table[(table.scores == "external") & (table.model != IN_SAMPLE)]
     return table[(table.metric == metric) & (table.ci_method == method) & table.value.notna()]
 
 
@@ -85,9 +87,10 @@ def _split(study: Study) -> str:
         f"formed the training cohort and patients of hospital {_listed(side.test)} "
         f"(n = {flow.get(('included', 'test'), 0)}) the external test cohort; the split is by "
         f"hospital. Eligible were patients{of} whose {_listed(needed)} are known, but for those "
-        f"known to be under {rules.min_age:g} years or to have more than "
-        f"{rules.max_interval_days:g} days from CT to biopsy{_interval(study)}; each patient was "
-        "excluded once, for the first reason."
+        f"known to be under {rules.min_age:g} years, to have more than "
+        f"{rules.max_interval_days:g} days from CT to biopsy{_interval(study)} or a CT after it, "
+        f"or to lack a {used.label.name} status; each patient was excluded once, for the first "
+        "reason."
     )
 
 
@@ -199,10 +202,12 @@ def _training(study: Study) -> str:
 def _statistics(study: Study) -> str:
     used = study.ran_with("05_comparison").evaluation
     low, high = used.decision_range
+    drawn = study.table("metrics.csv").resamples.max()
     return (
         f"Discrimination is given as AUC with DeLong's {used.confidence:.0%} interval, proportions "
-        f"with Wilson's; {used.bootstrap:,} stratified bootstrap samples are tabled beside. "
-        "Thresholds were chosen without the test cohort. Pairs of models were compared on the "
+        f"with Wilson's; intervals of {drawn:,.0f} bootstrap samples are tabled beside, drawn "
+        "within labels, and over all patients for what the prevalence is part of. Thresholds were "
+        "chosen without the test cohort. Pairs of models were compared on the "
         "external cohort by DeLong's test with Holm's correction. Calibration is given as slope, "
         "intercept and observed over expected events, clinical utility as net benefit at threshold "
         f"probabilities from {low:g} to {high:g}."
@@ -227,7 +232,7 @@ def _stated(study: Study) -> list[Sentence]:
 def _flow(study: Study) -> str:
     table = study.table("flow.csv")
     found = table[table.step == "found"].n.sum()
-    out = table[~table.step.isin(["found", "included"]) & ~table.step.str.endswith("label")]
+    out = excluded(table)
     n = table.set_index(["step", "reason"]).n
     sides = [
         f"{n.get(('included', side), 0)} in the {name} cohort "
@@ -287,18 +292,7 @@ def _auc(study: Study) -> str:
 
 
 def _delong(study: Study) -> str:
-    pairs = study.table("delong.csv").dropna(subset="p_holm")
-    if pairs.empty:
-        return ""
-    apart = pairs[pairs.p_holm < 0.05]
-    first = pairs.loc[pairs.p_holm.idxmin()]
-    told = (
-        f"{first.model_a} and {first.model_b}, {say_p(first.p)}, after Holm {say_p(first.p_holm)}"
-    )
-    return (
-        f"{len(apart)} of {len(pairs)} pairs of models differed in AUC at a Holm-corrected p below "
-        f"0.05 (smallest: {told})."
-    )
+    return pairs_told(study.table("delong.csv"))
 
 
 def _proportions(study: Study) -> str:
@@ -338,22 +332,7 @@ def _net_benefit(study: Study) -> str:
 
 
 def _subgroups(study: Study) -> str:
-    table = study.table("subgroups.csv")
-    groups = table.drop_duplicates(["variable", "group"])
-    if groups.empty:
-        return ""
-    text = (
-        f"{len(groups)} subgroups were examined, {groups.flag.notna().sum()} of them flagged for "
-        "too few events or non-events"
-    )
-    tested = table.dropna(subset="p_holm")
-    if len(tested):
-        one = tested.loc[tested.p_holm.idxmin()]
-        text += (
-            f"; the smallest p of an interaction of score and group was that of {one.model} and "
-        )
-        text += f"{one.variable} (after Holm {say_p(one.p_holm)})"
-    return f"{text}."
+    return groups_told(study.table("subgroups.csv"))
 
 
 def _baselines(study: Study) -> str:

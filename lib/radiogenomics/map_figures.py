@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from radiogenomics.explanation import Case
-from radiogenomics.figures import BACK, LABELS, _figure, _titled
+from radiogenomics.figures import BACK, LABELS, empty, titled
 from radiogenomics.sanity import MEASURES, RESET
 from radiogenomics.study import Study
 from radiogenomics.viewer import LUNG, OUTLINE, blocks, majority
@@ -47,7 +47,7 @@ def placed(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     figure.update_xaxes(title="share of random maps", range=[-0.02, 1.02])
     figure.update_yaxes(range=[-0.02, 1.02]).update_yaxes(title="share of the map", col=1)
     figure.update_layout(height=460)
-    return _titled(figure, "Share of each map", study), table
+    return titled(figure, "Share of each map", study), table
 
 
 def cascade(study: Study, table: pd.DataFrame, layer: str) -> tuple[go.Figure, pd.DataFrame]:
@@ -57,7 +57,7 @@ def cascade(study: Study, table: pd.DataFrame, layer: str) -> tuple[go.Figure, p
     """
     stages = table[table.comparison.str.startswith(RESET)]
     stages = stages.assign(stage=stages.comparison.str.removeprefix(RESET))
-    figure = _figure(f"Maps of {layer} as weights are drawn anew", "down to", "likeness", study)
+    figure = empty(f"Maps of {layer} as weights are drawn anew", "down to", "likeness", study)
     means = stages.groupby("stage", sort=False)[list(MEASURES)].mean()
     random = table[table.comparison == "random map"]
     for measure, colour, side in zip(MEASURES, LABELS.values(), ("top", "bottom"), strict=True):
@@ -88,7 +88,7 @@ def likeness(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame
     """
     rows = table[~table.comparison.str.startswith(RESET)]
     height = 180 + 46 * rows.comparison.nunique()
-    figure = _figure("How alike maps are", "1: the same map", "", study, height=height)
+    figure = empty("How alike maps are", "1: the same map", "", study, height=height)
     for measure, colour in zip(MEASURES, LABELS.values(), strict=True):
         figure.add_box(
             x=rows[measure], y=rows.comparison, name=NAMES[measure], boxpoints="all", jitter=0.4,
@@ -141,7 +141,7 @@ def gallery(study: Study, cases: dict[str, Case]) -> go.Figure:
     figure.update_annotations(font_size=12)
     figure.update_xaxes(visible=False).update_layout(height=270 * rows + 120)
     title = "Grad-CAM, 1 at each map's highest value; outlines: lesion"
-    return _titled(figure, title, study).update_layout(margin={"t": 110, "b": 10})
+    return titled(figure, title, study).update_layout(margin={"t": 110, "b": 10})
 
 
 def _drawn(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -27,6 +27,9 @@ def metrics_table(
     log method's interval (Simel 1991); one without false positives (or true negatives) is
     infinite, 0 / 0 is NaN. Scores outside [0, 1] are ranked only, and all of a model that has
     such scores elsewhere (not `bounded`).
+
+    Raises:
+        EvaluationError: labels or scores that `checked` refuses.
     """
     positive, scores = checked(labels, scores)
     auc, *plain = auc_interval(labels, scores, confidence)

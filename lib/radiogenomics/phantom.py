@@ -101,7 +101,7 @@ def make_phantom(
     Raises:
         StudyError: impossible sizes, or a folder that holds another study.
     """
-    _check_request(folder, patients, signal)
+    _check_request(patients, signal)
     recipe = {"patients": patients, "seed": seed, "signal": signal, "faults": faults}
     _refuse_other_study(folder, recipe)
     cohort = draw_cohort(patients, seed)
@@ -126,7 +126,7 @@ def make_phantom(
         part.write_text(_study_toml(recipe), encoding="utf-8")
 
 
-def _check_request(folder: Path, patients: int, signal: str) -> None:
+def _check_request(patients: int, signal: str) -> None:
     if not 24 <= patients <= PAPER_PATIENTS:
         raise UsageError(
             f"patients = {patients}. Expected: 24 to {PAPER_PATIENTS}, the number of outlines."

@@ -95,7 +95,7 @@ def _patients(table: pd.DataFrame, groups: dict[str, str]) -> tuple[pd.DataFrame
             "Characteristic": names.where(first, ""),
             "": table.level,
             **{name: table[column] for column, name in groups.items()},
-            "P": table.p_value.map(lambda v: "" if pd.isna(v) else print_p(v)),
+            "P": table.p_value.map(print_p),
             "SMD": table.smd.map(lambda v: "" if pd.isna(v) else f"{v:.2f}"),
             "Missing": table.missing.map(lambda v: "" if pd.isna(v) else f"{v:.0f}"),
         }

@@ -49,3 +49,39 @@ def table2(metrics: pd.DataFrame) -> pd.DataFrame:
     order = dict.fromkeys(zip(rows.cohort, rows.model, strict=True))
     columns = [c for c in PRINTED if c in wide]
     return wide.loc[sorted(order, key=lambda pair: pair[0], reverse=True), columns]
+
+
+def pairs_told(table: pd.DataFrame) -> str:
+    """Return the sentence that reads delong.csv; "" where no pair could be tested."""
+    pairs = table.dropna(subset="p_holm")
+    if pairs.empty:
+        return ""
+    apart = pairs[pairs.p_holm < 0.05]
+    first = pairs.loc[pairs.p_holm.idxmin()]
+    told = (
+        f"{first.model_a} and {first.model_b}, {say_p(first.p)}, after Holm {say_p(first.p_holm)}"
+    )
+    return (
+        f"{len(apart)} of {len(pairs)} pairs of models differed in AUC at a Holm-corrected p below "
+        f"0.05 (smallest: {told})."
+    )
+
+
+def groups_told(table: pd.DataFrame) -> str:
+    """Return the sentence that reads subgroups.csv; "" where there are no groups."""
+    groups = table.drop_duplicates(["variable", "group"])
+    if groups.empty:
+        return ""
+    few = groups.flag.fillna("").ne("").sum()
+    text = (
+        f"{len(groups)} subgroups were examined, {few} of them flagged for too few events or "
+        "non-events"
+    )
+    tested = table.dropna(subset="p_holm")
+    if len(tested):
+        one = tested.loc[tested.p_holm.idxmin()]
+        text += (
+            "; the smallest p of an interaction of score and group was that of "
+            f"{one.model} and {one.variable} (after Holm {say_p(one.p_holm)})"
+        )
+    return f"{text}."

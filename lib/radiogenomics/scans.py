@@ -43,24 +43,13 @@ class Scan:
     labels: str = ""
 
 
-def read_image(path: Path | str) -> sitk.Image:
-    """Read a NIfTI, NRRD or MetaImage file, or the CT series in a DICOM folder.
-
-    Raises:
-        StudyError: the file is missing, cannot be read, or is not a 3D image of numbers.
-    """
-    path = _there(path)
-    if path.is_dir():
-        series, _ = dicom.choose_ct(path)
-        return _read_series(dicom.in_order(series, path.name), path)
-    return _read_file(path)
-
-
 def read_ct(path: Path | str) -> tuple[sitk.Image, dict[str, float | str]]:
     """Read a CT without a mask: the image (HU) and, of a DICOM series, its acquisition.
 
+    A NIfTI, NRRD or MetaImage file, or the CT series in a DICOM folder.
+
     Raises:
-        StudyError: as `read_image`.
+        StudyError: the file is missing, cannot be read, or is not a 3D image of numbers.
     """
     path = _there(path)
     if not path.is_dir():
@@ -324,7 +313,11 @@ def _other_patient(
 def read_pair(
     ct_path: Path | str, mask_path: Path | str, label: str | int = ""
 ) -> tuple[sitk.Image, sitk.Image]:
-    """Return `read_scan`'s CT (HU) and mask (uint8, 0 or 1) on the CT's grid."""
+    """Return `read_scan`'s CT (HU) and mask (uint8, 0 or 1) on the CT's grid.
+
+    Raises:
+        StudyError: as `read_scan`.
+    """
     scan = read_scan(ct_path, mask_path, label)
     return scan.ct, scan.mask
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from radiogenomics.cohort import EVER
+from radiogenomics.cohort import EVER, canonical
 from radiogenomics.study import StudyError, numbered, read_cells
 
 NEEDED = ("patient", "label", "model", "score")
@@ -56,7 +56,7 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
-    table = raw.assign(cohort=raw.get("cohort", "test"), fold=raw.get("fold", ""))
+    table = canonical(raw.assign(cohort=raw.get("cohort", TEST), fold=raw.get("fold", "")))
     score, fold = (pd.to_numeric(table[c], errors="coerce") for c in ("score", "fold"))
     label = pd.to_numeric(table.label, errors="coerce")
     numbered = (table.fold == "") | ((fold % 1 == 0) & fold.between(0, MOST_FOLDS))
@@ -210,7 +210,7 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
     known = known.astype({"label": int}).rename_axis(None)
     if path is None:
         return known.assign(patient=known.index)
-    raw = _read(path, ("patient",))
+    raw = canonical(_read(path, ("patient",)))
     twice = raw.patient[raw.patient.duplicated()].unique().tolist()
     gone = known.index.difference(raw.patient, sort=False).tolist()
     for names, what in ((twice, "stand twice in"), (gone, "are missing in")):

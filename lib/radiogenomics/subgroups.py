@@ -27,24 +27,33 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def groups(patients: pd.DataFrame, names: tuple[str, ...]) -> pd.DataFrame:
+def groups(
+    patients: pd.DataFrame, names: tuple[str, ...], halved_by: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Return the named columns as groups of patients (patient, variable); absent ones left out.
 
     Age in years in three bands; other numbers with over six values are halved at their median,
     but for codes (`CODED`); a variable with one group says nothing and is left out.
+
+    Args:
+        patients: with the columns.
+        names: of the columns.
+        halved_by: patients whose values and median decide that (training patients, where a
+            model is fitted on the groups); all where None.
     """
-    found = {name: _grouped(patients[name]) for name in names if name in patients}
+    by = patients if halved_by is None else halved_by
+    found = {name: _grouped(patients[name], by[name]) for name in names if name in patients}
     return pd.DataFrame({n: g for n, g in found.items() if g.nunique() > 1}, index=patients.index)
 
 
-def _grouped(values: pd.Series) -> pd.Series:
+def _grouped(values: pd.Series, by: pd.Series) -> pd.Series:
     measured = pd.api.types.is_numeric_dtype(values)
     if values.name == "age" and measured:
         bands = [values.between(low, high, inclusive="left") for low, high, _ in AGES]
         found = np.select(bands, [name for _, _, name in AGES], UNKNOWN)
         return pd.Series(found, values.index)
-    if measured and values.name not in CODED and values.nunique() > LEVELS:
-        middle = values.median()
+    if measured and values.name not in CODED and by.nunique() > LEVELS:
+        middle = by.median()
         halves = np.where(values < middle, f"under {middle:g}", f"{middle:g} and over")
         return pd.Series(np.where(values.isna(), UNKNOWN, halves), values.index)
     text = values.map(lambda v: str(int(v)) if isinstance(v, float) and v.is_integer() else str(v))
@@ -127,7 +136,7 @@ def _flag(events: int, others: int) -> str:
 
 
 def heterogeneity(found: list[dict]) -> float:
-    """Return p of Cochran's Q: do independent AUCs differ more than their variances allow?
+    """Return p of Cochran's Q (1954): do independent AUCs differ more than their variances allow?
 
     On the logit scale, on which the AUC of a small group is nearer to normal. Groups that are
     flagged (`FEW`), or without a variance (perfect separation), take no part.

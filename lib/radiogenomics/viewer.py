@@ -199,11 +199,6 @@ def static_html(scene: Scene) -> str:
     )
 
 
-def encoded_size(scene: Scene) -> int:
-    """Return the bytes that the static twin takes in a page."""
-    return len(static_html(scene).encode())
-
-
 def _page(still: str, content: str) -> str:
     return (
         f'<style>{STYLE}</style><div class="slice-viewer">{still}'

@@ -22,6 +22,9 @@ def resample(ct: sitk.Image, mask: sitk.Image, spacing_mm: float) -> tuple[sitk.
 
     The grid is that of the whole CT resampled to `spacing_mm` (isotropic, its first voxel on
     the CT's first voxel); only the part with the lesion is computed.
+
+    Raises:
+        StudyError: the lesion has no voxel, or none is left at the new spacing.
     """
     low, high = bounds(mask)
     step = np.array(ct.GetSpacing()) / spacing_mm
@@ -92,6 +95,9 @@ def lesion_box(
     """Steps 1 to 4: the lesion's box of CT (HU) and mask at 1 mm, reoriented to LPS.
 
     In LPS and (z, y, x) order the paper's turn by 90° has nothing left to mend.
+
+    Raises:
+        StudyError: the lesion has no voxel, or none is left at the new spacing.
     """
     fine, lesion = resample(ct, mask, settings.spacing_mm)
     low, high = bounds(lesion)
