@@ -231,7 +231,7 @@ def test_unknown_parameter_is_refused(finished):
 def test_failing_notebook_names_cell_and_reason_and_keeps_the_rest(finished, tmp_path):
     empty = dataclasses.replace(finished, reports=tmp_path / "reports")
     with pytest.raises(
-        report.NotebookFailed, match=r"05_comparison, cell \[\d+\]: predictions.csv"
+        report.NotebookFailed, match=r"05_comparison, cell \[\d+\]: models/fitted.json is not"
     ):
         report.run_study(empty, only=["05"])
     assert (tmp_path / "reports" / "05_comparison.html").exists()
