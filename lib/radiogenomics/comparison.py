@@ -229,8 +229,8 @@ def told_scores(scores: pd.DataFrame, model: str) -> str:
     low, high = (rows.score[rows.label == label].median() for label in (0, 1))
     overlap = (rows.score[rows.label == 0] >= high).mean()
     return (
-        f"The median score of **{model}** is {high:.3f} with the label and {low:.3f} without; "
-        f"{overlap:.0%} of those without it score as high as the half of those with it."
+        f"The median score of **{model}** is {high:.3f} with the label and {low:.3f} without it; "
+        f"{overlap:.0%} of those without it score {high:.3f} or more."
     )
 
 
@@ -565,7 +565,13 @@ def acquisition_told(table: pd.DataFrame, warning: str) -> str:
     if acquisition.auc.isna().all():
         reason = acquisition.reason.iloc[0] if len(acquisition) else "nothing is known of it"
         return f"<p>Whether the acquisition alone tells the label was not tested: {reason}.</p>"
-    return "<p>The acquisition alone does not tell the label, as far as these patients show.</p>"
+    one = acquisition.iloc[0]
+    told = with_interval(one.auc, one.ci_low, one.ci_high)
+    return (
+        f"<p>The acquisition alone has an AUC of {told}, and neither that nor an association with "
+        "the label is clear of chance at 1%, from which on it is told in red. That is no proof "
+        "that it tells nothing.</p>"
+    )
 
 
 def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame:

@@ -57,7 +57,7 @@ def pairs_told(table: pd.DataFrame) -> str:
     if pairs.empty:
         return ""
     apart = pairs[pairs.p_holm < 0.05]
-    first = pairs.loc[pairs.p_holm.idxmin()]
+    first = pairs.loc[pairs.p.idxmin()]
     told = (
         f"{first.model_a} and {first.model_b}, {say_p(first.p)}, after Holm {say_p(first.p_holm)}"
     )
@@ -79,7 +79,7 @@ def groups_told(table: pd.DataFrame) -> str:
     )
     tested = table.dropna(subset="p_holm")
     if len(tested):
-        one = tested.loc[tested.p_holm.idxmin()]
+        one = tested.loc[tested.p_interaction.idxmin()]
         text += (
             "; the smallest p of an interaction of score and group was that of "
             f"{one.model} and {one.variable} (after Holm {say_p(one.p_holm)})"
