@@ -48,8 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--only", nargs="+", metavar="NN", help="these notebooks, such as 03 05")
     run.add_argument("--from", dest="start", metavar="NN", help="this notebook and those after it")
     run.add_argument(
-        "-p", dest="set", nargs=2, action="append", default=[], metavar=("NAME", "VALUE")
-    )
+        "-p", dest="set", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="a setting for this run, such as -p epochs 30; again for another",
+    )  # fmt: skip
     run.add_argument("--reports", type=Path, help="where reports go (default reports/STUDY)")
     run.add_argument(
         "--force", action="store_true", help="forget cached volumes, features, networks"
@@ -57,36 +58,41 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(run=_run)
 
     made = commands.add_parser("phantom", help="make a built-in cohort of simulated patients")
-    made.add_argument("folder", type=Path)
-    made.add_argument("--patients", type=int, default=120)
-    made.add_argument("--seed", type=int, default=2024)
-    made.add_argument("--signal", choices=("paper", "none"), default="paper")
-    made.add_argument("--faults", type=int, default=0)
+    made.add_argument("folder", type=Path, help="new, such as data/null")
+    made.add_argument("--patients", type=int, default=120, help="24 to 660 (default 120)")
+    made.add_argument("--seed", type=int, default=2024, help="default 2024")
+    made.add_argument(
+        "--signal", choices=("paper", "none"), default="paper",
+        help="paper: labels act on images and clinical data (default); none: on nothing",
+    )  # fmt: skip
+    made.add_argument("--faults", type=int, default=0, help="faulty patients on top (default 0)")
     made.set_defaults(run=_phantom)
 
     fetch = commands.add_parser("fetch", help="make a study of a public collection (network)")
     fetch.add_argument("collection", help="such as nsclc-radiogenomics (data/collections)")
-    fetch.add_argument("folder", type=Path)
+    fetch.add_argument("folder", type=Path, help="new, such as data/nsclc")
     fetch.add_argument("--dry-run", action="store_true", help="list patients, series, gigabytes")
     fetch.set_defaults(run=_fetch)
 
     begin = commands.add_parser("new", help="begin a study of your own in a folder")
-    begin.add_argument("folder", type=Path)
+    begin.add_argument("folder", type=Path, help="with one subfolder a patient")
     begin.set_defaults(run=_new)
 
     check = commands.add_parser("check", help="audit a study's table and images")
-    check.add_argument("study", type=Path)
+    check.add_argument("study", type=Path, help="folder with study.toml and cohort.csv")
     check.set_defaults(run=_check)
 
     new = commands.add_parser("predict", help="score a new patient with the saved models")
-    new.add_argument("ct", type=Path)
-    new.add_argument("mask", type=Path)
-    new.add_argument("--study", type=Path, default=BUILT_IN)
+    new.add_argument("ct", type=Path, help="CT: image file or DICOM folder")
+    new.add_argument("mask", type=Path, help="the lesion: image file, DICOM SEG or RTSTRUCT")
+    new.add_argument("--study", type=Path, default=BUILT_IN, help="default: the built-in cohort")
     new.add_argument("--reports", type=Path, help="the study's reports (default reports/STUDY)")
-    new.add_argument("--out", type=Path, required=True)
+    new.add_argument("--out", type=Path, required=True, help="folder of the result")
     new.add_argument("--mask-label", default="", help="the lesion's value, segment or ROI")
-    new.add_argument("--sex", default="", choices=("", *cohort.CODES["sex"]))
-    new.add_argument("--smoking", default="", choices=("", *cohort.CODES["smoking"]))
+    for name in ("sex", "smoking"):
+        codes = cohort.CODES[name]
+        new.add_argument(f"--{name}", default="", choices=("", *codes), metavar="CODE",
+                         help=f"{', '.join(codes)}; for the clinical model")  # fmt: skip
     new.add_argument(
         "--clinical", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
         help="another clinical predictor of the study, such as age 61",
@@ -94,7 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     new.set_defaults(run=_predict)
 
     compare = commands.add_parser("compare", help="evaluate a table of scores of any software")
-    compare.add_argument("predictions", type=Path, help="CSV: patient, label, model, score")
+    compare.add_argument(
+        "predictions",
+        type=Path,
+        help="CSV: patient, label, model, score; cohort, fold, parameters where known",
+    )
     compare.add_argument("out", type=Path, help="folder of the report")
     compare.add_argument("--cohort", type=Path, help="CSV: the patients' columns, for subgroups")
     compare.set_defaults(run=_compare)

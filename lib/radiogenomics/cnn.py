@@ -39,6 +39,7 @@ with _quiet():
     tf.config.list_physical_devices("GPU")  # says on the terminal when there is none
 
 FILTERS = (32, 64, 128, 256)
+SPAN = 0.1  # of unseen patients' scores, below which a network says the same of all
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,44 @@ def cross_fit(
         if number:
             score_oof[~rows] = score(trainings[name].model, volumes[~rows])
     return trainings["final"], score_oof, trainings
+
+
+def trainings_table(
+    trainings: dict[str, Training], score_oof: np.ndarray, fold: np.ndarray
+) -> pd.DataFrame:
+    """Return what came of each training of `cross_fit`.
+
+    Returns:
+        training, best_epoch, val_loss, val_accuracy, lowest, highest (of a fold's network: the
+        scores of the patients that it has not seen), learned: whether the validation loss fell
+        below that of a coin, log 2, and those scores span `SPAN` at least.
+    """
+    rows = []
+    for name, one in trainings.items():
+        kept = one.history.set_index("epoch").loc[one.best_epoch]
+        row = {"training": name, "best_epoch": one.best_epoch}
+        row |= {"val_loss": kept.val_loss, "val_accuracy": kept.val_accuracy}
+        learned = kept.val_loss < np.log(2)
+        if name != "final":
+            unseen = score_oof[fold == int(name.split()[1])]
+            row |= {"lowest": unseen.min(), "highest": unseen.max()}
+            learned &= np.ptp(unseen) >= SPAN
+        rows.append(row | {"learned": bool(learned)})
+    return pd.DataFrame(rows)
+
+
+def told_kept(training: Training, checked: int) -> str:
+    """Return the sentence on the epoch that a training keeps; `checked` patients chose it."""
+    kept = training.history.set_index("epoch").loc[training.best_epoch]
+    text = (
+        f"Epoch {training.best_epoch} of the final training is kept: validation loss "
+        f"{kept.val_loss:.3f}, accuracy {kept.val_accuracy:.3f} of {checked} patients, against "
+        f"{kept.accuracy:.3f} of those it was fitted to. These patients chose the epoch, which "
+        "flatters them."
+    )
+    if kept.accuracy > kept.val_accuracy:
+        text += " Where the two part further on, the network learns its patients by heart."
+    return text
 
 
 def training_folder(derived: Path, keys: list, settings: CNN, seed: int) -> Path:

@@ -14,6 +14,7 @@ from radiogenomics import (
     decision,
     models,
     paper,
+    printed,
     samplesize,
     scoretable,
     seal,
@@ -145,15 +146,24 @@ def limits(truth: dict | None) -> dict[str, float]:
     return {name: truth[key]["test_patients"] for name, key in known.items()} if truth else {}
 
 
-def headline(auc: pd.DataFrame, truth: dict | None) -> str:
-    """Return the sentence under the ROC curves."""
+def headline(table: pd.DataFrame, truth: dict | None) -> str:
+    """Return the sentence under the ROC curves, of metrics.csv."""
+    auc = table[(table.scores == "external") & (table.metric == "auc")]
+    logit = auc[auc.ci_method == "delong-logit"].set_index("model")
+    auc = auc[auc.ci_method.isin(["delong", "none"])]
     top = auc.set_index("model").loc[best(auc)]
     interval = f"{top.ci_low:.3f} to {top.ci_high:.3f}"
     interval = "no interval: one patient of a label" if np.isnan(top.ci_low) else interval
+    if top.ci_high == 1 > top.value:
+        low, high = logit.loc[top.name, ["ci_low", "ci_high"]]
+        interval += f", cut at 1; on the logit scale {low:.3f} to {high:.3f}"
     text = (
-        f"The highest external AUC is **{top.name}**'s, {top.value:.3f} ({interval}, "
+        f"The highest external AUC is **{top.name}**'s, {top.value:.3f} ({interval}; "
         f"n = {top.n}, {top.events} events)."
     )
+    same = auc[(auc.value == top.value) & ~auc.model.isin([top.name, IN_SAMPLE])]
+    if len(same):
+        text += f" The same AUC has {_named(same.model.tolist())}."
     cnn = auc[auc.model == "CNN"]
     if truth and len(cnn):
         text += (
@@ -362,20 +372,51 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd
     return table, pd.concat(after) if after else pd.DataFrame(columns=RECALIBRATED)
 
 
+def told_calibration(table: pd.DataFrame, model: str) -> str:
+    """Return the sentence that reads a model's external calibration (metrics.csv)."""
+    rows = table[(table.scores == "external") & (table.model == model)]
+    rows = rows[(rows.ci_method == "wald") & (rows.threshold_rule == "")].set_index("metric")
+    found = rows.reindex(["calibration_slope", "o_over_e"])
+    if found.value.isna().any():
+        return f"**{model}** has no calibration slope here."
+    slope, ratio = (found.loc[metric] for metric in found.index)
+    far = "too far apart" if slope.value < 1 else "too close together"
+    low = "too low" if ratio.value > 1 else "too high"
+    told = [with_interval(one.value, one.ci_low, one.ci_high, 2) for one in (slope, ratio)]
+    open_ = [" or not" * bool(one.ci_low <= 1 <= one.ci_high) for one in (slope, ratio)]
+    return (
+        f"**{model}**: slope {told[0]}, scores {far}{open_[0]}; observed / expected {told[1]}, on "
+        f"the whole {low}{open_[1]}. (*Or not*: the interval holds 1.)"
+    )
+
+
+def told_ranges(table: pd.DataFrame) -> str:
+    """Return the sentence that reads decision_best.csv: over how many thresholds each is best."""
+    if table.empty:
+        return ""
+    wide = table.groupby("model", sort=False).thresholds.sum().sort_values(ascending=False)
+    told = ", ".join(f"{model} at {n}" for model, n in wide.items())
+    return f"Of {wide.sum()} thresholds in the declared range the highest net benefit has {told}."
+
+
 def told_recalibration(table: pd.DataFrame) -> str:
-    """Return the sentences that read recalibration.csv: how often it helped, who has none."""
+    """Return the sentences that read recalibration.csv: whom it helped, whom not, who has none."""
     lost = [f"{r.model} cannot be recalibrated: {r.reason}." for r in table.itertuples()
             if isinstance(r.reason, str)]  # fmt: skip
     known = table[table.metric.notna()]
     wide = known.pivot(index="model", columns=["metric", "recalibrated"], values="value")
     if wide.empty:
         return " ".join(lost)
-    nearer = {
-        name: ((wide[metric, True] - 1).abs() < (wide[metric, False] - 1).abs()).sum()
-        for metric, name in (("calibration_slope", "slope"), ("o_over_e", "observed / expected"))
-    }
-    told = " and ".join(f"the {name} of {n}" for name, n in nearer.items())
-    return " ".join([f"It brought {told} of {len(wide)} models nearer to 1.", *lost])
+    lower = wide.index[wide["brier", True] < wide["brier", False]].tolist()
+    higher = wide.index[wide["brier", True] > wide["brier", False]].tolist()
+    told = f"Brier score lower with it: {_named(lower)}; higher: {_named(higher)}."
+    flat = known[known.slope.abs() < 0.5].model.unique().tolist()
+    if flat:
+        told += (
+            f" Out of fold the scores of {_named(flat)} tell little (fitted slope under 0.5): "
+            "recalibrated they draw together around the share of mutants."
+        )
+    return " ".join([told, *lost])
 
 
 def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame:
@@ -433,6 +474,19 @@ def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:
     return table[["cohort", "scores", *table.columns.drop(["cohort", "scores"])]]
 
 
+def warnings(study: Study, acquisition: str) -> pd.DataFrame:
+    """Return warnings.csv: where, warning (what the reports say in red, the index too)."""
+    told = {"acquisition": acquisition, "CNN": idle_trainings(study)}
+    rows = [(where, text) for where, text in told.items() if text]
+    return pd.DataFrame(rows, columns=["where", "warning"])
+
+
+def idle_trainings(study: Study) -> str:
+    """Return notebook 04's red sentence on trainings that learned nothing, "" without one."""
+    path = study.tables / "cnn_trainings.csv"
+    return printed.told_trainings(study.table(path.name)) if path.exists() else ""
+
+
 def fold_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Return folds.csv: the out-of-fold AUC of each model by fold, and pooled over the folds."""
     rows = []
@@ -479,6 +533,8 @@ def told_optimism(table: pd.DataFrame) -> str:
     if gap.empty:
         return "No model has both in-sample and out-of-fold scores."
     most = table.loc[gap.idxmax()]
+    if gap.max() < 0.0005:
+        return "No model's in-sample AUC lies above the mean of its folds."
     return (
         f"In-sample flatters **{gap.idxmax()}** most: {most['in-sample']:.3f} where its folds have "
         f"{most['out-of-fold, mean of folds']:.3f} on average; in the external cohort it has "
@@ -560,18 +616,26 @@ def acquisition_told(table: pd.DataFrame, warning: str) -> str:
         warning: `baselines`' red sentence, "" if there is none.
     """
     if warning:
-        return f'<p class="alert">{warning}</p>'
+        return printed.alert(warning)
     acquisition = table[table.baseline == "Acquisition"]
     if acquisition.auc.isna().all():
         reason = acquisition.reason.iloc[0] if len(acquisition) else "nothing is known of it"
         return f"<p>Whether the acquisition alone tells the label was not tested: {reason}.</p>"
     one = acquisition.iloc[0]
-    told = with_interval(one.auc, one.ci_low, one.ci_high)
-    return (
-        f"<p>The acquisition alone has an AUC of {told}, and neither that nor an association with "
-        "the label is clear of chance at 1%, from which on it is told in red. That is no proof "
-        "that it tells nothing.</p>"
+    told = (
+        f"The acquisition alone has an AUC of {with_interval(one.auc, one.ci_low, one.ci_high)}; "
+        "no association with the label is clear of chance at 1%, from which on it is told in red. "
+        "That is no proof that it tells nothing."
     )
+    tested = acquisition.dropna(subset="p_holm")
+    if len(tested):
+        better = tested.model[(tested.p_holm < 0.05) & (tested.auc_model > tested.auc)].tolist()
+        told += f" Better than it by DeLong's test (p < 0.05 after Holm): {_named(better)}."
+    return f"<p>{told}</p>"
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names) or "no model"
 
 
 def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -619,12 +683,13 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
         train = scores[(scores.model == one.model) & (scores.cohort == "train")]
         train = train.drop_duplicates("patient")
         fitted, candidates = counts.get(one.model, (np.nan, np.nan))
+        source = "out-of-fold" if len(inside) else "external"
         expected = inside.value.item() if len(inside) else one.value
         events = train.label.sum() if len(train) else np.nan
         rarer = min(events, len(train) - events)
         share = train.label.mean() if len(train) else one.events / one.n
         r2 = samplesize.cox_snell(expected, share)
-        minimum = samplesize.riley_minimum(candidates, share, r2)["n"]
+        minimum = samplesize.riley_minimum(candidates, share, r2)
         rows.append(
             {
                 "model": one.model,
@@ -633,7 +698,9 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
                 "training events": events,
                 "rarer label per candidate": round(rarer / candidates, 5),
                 "AUC expected": round(expected, 3),
-                "minimum training n (Riley)": minimum,
+                "expected from scores": source,
+                "minimum training n (Riley)": minimum["n"],
+                "criterion that asks most": _binding(minimum),
                 "riley": RILEY["regression" if one.model in REGRESSIONS else "other"],
                 "candidates that this n supports": samplesize.parameters_supported(
                     len(train), share, r2
@@ -647,6 +714,13 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
             }
         )
     return pd.DataFrame(rows)
+
+
+def _binding(minimum: dict[str, float]) -> str:
+    asked = {name: n for name, n in minimum.items() if name != "n"}
+    if np.isnan(minimum["n"]):
+        return ""
+    return max(asked, key=asked.__getitem__).replace("_", " ")
 
 
 def against_paper(metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
@@ -664,6 +738,19 @@ def against_paper(metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     tested["value"] = [_p_of(pairs[row.cohort], row) for row in tested.itertuples()]
     tested["warning"] = np.where(tested.cohort == "train", IN_SAMPLE_P, "")
     return pd.concat([measured, tested], ignore_index=True)
+
+
+def told_against(table: pd.DataFrame) -> str:
+    """Return the sentence that reads paper_vs_run.csv: the AUC that lies farthest from print."""
+    rows = table[(table.metric == "auc") & (table.cohort == "test")].dropna(subset="difference")
+    if rows.empty:
+        return "No model has the name of one of the paper's."
+    far = rows.loc[rows.difference.abs().idxmax()]
+    inside = ((rows.ci_low <= rows.published) & (rows.published <= rows.ci_high)).sum()
+    return (
+        f"Of {len(rows)} published test AUCs {inside} lie in this run's intervals; the farthest is "
+        f"that of {far.model}: {far.value:.3f} here, {far.published:.3f} in print."
+    )
 
 
 def _p_of(pairs: dict[str, tuple[np.ndarray, np.ndarray]], row: tuple) -> float:

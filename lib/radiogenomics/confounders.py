@@ -129,11 +129,12 @@ def warning(
     if "Acquisition" in scores:
         auc, low, high = auc_interval(labels, scores.Acquisition.to_numpy(), 1 - CERTAIN)
         interval = "cross-validated" if pooled else f"99% interval {low:.3f} to {high:.3f}"
-        told = auc > 0.5 and len(certain) > 0 if pooled else low > 0.5
-        if told:
+        reached = f"acquisition alone reaches an AUC of {auc:.3f} ({interval}) in the test cohort"
+        if auc > 0.5 and len(certain) > 0 if pooled else low > 0.5:
+            text.append(f"The label can be read off the scanner: {reached}, without any lesion.")
+        elif not pooled and high < 0.5:
             text.append(
-                "The label can be read off the scanner: acquisition alone reaches an AUC of "
-                f"{auc:.3f} ({interval}) in the test cohort, without any lesion."
+                f"Label and scanner go together the other way round in the test cohort: {reached}."
             )
     for row in certain.itertuples():
         text.append(

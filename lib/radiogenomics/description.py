@@ -96,9 +96,26 @@ def clearest(table: pd.DataFrame) -> str:
     if tested.empty:
         return "No characteristic could be tested."
     one = tested.loc[tested.p_value.idxmin()]
+    how = f"({say_p(one.p_value)}, standardised difference {one.smd})"
+    if one.p_value >= 0.05:
+        return f"The labels differ clearly in nothing, most in {one.characteristic} {how}."
+    return f"The labels differ most clearly in **{one.characteristic}** {how}."
+
+
+def told_cohorts(table: pd.DataFrame) -> str:
+    """Return the sentence that reads Table 1 by cohort, with what chance makes of so few patients.
+
+    Of two samples of one population the standardised difference of a number is half-normal with
+    variance 1 / n + 1 / m.
+    """
+    known = table.dropna(subset="smd")
+    sizes = table.loc[table.level == "n", ["test", "train"]].astype(int).to_numpy()[0]
+    chance = stats.norm.ppf(0.975) * np.sqrt((1 / sizes).sum())
+    clear = known.characteristic[known.smd > chance].tolist()
     return (
-        f"The labels differ most clearly in **{one.characteristic}** ({say_p(one.p_value)}, "
-        f"standardised difference {one.smd})."
+        f"{(known.smd > 0.1).sum()} of {len(known)} characteristics have a standardised difference "
+        f"over 0.1; {len(clear)} over {chance:.2f}, which chance alone passes once in twenty with "
+        f"these numbers of patients{': ' if clear else ''}{', '.join(clear)}."
     )
 
 

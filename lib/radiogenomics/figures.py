@@ -70,8 +70,12 @@ def palette(names: Iterable[str]) -> dict[str, str]:
     return COLOURS | {name: SPARE[i % len(SPARE)] for i, name in enumerate(others)}
 
 
-def keep(study: Study, name: str, figure: go.Figure) -> go.Figure:
-    """Write the figure as `figures/name.json` (for the index) and return it to be shown."""
+def keep(study: Study, name: str, figure: go.Figure, told: str = "") -> go.Figure:
+    """Write the figure as `figures/name.json` (for the index) and return it to be shown.
+
+    `told` is the sentence that reads it; the index prints it below.
+    """
+    figure.update_layout(meta={"told": told})
     with whole_file(study.figures / f"{name}.json") as part:
         part.write_text(figure.to_json(), encoding="utf-8")
     return figure
@@ -135,16 +139,21 @@ def steps(study: Study) -> go.Figure:
         (0.85, 0.5, ["<b>CNN</b>", f"input {shape}", f"{parameters:,} parameters",
                      f"{training.cnn.epochs} epochs at most",
                      f"augmentation: {training.cnn.augmentation}"]),
-        (0.5, 0.18, ["<b>Com</b>: logistic regression of out-of-fold scores, "
-                     f"{training.evaluation.folds} folds"]),
-        (0.5, 0.05, ["external test, where scores meet labels: AUC, calibration, net benefit"]),
+        (0.64, 0.18, ["<b>Com</b>: CNN and SVM, logistic regression",
+                      f"of out-of-fold scores, {training.evaluation.folds} folds"]),
+        (0.5, 0.05, ["external test of every model, where scores meet labels: "
+                     "AUC, calibration, net benefit"]),
     ]  # fmt: skip
     figure = empty("Technical steps", "", "", study, height=560)
     line = {"color": BACK, "width": 1.5}
-    for x, *_ in boxes[2:5]:
-        across = [0.5, 0.5, x, x, 0.5, 0.5]
-        down = [0.95, 0.73, 0.73, 0.26, 0.26, 0.05]
-        figure.add_scatter(x=across, y=down, mode="lines", line=line, hoverinfo="skip")
+    for points in (
+        [(0.5, 0.95), (0.5, 0.5)], [(0.5, 0.95), (0.14, 0.95), (0.14, 0.05), (0.5, 0.05)],
+        [(0.5, 0.73), (0.85, 0.73), (0.85, 0.05), (0.5, 0.05)],
+        [(0.4, 0.5), (0.4, 0.05)], [(0.6, 0.5), (0.6, 0.18)], [(0.85, 0.18), (0.6, 0.18)],
+        [(0.6, 0.18), (0.6, 0.05)],
+    ):  # fmt: skip
+        x, y = zip(*points, strict=True)
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
     for x, y, lines in boxes:
         figure.add_annotation(
             x=x, y=y, text="<br>".join(lines), showarrow=False, bordercolor=BACK, borderpad=5,
@@ -191,6 +200,7 @@ def roc(
         text = "attainable: " + ", ".join(f"{auc:.3f} from {of}" for of, auc in attainable.items())
         figure.add_annotation(x=0.98, y=0.03, xanchor="right", text=text, showarrow=False)
     figure.update_xaxes(range=[-0.01, 1.01]).update_yaxes(range=[-0.01, 1.01])
+    _as_tall_as_legend(figure)
     long = [curve.assign(model=model) for model, curve in curves.items()]
     return figure, pd.concat(long, ignore_index=True)
 
@@ -200,6 +210,12 @@ def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
     if len(curve) <= MANY:
         return curve
     return curve.iloc[np.linspace(0, len(curve) - 1, MANY).astype(int)]
+
+
+def _as_tall_as_legend(figure: go.Figure) -> go.Figure:
+    """Make room for every entry of the legend: a picture cannot be scrolled."""
+    entries = sum(trace.showlegend is not False for trace in figure.data)
+    return figure.update_layout(height=max(figure.layout.height, 140 + 20 * entries))
 
 
 def _band(
@@ -251,7 +267,7 @@ def decision(
             edges = rows.threshold, rows.ci_low, rows.ci_high
             _band(figure, *edges, f"band of {model}", colours[model], False)
     top = max(0.1, table.net_benefit.max() * 1.15)
-    return figure.update_yaxes(range=[-0.3 * top, top]), table
+    return _as_tall_as_legend(figure).update_yaxes(range=[-0.3 * top, top]), table
 
 
 def calibration(
@@ -284,7 +300,8 @@ def calibration(
         )  # fmt: skip
     ideal = {"color": "#BBBBBB", "dash": "dot"}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=ideal, name="ideal")
-    return figure.update_yaxes(range=[-0.02, 1.02]).update_xaxes(range=[-0.02, 1.02]), table
+    figure.update_yaxes(range=[-0.02, 1.02]).update_xaxes(range=[-0.02, 1.02])
+    return _as_tall_as_legend(figure), table
 
 
 def forest(
@@ -432,10 +449,12 @@ def lasso_path(
 def bars(
     study: Study, table: pd.DataFrame, value: str, name: str, title: str, x: str
 ) -> tuple[go.Figure, pd.DataFrame]:
-    """Draw one horizontal bar a row of the table, in its order."""
+    """Draw one horizontal bar a row of the table, in its order; rows not `chosen` are grey."""
     height = 160 + 26 * len(table)
     figure = empty(title, x, "", study, height=height)
-    figure.add_bar(x=table[value], y=table[name], orientation="h", marker={"color": LABELS[0]})
+    chosen = table.get("chosen", pd.Series(True, table.index)).astype(bool)
+    colours = np.where(chosen, LABELS[0], BACK).tolist()
+    figure.add_bar(x=table[value], y=table[name], orientation="h", marker={"color": colours})
     return figure.update_yaxes(autorange="reversed", automargin=True), table
 
 
@@ -493,5 +512,8 @@ def volume_gallery(
             row=i // columns + 1, col=i % columns + 1,
         )  # fmt: skip
     figure.update_xaxes(visible=False).update_layout(height=210 * rows + 80)
-    figure.update_yaxes(visible=False, autorange="reversed", scaleanchor="x")
+    figure.update_yaxes(visible=False, autorange="reversed")
+    for vertical, horizontal in zip(figure.select_yaxes(), figure.select_xaxes(), strict=True):
+        vertical.scaleanchor = vertical.anchor
+        horizontal.constrain = "domain"
     return titled(figure, "Network inputs, middle slice", study)

@@ -11,13 +11,14 @@ import pandas as pd
 
 from radiogenomics import seal
 from radiogenomics.cohort import excluded
-from radiogenomics.printed import groups_told, pairs_told, with_interval
+from radiogenomics.printed import groups_told, pairs_told, print_p, with_interval
 from radiogenomics.scoretable import IN_SAMPLE
 from radiogenomics.study import Study, read_json
 
 Sentence = tuple[str, str]  # the text and the table that its numbers were read from
 Draft = dict[str, list[Sentence]]  # by heading
 
+WIDE = 0.05  # threshold probability: shorter ranges are not told
 SYNTHETIC = (
     "All patients are simulated: this is a control of the workbook and no clinical evidence."
 )
@@ -80,7 +81,8 @@ def _split(study: Study) -> str:
     flow = study.table("flow.csv").set_index(["step", "reason"]).n
     used = study.ran_with("01_cohort")
     side, rules = used.hospitals, used.eligibility
-    needed = dict.fromkeys([*rules.required, *used.clinical.predictors])
+    wanted = dict.fromkeys([*rules.required, *used.clinical.predictors])
+    needed = ["CEA" if name == "cea" else name.replace("_", " ") for name in wanted]
     of = f" of histology {_listed(rules.histology)}" if rules.histology else ""
     return (
         f"Patients of hospital {_listed(side.train)} (n = {flow.get(('included', 'train'), 0)}) "
@@ -89,8 +91,8 @@ def _split(study: Study) -> str:
         f"hospital. Eligible were patients{of} whose {_listed(needed)} are known, but for those "
         f"known to be under {rules.min_age:g} years, to have more than "
         f"{rules.max_interval_days:g} days from CT to biopsy{_interval(study)} or a CT after it, "
-        f"or to lack a {used.label.name} status; each patient was excluded once, for the first "
-        "reason."
+        f"or whose status ({used.label.name} or {used.label.negative_name}) is not known; each "
+        "patient was excluded once, for the first reason."
     )
 
 
@@ -132,7 +134,8 @@ def _features(study: Study) -> str:
     sigma = ", ".join(f"{s:g}" for s in used["log_sigma_mm"])
     return (
         f"{made['features']:,} radiomic features were computed with PyRadiomics "
-        f"{versions['pyradiomics']} from these image types: {', '.join(made['image_types'])}; "
+        f"(pyradiomics-bhklab {versions['pyradiomics']}) from these image types: "
+        f"{', '.join(made['image_types'])}; "
         f"resampling to {used['radiomics_spacing_mm']:g} mm, bin width {used['bin_width']:g} HU, "
         f"Laplacian of Gaussian at {sigma} mm, {used['pad_mm']:g} mm of surroundings; all other "
         "parameters at PyRadiomics' defaults."
@@ -244,22 +247,19 @@ def _flow(study: Study) -> str:
         for r in out.groupby("step", sort=False).n.sum().reset_index().itertuples()
     ]
     told = f" ({', '.join(reasons)})" if reasons else ""
-    return f"Of {found} patients, {out.n.sum()} were excluded{told}; {_listed(sides)} remained."
+    lost = f"{out.n.sum()} were excluded{told}" if out.n.sum() else "none was excluded"
+    return f"Of {found} patients, {lost}; {_listed(sides)} remained."
 
 
 def _characteristics(study: Study) -> str:
     table = study.table("table1_cohorts.csv").dropna(subset="smd")
     if table.empty:
         return ""
-    unlike = table[table.smd > 0.1].sort_values("smd", ascending=False)
-    if unlike.empty:
-        return (
-            "No characteristic differed between the cohorts by a standardised difference over 0.1."
-        )
-    most = unlike.iloc[0]
+    most = table.loc[table.smd.idxmax()]
     return (
-        f"{len(unlike)} of {len(table)} characteristics differed between the cohorts by a "
-        f"standardised difference over 0.1, most {most.characteristic} ({most.smd:.2f})."
+        f"{(table.smd > 0.1).sum()} of {len(table)} characteristics differed between the cohorts "
+        f"by a standardised difference over 0.1, most {most.characteristic} ({most.smd:.2f}; p "
+        f"{print_p(most.p_value)})."
     )
 
 
@@ -325,10 +325,12 @@ def _calibration(study: Study) -> str:
 def _net_benefit(study: Study) -> str:
     table = study.table("decision_best.csv")
     acts = {"all": "acting on everybody", "none": "acting on nobody"}
+    wide = table[table["to"] - table["from"] > WIDE]
     told = [
-        f"{acts.get(r.model, r.model)} from {r[2]:.2f} to {r[3]:.2f}" for r in table.itertuples()
+        f"{acts.get(r.model, r.model)} from {r[2]:.2f} to {r[3]:.2f}" for r in wide.itertuples()
     ]
-    return f"The highest net benefit had {_listed(told)}." if told else ""
+    ranges = f"ranges of over {WIDE:g}; the intervals, in decision_curve.csv, may overlap"
+    return f"The highest net benefit had {_listed(told)} ({ranges})." if told else ""
 
 
 def _subgroups(study: Study) -> str:

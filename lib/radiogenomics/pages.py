@@ -33,6 +33,7 @@ LONG_CELL = re.compile(r"<td>(?=[^<]{45,}</td>)")  # which may be broken into li
 INDEX_FIGURES = (
     "flow", "roc_test", "calibration_test", "decision_test", "scores_test", "steps",
 )  # fmt: skip
+BORROWED = "Models of simulated patients: none of their numbers says anything of this patient."
 PRIVACY = (
     "These reports hold images of patients' lesions and one row a patient; they carry no name, "
     "birth date or hospital number that the workbook knows of. Mail them as you would mail such "
@@ -84,8 +85,8 @@ def export_html(
 
 
 def style(banner: str) -> str:
-    """Return the style sheet of a page; below a banner every table carries the mark too."""
-    return _part("report.css") + (_part("synthetic.css") if banner else "")
+    """Return a page's style sheet; below the banner of synthetic data every table is marked."""
+    return _part("report.css") + (_part("synthetic.css") if banner == SYNTHETIC else "")
 
 
 def _part(name: str) -> str:
@@ -115,9 +116,13 @@ def _check_traces(notebook: nbformat.NotebookNode, name: str) -> None:
                 )
 
 
-def banner(study: Study) -> str:
-    """Return the sentence over every page of a synthetic study, "" for real patients."""
-    return SYNTHETIC if study.settings.synthetic else ""
+def banner(study: Study, notebook: str = "") -> str:
+    """Return the sentence over a page of a synthetic study, "" where none of its data are.
+
+    Notebook 07's new patient may be real, and notebook 08 is about a paper alone.
+    """
+    other = {"07_new_patient": BORROWED, "08_paper_audit": ""}
+    return other.get(notebook, SYNTHETIC) if study.settings.synthetic else ""
 
 
 def nav() -> list[tuple[str, str]]:
@@ -216,10 +221,15 @@ def _index_figures(study: Study) -> list[dict[str, Any]]:
                 {
                     "alt": re.sub("<[^>]+>", "", figure["layout"]["title"]["text"]),
                     "height": figure["layout"].get("height", 450),
+                    "told": _plain(figure["layout"].get("meta", {}).get("told", "")),
                     "json": jinja2.utils.markupsafe.Markup(_with_frames(text)),
                 }
             )
     return found
+
+
+def _plain(markdown: str) -> str:
+    return markdown.replace("**", "").replace("*", "").replace("`", "")
 
 
 def _with_frames(text: str) -> str:

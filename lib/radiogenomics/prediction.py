@@ -113,6 +113,26 @@ def place_among_training(study: Study, scores: dict[str, float]) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["model", "probability", "training_patients_below"])
 
 
+def told(study: Study, table: pd.DataFrame) -> str:
+    """Return the sentences that read `place_among_training`."""
+    below = table.training_patients_below
+    odd = table.model[(below == 0) | (below == 1)].tolist()
+    text = "For research only."
+    if study.settings.synthetic:
+        text = (
+            "The models were trained on **simulated** patients: no number here is about this one."
+        )
+    if odd:
+        text += (
+            f" {', '.join(odd)} score beyond all training patients: this one is unlike them, and "
+            "the probability rests on nothing seen."
+        )
+    if "Clinical" not in set(table.model):
+        asked = ", ".join(study.settings.clinical.predictors)
+        text += f" The clinical model has no score: not all of {asked} were given."
+    return text
+
+
 def save(study: Study, out: Path, table: pd.DataFrame, heat: sitk.Image, grid: dict) -> None:
     """Write prediction.json and gradcam.nii.gz (the map on the CT's grid) to `out`."""
     with whole_file(out / "gradcam.nii.gz") as part:

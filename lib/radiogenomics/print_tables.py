@@ -117,7 +117,8 @@ def _performance(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
     shown = wide.reset_index().rename(columns={"cohort": "Cohort", "model": "Model"})
     note = (
         f"{told}. AUC with DeLong's {_level(study)} interval; sensitivity, specificity and "
-        "accuracy at a probability of 0.5 with Wilson's. Training rows are in-sample."
+        "accuracy at a probability of 0.5 with Wilson's. An interval that ends at 1.000 is cut "
+        "there. Training rows are in-sample."
     )
     return shown, "Table 2. Performance of the models", note
 

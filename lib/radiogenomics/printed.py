@@ -30,6 +30,11 @@ def with_interval(value: float, low: float, high: float, digits: int = 3) -> str
     return text if np.isnan(low) else f"{text} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def alert(text: str) -> str:
+    """Return a sentence as HTML in red, "" for none."""
+    return f'<p class="alert">{text}</p>' if text else ""
+
+
 def printed_rows(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of metrics.csv that the paper's Table 2 prints, external and in-sample.
 
@@ -82,6 +87,19 @@ def groups_told(table: pd.DataFrame) -> str:
         one = tested.loc[tested.p_interaction.idxmin()]
         text += (
             "; the smallest p of an interaction of score and group was that of "
-            f"{one.model} and {one.variable} (after Holm {say_p(one.p_holm)})"
+            f"{one.model} and {one.variable} ({say_p(one.p_interaction)}, after Holm over the "
+            f"model's variables {say_p(one.p_holm)})"
         )
     return f"{text}."
+
+
+def told_trainings(table: pd.DataFrame) -> str:
+    """Return cnn_trainings.csv's red sentence on trainings that learned nothing, else ""."""
+    idle = table.training[~table.learned].tolist()
+    if not idle:
+        return ""
+    return (
+        f"{len(idle)} of {len(table)} trainings of the CNN learned nothing ({', '.join(idle)}): "
+        "the validation loss is that of a coin, or the scores hardly differ. What rests on "
+        "out-of-fold scores (thresholds, the combined model, recalibration) suffers with it."
+    )

@@ -256,7 +256,9 @@ def run_study(
             raise
         finally:
             if output.exists():
-                export_html(output, study.reports / f"{path.stem}.html", banner(study), nav())
+                export_html(
+                    output, study.reports / f"{path.stem}.html", banner(study, path.stem), nav()
+                )
             write_manifest(study, states, overrides, [study.cohort_csv])
             _draw_steps(study)
             checklists.build(study)
@@ -406,7 +408,7 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
     parameters = {"study": str(study.folder), "reports": str(study.reports), **patient}
     executed = out / f"{PREDICTION}.ipynb"
     run_notebook(path, executed, parameters)
-    html = export_html(executed, out / f"{PREDICTION}.html", banner(study))
+    html = export_html(executed, out / f"{PREDICTION}.html", banner(study, PREDICTION))
     images = [Path(patient["ct"]), Path(patient["mask"])]
     places = [str(study.folder), str(study.reports), *(str(p.parent) for p in images)]
     privacy.refuse(privacy.scan_folder(out, images, places, {patient["sex"], patient["smoking"]}))

@@ -133,10 +133,14 @@ def robustness_summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def told(summary: pd.DataFrame) -> str:
     """Return what `robustness_summary` says, in words."""
-    worst = summary.loc[summary.sd.idxmax()]
+    known = summary[summary.n > 0]
+    if known.empty:
+        return "No score could be had after a change: every lesion is too small for it."
+    worst = known.loc[known.largest.idxmax()]
+    spread = f"SD **{worst.sd:.3f}**, " if worst.n > 1 else ""
     texts = [
-        f"The scores move most with *{worst.change}*: SD **{worst.sd:.3f}**, at most "
-        f"{worst.largest:.3f}, on average {worst.mean_difference:+.3f} over {worst.n} patients."
+        f"The scores move farthest with *{worst.change}*: {spread}at most {worst.largest:.3f}, on "
+        f"average {worst.mean_difference:+.3f} over {worst.n} patients."
     ]
     calls = summary.loc[summary.calls_changed.idxmax()]
     texts.append(

@@ -513,7 +513,7 @@ def told_planted(checks: pd.DataFrame, table: pd.DataFrame) -> str:
     part, peak = by.loc["energy in the planted part"], by.loc["pointing game, planted part"]
     if not part.n:
         return "No map has anything within its lesion that could be held against the planted part."
-    how = "no more and no less than chance"
+    how = f"not told apart from chance by {part.n:.0f} patients"
     if part.p < CLEAR:
         how = "more than chance" if part.value > part.reference else "**less** than chance"
     return (
@@ -530,7 +530,12 @@ def told_reset(table: pd.DataFrame) -> str:
     random = table[table.comparison == "random map"]
     zero = f"{(last.other == 'zero').sum()} of {len(last)} maps are then zero everywhere"
     if last.spearman.isna().all():
-        return f"With all weights drawn anew {zero}; none is left to compare."
+        means = stages.groupby("comparison", sort=False).spearman.mean().dropna()
+        before = ""
+        if len(means):
+            name = means.index[-1].removeprefix(RESET).strip()
+            before = f" Down to {name}, the last stage with maps, Spearman is {means.iloc[-1]:.2f}."
+        return f"With all weights drawn anew {zero}; none is left to compare.{before}"
     kept = last.spearman.mean() >= ALIKE
     verdict = "hardly depend on what was learned" if kept else "depend on what was learned"
     return (

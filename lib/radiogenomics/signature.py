@@ -315,10 +315,8 @@ def told_steps(steps: pd.DataFrame) -> str:
     """Return the sentence that reads `steps_table`."""
     offered = steps.kept.iloc[0] + steps.dropped.iloc[0]
     most = steps.loc[steps.dropped.idxmax()]
-    return (
-        f"Of {offered:,} features {steps.kept.iloc[-1]} are left; {most.step} drops the most "
-        f"({most.dropped:,})."
-    )
+    left = f"Of {offered:,} features {steps.kept.iloc[-1]} are left"
+    return f"{left}; {most.step} drops the most ({most.dropped:,})." if most.dropped else f"{left}."
 
 
 def told_path(pipeline: Pipeline) -> str:

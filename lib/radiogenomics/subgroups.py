@@ -110,7 +110,10 @@ def _group(
     aucs, covariance = delong(inside, values)
     row["variance"] = covariance[0, 0]
     auc = delong_interval(float(aucs[0]), row["variance"], confidence)
-    row |= dict(zip(("auc", "ci_low", "ci_high"), auc, strict=True)) | {"ci_method": "delong"}
+    if row["variance"] == 0:  # separated, or constant: an interval would feign certainty
+        auc = (auc[0], float("nan"), float("nan"))
+    method = "none" if np.isnan(auc[1]) else "delong"
+    row |= dict(zip(("auc", "ci_low", "ci_high"), auc, strict=True)) | {"ci_method": method}
     if bounded:
         found = calibration(inside, values, confidence).set_index("metric")
         row["calibration_ci_method"] = "wald"
