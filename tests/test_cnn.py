@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cnn
+from radiogenomics import cnn, printed
 from radiogenomics.study import CNN, StudyError
 
 SMALL = (16, 16, 16)
@@ -98,3 +98,19 @@ def test_flips_keep_front_and_back():
     assert np.array_equal(flipped, batch)
     batch[:, 0] = 2
     assert not np.array_equal(cnn.augmented(batch, "flips", rng), batch)
+
+
+def test_trainings_that_learned_nothing_are_told():
+    def training(loss):
+        history = pd.DataFrame({"epoch": [1, 2], "val_loss": [0.9, loss], "val_accuracy": 0.5})
+        return cnn.Training(None, history, 2)
+
+    trainings = {"final": training(0.4), "fold 1": training(0.5), "fold 2": training(0.6)}
+    scores, fold = np.array([0.1, 0.9, 0.60, 0.65]), np.array([1, 1, 2, 2])
+    table = cnn.trainings_table(trainings, scores, fold)
+    assert table.learned.tolist() == [True, True, False]
+    assert table[["lowest", "highest"]].iloc[2].tolist() == [0.60, 0.65]
+    assert "1 of 3 trainings of the CNN learned nothing (fold 2)" in printed.told_trainings(table)
+    coin = cnn.trainings_table({"final": training(0.7)}, scores, fold)
+    assert "(final)" in printed.told_trainings(coin)
+    assert printed.told_trainings(table[:2]) == ""

@@ -334,6 +334,8 @@ def test_a_model_has_one_colour_in_every_figure(tmp_path):
         ],
     ]
     for figure in shown:
+        entries = sum(line.showlegend is not False for line in figure.data)
+        assert 20 * entries <= figure.layout.height - 120  # a picture's legend cannot be scrolled
         for line in figure.data:
             name = str(line.name).split(" ")[0]
             if name in names and line.line.color:

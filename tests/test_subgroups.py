@@ -191,7 +191,7 @@ def test_baselines_of_the_test_cohort_alone_have_no_interval_and_say_so(tmp_path
     assert np.isfinite(one.auc) and one.ci_method == "none" and np.isnan(one.p)
     assert "pooled folds have no interval" in one.reason
     told = comparison.acquisition_told(table, warning)
-    assert f"an AUC of {one.auc:.3f}, and neither that nor an association" in told
+    assert f"an AUC of {one.auc:.3f}; no association with the label is clear" in told
     without, _, _ = comparison.baselines(study, scores, patients.drop(columns="scanner"))
     assert "was not tested: no scanner" in comparison.acquisition_told(without, "")
     assert comparison.acquisition_told(table, "Red.") == '<p class="alert">Red.</p>'

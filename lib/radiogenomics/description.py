@@ -105,17 +105,18 @@ def clearest(table: pd.DataFrame) -> str:
 def told_cohorts(table: pd.DataFrame) -> str:
     """Return the sentence that reads Table 1 by cohort, with what chance makes of so few patients.
 
-    Of two samples of one population the standardised difference of a number is half-normal with
-    variance 1 / n + 1 / m.
+    Of two samples (n, m) of one population SMD² · nm / (n + m) is chi-square with a degree of
+    freedom for a number, and one less than levels for categories (Hotelling 1931).
     """
     known = table.dropna(subset="smd")
     sizes = table.loc[table.level == "n", ["test", "train"]].astype(int).to_numpy()[0]
-    chance = stats.norm.ppf(0.975) * np.sqrt((1 / sizes).sum())
+    levels = known.characteristic.map(table.characteristic.value_counts())
+    chance = np.sqrt(stats.chi2.ppf(0.95, np.maximum(levels - 1, 1)) * (1 / sizes).sum())
     clear = known.characteristic[known.smd > chance].tolist()
     return (
         f"{(known.smd > 0.1).sum()} of {len(known)} characteristics have a standardised difference "
-        f"over 0.1; {len(clear)} over {chance:.2f}, which chance alone passes once in twenty with "
-        f"these numbers of patients{': ' if clear else ''}{', '.join(clear)}."
+        "over 0.1; larger than chance alone makes once in twenty with these numbers of patients: "
+        f"{', '.join(clear) or 'none'}."
     )
 
 

@@ -46,7 +46,7 @@ PAGE = go.layout.Template(
         },
         "yaxis": {"gridcolor": "#E6E6E6", "linecolor": "#888888", "zeroline": False},
         "margin": {"l": 70, "r": 20, "t": 60, "b": 60},
-        "legend": {"bgcolor": "rgba(255,255,255,0.7)"},
+        "legend": {"bgcolor": "rgba(255,255,255,0.7)", "tracegroupgap": 0},
     }
 )
 
@@ -139,7 +139,7 @@ def steps(study: Study) -> go.Figure:
         (0.85, 0.5, ["<b>CNN</b>", f"input {shape}", f"{parameters:,} parameters",
                      f"{training.cnn.epochs} epochs at most",
                      f"augmentation: {training.cnn.augmentation}"]),
-        (0.64, 0.18, ["<b>Com</b>: CNN and SVM, logistic regression",
+        (0.66, 0.18, ["<b>Com</b>: CNN and SVM, logistic regression",
                       f"of out-of-fold scores, {training.evaluation.folds} folds"]),
         (0.5, 0.05, ["external test of every model, where scores meet labels: "
                      "AUC, calibration, net benefit"]),
@@ -149,8 +149,8 @@ def steps(study: Study) -> go.Figure:
     for points in (
         [(0.5, 0.95), (0.5, 0.5)], [(0.5, 0.95), (0.14, 0.95), (0.14, 0.05), (0.5, 0.05)],
         [(0.5, 0.73), (0.85, 0.73), (0.85, 0.05), (0.5, 0.05)],
-        [(0.4, 0.5), (0.4, 0.05)], [(0.6, 0.5), (0.6, 0.18)], [(0.85, 0.18), (0.6, 0.18)],
-        [(0.6, 0.18), (0.6, 0.05)],
+        [(0.48, 0.5), (0.48, 0.05)], [(0.52, 0.5), (0.52, 0.18), (0.66, 0.18)],
+        [(0.85, 0.18), (0.66, 0.18), (0.66, 0.05)],
     ):  # fmt: skip
         x, y = zip(*points, strict=True)
         figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")

@@ -33,7 +33,10 @@ LONG_CELL = re.compile(r"<td>(?=[^<]{45,}</td>)")  # which may be broken into li
 INDEX_FIGURES = (
     "flow", "roc_test", "calibration_test", "decision_test", "scores_test", "steps",
 )  # fmt: skip
-BORROWED = "Models of simulated patients: none of their numbers says anything of this patient."
+OTHER_DATA = {  # of pages with other data than the study's: their tables are not marked
+    "07_new_patient": " The models are of these; the CT below may be a real patient's.",
+    "08_paper_audit": " This page is about a paper's printed numbers, not about them.",
+}
 PRIVACY = (
     "These reports hold images of patients' lesions and one row a patient; they carry no name, "
     "birth date or hospital number that the workbook knows of. Mail them as you would mail such "
@@ -85,7 +88,7 @@ def export_html(
 
 
 def style(banner: str) -> str:
-    """Return a page's style sheet; below the banner of synthetic data every table is marked."""
+    """Return a page's style sheet; below the plain banner of synthetic data every table is marked."""
     return _part("report.css") + (_part("synthetic.css") if banner == SYNTHETIC else "")
 
 
@@ -117,12 +120,8 @@ def _check_traces(notebook: nbformat.NotebookNode, name: str) -> None:
 
 
 def banner(study: Study, notebook: str = "") -> str:
-    """Return the sentence over a page of a synthetic study, "" where none of its data are.
-
-    Notebook 07's new patient may be real, and notebook 08 is about a paper alone.
-    """
-    other = {"07_new_patient": BORROWED, "08_paper_audit": ""}
-    return other.get(notebook, SYNTHETIC) if study.settings.synthetic else ""
+    """Return the sentence over every page of a synthetic study, "" for real patients."""
+    return SYNTHETIC + OTHER_DATA.get(notebook, "") if study.settings.synthetic else ""
 
 
 def nav() -> list[tuple[str, str]]:
