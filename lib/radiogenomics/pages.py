@@ -88,7 +88,7 @@ def export_html(
 
 
 def style(banner: str) -> str:
-    """Return a page's style sheet; below the plain banner of synthetic data every table is marked."""
+    """Return a page's style sheet; below synthetic data's plain banner every table is marked."""
     return _part("report.css") + (_part("synthetic.css") if banner == SYNTHETIC else "")
 
 
