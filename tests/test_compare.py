@@ -15,6 +15,7 @@ from radiogenomics import (
     samplesize,
     scoretable,
     seal,
+    signature,
 )
 from radiogenomics.evaluation import delong
 from radiogenomics.study import Settings, Study, StudyError, read_json
@@ -340,3 +341,24 @@ def test_a_model_has_one_colour_in_every_figure(tmp_path):
             name = str(line.name).split(" ")[0]
             if name in names and line.line.color:
                 assert line.line.color == colours[name], (figure.layout.title.text, name)
+
+
+def test_sentences_hold_where_nothing_is_to_be_said():
+    flat = pd.DataFrame({"in-sample": [0.7], "out-of-fold, mean of folds": [0.7], "external": 0.6})
+    assert comparison.told_optimism(flat).startswith("No model's in-sample AUC lies above")
+    assert comparison.told_optimism(flat.assign(**{"in-sample": np.nan})).startswith("No model has")
+    ranks = pd.DataFrame(columns=["scores", "model", "ci_method", "threshold_rule", "metric"])
+    assert "no calibration slope" in comparison.told_calibration(ranks.assign(value=[]), "raw")
+    assert comparison.told_ranges(pd.DataFrame(columns=["model", "thresholds"])) == ""
+    steps = pd.DataFrame({"step": ["a", "b"], "kept": [5, 5], "dropped": [0, 0]})
+    assert signature.told_steps(steps) == "Of 5 features 5 are left."
+
+
+def test_the_headline_names_ties_and_a_cut_interval():
+    rows = [("A", "delong", 0.8, 0.6, 1.0), ("A", "delong-logit", 0.8, 0.55, 0.93),
+            ("B", "delong", 0.8, 0.7, 0.9), ("B", "delong-logit", 0.8, 0.68, 0.88)]  # fmt: skip
+    metrics = pd.DataFrame(rows, columns=["model", "ci_method", "value", "ci_low", "ci_high"])
+    metrics = metrics.assign(scores="external", metric="auc", n=25, events=12)
+    told = comparison.headline(metrics, None)
+    assert "0.800 (0.600 to 1.000, cut at 1; on the logit scale 0.550 to 0.930; n = 25" in told
+    assert told.endswith("The same AUC has B.")

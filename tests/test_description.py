@@ -102,3 +102,18 @@ def test_interval_table_counts_days_by_cohort():
     assert found.loc["train"].tolist() == [4, 2.5, 4, 5.5, 7, 1]
     assert found.loc["test", ["n", "longest", "not_known"]].tolist() == [1, 9, 0]
     assert description.interval_table(days[["cohort"]]).not_known.tolist() == [1, 5]
+
+
+def test_sentences_say_what_chance_makes():
+    rng = np.random.default_rng(5)
+    n = 90
+    drawn = pd.DataFrame({"cohort": ["train"] * 60 + ["test"] * 30, "label": [0, 1] * 45})
+    drawn["age"], drawn["sex"] = rng.normal(60, 9, n), ["female", "male", "male"] * 30
+    drawn["stage"] = np.resize(["I", "II", "III", "IV"], n)
+    quiet = description.table1(drawn, "cohort", 1, ("age", "sex", "stage"))
+    assert description.told_cohorts(quiet).endswith("with these numbers of patients: none.")
+    drawn.loc[drawn.cohort == "test", "age"] += 20
+    table = description.table1(drawn, "cohort", 1, ("age", "sex", "stage"))
+    assert description.told_cohorts(table).endswith("patients: age.")
+    assert description.clearest(quiet).startswith("The labels differ clearly in nothing")
+    assert description.clearest(table).startswith("The labels differ most clearly in **age**")
