@@ -11,6 +11,7 @@ from radiogenomics import (
     comparison,
     figures,
     models,
+    readings,
     report,
     samplesize,
     scoretable,
@@ -345,11 +346,11 @@ def test_a_model_has_one_colour_in_every_figure(tmp_path):
 
 def test_sentences_hold_where_nothing_is_to_be_said():
     flat = pd.DataFrame({"in-sample": [0.7], "out-of-fold, mean of folds": [0.7], "external": 0.6})
-    assert comparison.told_optimism(flat).startswith("No model's in-sample AUC lies above")
-    assert comparison.told_optimism(flat.assign(**{"in-sample": np.nan})).startswith("No model has")
+    assert readings.optimism(flat).startswith("No model's in-sample AUC lies above")
+    assert readings.optimism(flat.assign(**{"in-sample": np.nan})).startswith("No model has")
     ranks = pd.DataFrame(columns=["scores", "model", "ci_method", "threshold_rule", "metric"])
-    assert "no calibration slope" in comparison.told_calibration(ranks.assign(value=[]), "raw")
-    assert comparison.told_ranges(pd.DataFrame(columns=["model", "thresholds"])) == ""
+    assert "no calibration slope" in readings.calibration(ranks.assign(value=[]), "raw")
+    assert readings.ranges(pd.DataFrame(columns=["model", "thresholds"])) == ""
     steps = pd.DataFrame({"step": ["a", "b"], "kept": [5, 5], "dropped": [0, 0]})
     assert signature.told_steps(steps) == "Of 5 features 5 are left."
 
@@ -359,6 +360,6 @@ def test_the_headline_names_ties_and_a_cut_interval():
             ("B", "delong", 0.8, 0.7, 0.9), ("B", "delong-logit", 0.8, 0.68, 0.88)]  # fmt: skip
     metrics = pd.DataFrame(rows, columns=["model", "ci_method", "value", "ci_low", "ci_high"])
     metrics = metrics.assign(scores="external", metric="auc", n=25, events=12)
-    told = comparison.headline(metrics, None)
+    told = readings.headline(metrics, "A", None)
     assert "0.800 (0.600 to 1.000, cut at 1; on the logit scale 0.550 to 0.930; n = 25" in told
     assert told.endswith("The same AUC has B.")

@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from radiogenomics import comparison, confounders, hospitals, inspection, samplesize, subgroups
+from radiogenomics import (
+    comparison,
+    confounders,
+    hospitals,
+    inspection,
+    readings,
+    samplesize,
+    subgroups,
+)
 from radiogenomics.study import Evaluation, Radiomics, Settings, Study
 from scipy import stats
 from scipy.special import expit, logit, ndtri
@@ -190,11 +198,11 @@ def test_baselines_of_the_test_cohort_alone_have_no_interval_and_say_so(tmp_path
     one = table.set_index("baseline").loc["Acquisition"]
     assert np.isfinite(one.auc) and one.ci_method == "none" and np.isnan(one.p)
     assert "pooled folds have no interval" in one.reason
-    told = comparison.acquisition_told(table, warning)
+    told = readings.acquisition(table, warning)
     assert f"an AUC of {one.auc:.3f}; no association with the label is clear" in told
     without, _, _ = comparison.baselines(study, scores, patients.drop(columns="scanner"))
-    assert "was not tested: no scanner" in comparison.acquisition_told(without, "")
-    assert comparison.acquisition_told(table, "Red.") == '<p class="alert">Red.</p>'
+    assert "was not tested: no scanner" in readings.acquisition(without, "")
+    assert readings.acquisition(table, "Red.") == '<p class="alert">Red.</p>'
 
 
 def test_numbers_that_are_names_are_not_halved():

@@ -14,7 +14,7 @@ from radiogenomics import (
     decision,
     models,
     paper,
-    printed,
+    readings,
     samplesize,
     scoretable,
     seal,
@@ -146,34 +146,6 @@ def limits(truth: dict | None) -> dict[str, float]:
     return {name: truth[key]["test_patients"] for name, key in known.items()} if truth else {}
 
 
-def headline(table: pd.DataFrame, truth: dict | None) -> str:
-    """Return the sentence under the ROC curves, of metrics.csv."""
-    auc = table[(table.scores == "external") & (table.metric == "auc")]
-    logit = auc[auc.ci_method == "delong-logit"].set_index("model")
-    auc = auc[auc.ci_method.isin(["delong", "none"])]
-    top = auc.set_index("model").loc[best(auc)]
-    interval = f"{top.ci_low:.3f} to {top.ci_high:.3f}"
-    interval = "no interval: one patient of a label" if np.isnan(top.ci_low) else interval
-    if top.ci_high == 1 > top.value:
-        low, high = logit.loc[top.name, ["ci_low", "ci_high"]]
-        interval += f", cut at 1; on the logit scale {low:.3f} to {high:.3f}"
-    text = (
-        f"The highest external AUC is **{top.name}**'s, {top.value:.3f} ({interval}; "
-        f"n = {top.n}, {top.events} events)."
-    )
-    same = auc[(auc.value == top.value) & ~auc.model.isin([top.name, IN_SAMPLE])]
-    if len(same):
-        text += f" The same AUC has {_named(same.model.tolist())}."
-    cnn = auc[auc.model == "CNN"]
-    if truth and len(cnn):
-        text += (
-            f" The CNN reaches {cnn.value.item():.3f} of the {truth['image']['test_patients']:.3f} "
-            "that these patients' images would allow by construction "
-            f"(population {truth['image']['population']:.3f})."
-        )
-    return text
-
-
 def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     """Return thresholds.csv: model, scores they were chosen on, rule, threshold.
 
@@ -231,17 +203,6 @@ def best(auc: pd.DataFrame) -> str:
     """Return the model with the highest AUC; the in-sample stack only where it is alone."""
     value = auc.set_index("model").value
     return max(value.index, key=lambda model: (model != IN_SAMPLE, value[model]))
-
-
-def told_scores(scores: pd.DataFrame, model: str) -> str:
-    """Return the sentence that reads a model's scores by label (patients with `label`)."""
-    rows = scores[scores.model == model]
-    low, high = (rows.score[rows.label == label].median() for label in (0, 1))
-    overlap = (rows.score[rows.label == 0] >= high).mean()
-    return (
-        f"The median score of **{model}** is {high:.3f} with the label and {low:.3f} without it; "
-        f"{overlap:.0%} of those without it score {high:.3f} or more."
-    )
 
 
 def metrics(
@@ -372,53 +333,6 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd
     return table, pd.concat(after) if after else pd.DataFrame(columns=RECALIBRATED)
 
 
-def told_calibration(table: pd.DataFrame, model: str) -> str:
-    """Return the sentence that reads a model's external calibration (metrics.csv)."""
-    rows = table[(table.scores == "external") & (table.model == model)]
-    rows = rows[(rows.ci_method == "wald") & (rows.threshold_rule == "")].set_index("metric")
-    found = rows.reindex(["calibration_slope", "o_over_e"])
-    if found.value.isna().any():
-        return f"**{model}** has no calibration slope here."
-    slope, ratio = (found.loc[metric] for metric in found.index)
-    far = "too far apart" if slope.value < 1 else "too close together"
-    low = "too low" if ratio.value > 1 else "too high"
-    told = [with_interval(one.value, one.ci_low, one.ci_high, 2) for one in (slope, ratio)]
-    open_ = [" or not" * bool(one.ci_low <= 1 <= one.ci_high) for one in (slope, ratio)]
-    return (
-        f"**{model}**: slope {told[0]}, scores {far}{open_[0]}; observed / expected {told[1]}, on "
-        f"the whole {low}{open_[1]}. (*Or not*: the interval holds 1.)"
-    )
-
-
-def told_ranges(table: pd.DataFrame) -> str:
-    """Return the sentence that reads decision_best.csv: over how many thresholds each is best."""
-    if table.empty:
-        return ""
-    wide = table.groupby("model", sort=False).thresholds.sum().sort_values(ascending=False)
-    told = ", ".join(f"{model} at {n}" for model, n in wide.items())
-    return f"Of {wide.sum()} thresholds in the declared range the highest net benefit has {told}."
-
-
-def told_recalibration(table: pd.DataFrame) -> str:
-    """Return the sentences that read recalibration.csv: whom it helped, whom not, who has none."""
-    lost = [f"{r.model} cannot be recalibrated: {r.reason}." for r in table.itertuples()
-            if isinstance(r.reason, str)]  # fmt: skip
-    known = table[table.metric.notna()]
-    wide = known.pivot(index="model", columns=["metric", "recalibrated"], values="value")
-    if wide.empty:
-        return " ".join(lost)
-    lower = wide.index[wide["brier", True] < wide["brier", False]].tolist()
-    higher = wide.index[wide["brier", True] > wide["brier", False]].tolist()
-    told = f"Brier score lower with it: {_named(lower)}; higher: {_named(higher)}."
-    flat = known[known.slope.abs() < 0.5].model.unique().tolist()
-    if flat:
-        told += (
-            f" Out of fold the scores of {_named(flat)} tell little (fitted slope under 0.5): "
-            "recalibrated they draw together around the share of mutants."
-        )
-    return " ".join([told, *lost])
-
-
 def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return recalibration.csv for reading: one row a model, each measure before and after."""
     known = table[table.metric.notna()].round({"intercept": 3, "slope": 3})
@@ -484,7 +398,7 @@ def warnings(study: Study, acquisition: str) -> pd.DataFrame:
 def idle_trainings(study: Study) -> str:
     """Return notebook 04's red sentence on trainings that learned nothing, "" without one."""
     path = study.tables / "cnn_trainings.csv"
-    return printed.told_trainings(study.table(path.name)) if path.exists() else ""
+    return readings.trainings(study.table(path.name)) if path.exists() else ""
 
 
 def fold_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -525,21 +439,6 @@ def optimism(scores: pd.DataFrame, by_fold: pd.DataFrame) -> pd.DataFrame:
             row[name] = ev.delong(*pairs[model])[0][0] if model in pairs else np.nan
         rows.append(row)
     return pd.DataFrame(rows).set_index("model").round(3) if rows else pd.DataFrame()
-
-
-def told_optimism(table: pd.DataFrame) -> str:
-    """Return the sentence that reads `optimism`: whose training AUC flatters most."""
-    gap = (table["in-sample"] - table["out-of-fold, mean of folds"]).dropna()
-    if gap.empty:
-        return "No model has both in-sample and out-of-fold scores."
-    most = table.loc[gap.idxmax()]
-    if gap.max() < 0.0005:
-        return "No model's in-sample AUC lies above the mean of its folds."
-    return (
-        f"In-sample flatters **{gap.idxmax()}** most: {most['in-sample']:.3f} where its folds have "
-        f"{most['out-of-fold, mean of folds']:.3f} on average; in the external cohort it has "
-        f"{most['external']:.3f}."
-    )
 
 
 def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
@@ -606,36 +505,6 @@ def baselines(
     counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
     counts["ci_method"] = np.where(table.ci_low.notna(), "delong", "none")
     return table.assign(p_holm=ev.holm(table.p.to_numpy()), **counts), linked, told
-
-
-def acquisition_told(table: pd.DataFrame, warning: str) -> str:
-    """Return the HTML of the red sentence, or what can be said without one.
-
-    Args:
-        table: baselines.csv.
-        warning: `baselines`' red sentence, "" if there is none.
-    """
-    if warning:
-        return printed.alert(warning)
-    acquisition = table[table.baseline == "Acquisition"]
-    if acquisition.auc.isna().all():
-        reason = acquisition.reason.iloc[0] if len(acquisition) else "nothing is known of it"
-        return f"<p>Whether the acquisition alone tells the label was not tested: {reason}.</p>"
-    one = acquisition.iloc[0]
-    told = (
-        f"The acquisition alone has an AUC of {with_interval(one.auc, one.ci_low, one.ci_high)}; "
-        "no association with the label is clear of chance at 1%, from which on it is told in red. "
-        "That is no proof that it tells nothing."
-    )
-    tested = acquisition.dropna(subset="p_holm")
-    if len(tested):
-        better = tested.model[(tested.p_holm < 0.05) & (tested.auc_model > tested.auc)].tolist()
-        told += f" Better than it by DeLong's test (p < 0.05 after Holm): {_named(better)}."
-    return f"<p>{told}</p>"
-
-
-def _named(names: list[str]) -> str:
-    return ", ".join(names) or "no model"
 
 
 def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -738,19 +607,6 @@ def against_paper(metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     tested["value"] = [_p_of(pairs[row.cohort], row) for row in tested.itertuples()]
     tested["warning"] = np.where(tested.cohort == "train", IN_SAMPLE_P, "")
     return pd.concat([measured, tested], ignore_index=True)
-
-
-def told_against(table: pd.DataFrame) -> str:
-    """Return the sentence that reads paper_vs_run.csv: the AUC that lies farthest from print."""
-    rows = table[(table.metric == "auc") & (table.cohort == "test")].dropna(subset="difference")
-    if rows.empty:
-        return "No model has the name of one of the paper's."
-    far = rows.loc[rows.difference.abs().idxmax()]
-    inside = ((rows.ci_low <= rows.published) & (rows.published <= rows.ci_high)).sum()
-    return (
-        f"Of {len(rows)} published test AUCs {inside} lie in this run's intervals; the farthest is "
-        f"that of {far.model}: {far.value:.3f} here, {far.published:.3f} in print."
-    )
 
 
 def _p_of(pairs: dict[str, tuple[np.ndarray, np.ndarray]], row: tuple) -> float:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics import seal
+from radiogenomics import readings, seal
 from radiogenomics.cohort import excluded
-from radiogenomics.printed import groups_told, pairs_told, print_p, with_interval
+from radiogenomics.printed import print_p, with_interval
 from radiogenomics.scoretable import IN_SAMPLE
 from radiogenomics.study import Study, read_json
 
@@ -292,7 +292,7 @@ def _auc(study: Study) -> str:
 
 
 def _delong(study: Study) -> str:
-    return pairs_told(study.table("delong.csv"))
+    return readings.pairs(study.table("delong.csv"))
 
 
 def _proportions(study: Study) -> str:
@@ -334,7 +334,7 @@ def _net_benefit(study: Study) -> str:
 
 
 def _subgroups(study: Study) -> str:
-    return groups_told(study.table("subgroups.csv"))
+    return readings.groups(study.table("subgroups.csv"))
 
 
 def _baselines(study: Study) -> str:
