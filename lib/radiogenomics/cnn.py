@@ -50,6 +50,11 @@ class Training:
     history: pd.DataFrame
     best_epoch: int
 
+    @property
+    def kept(self) -> pd.Series:
+        """The history's row of the best epoch."""
+        return self.history.set_index("epoch").loc[self.best_epoch]
+
 
 def build(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
     """Return the paper's network, untrained.
@@ -195,10 +200,9 @@ def trainings_table(
     """
     rows = []
     for name, one in trainings.items():
-        kept = one.history.set_index("epoch").loc[one.best_epoch]
         row = {"training": name, "best_epoch": one.best_epoch}
-        row |= {"val_loss": kept.val_loss, "val_accuracy": kept.val_accuracy}
-        learned = kept.val_loss < np.log(2)
+        row |= {"val_loss": one.kept.val_loss, "val_accuracy": one.kept.val_accuracy}
+        learned = one.kept.val_loss < np.log(2)
         if name != "final":
             unseen = score_oof[fold == int(name.split()[1])]
             row |= {"lowest": unseen.min(), "highest": unseen.max()}
@@ -209,7 +213,7 @@ def trainings_table(
 
 def told_kept(training: Training, checked: int) -> str:
     """Return the sentence on the epoch that a training keeps; `checked` patients chose it."""
-    kept = training.history.set_index("epoch").loc[training.best_epoch]
+    kept = training.kept
     text = (
         f"Epoch {training.best_epoch} of the final training is kept: validation loss "
         f"{kept.val_loss:.3f}, accuracy {kept.val_accuracy:.3f} of {checked} patients, against "

@@ -485,6 +485,7 @@ def baselines(
     rows = []
     pooled = not len(train)
     reason = POOLED if pooled else ""
+    own = {model: ev.delong(labels, wide[model])[0][0] for model in wide}
     for name, baseline in simple.items():
         auc, low, high = ev.auc_interval(
             labels, baseline.to_numpy(), study.settings.evaluation.confidence
@@ -493,8 +494,7 @@ def baselines(
         for model in wide:
             pair = wide[model].to_numpy(), baseline.to_numpy()
             z, p = (np.nan, np.nan) if pooled else ev.delong_test(labels, *pair)
-            own = ev.delong(labels, wide[model])[0][0]
-            rows.append((name, auc, low, high, model, own, z, p, reason))
+            rows.append((name, auc, low, high, model, own[model], z, p, reason))
     names = ["baseline", "auc", "ci_low", "ci_high", "model", "auc_model", "z", "p", "reason"]
     for name, reason in confounders.left_out(train, test).items():
         rows += [(name, *[np.nan] * 3, model, *[np.nan] * 3, reason) for model in wide]

@@ -1,4 +1,4 @@
-"""The sentences below notebook 05's figures: each reads one table of this run."""
+"""The sentences below the figures of notebooks 04 and 05: each reads one table of this run."""
 
 from __future__ import annotations
 

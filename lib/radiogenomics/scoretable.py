@@ -59,7 +59,7 @@ def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     table = canonical(raw.assign(cohort=raw.get("cohort", TEST), fold=raw.get("fold", "")))
     score, fold = (pd.to_numeric(table[c], errors="coerce") for c in ("score", "fold"))
     label = pd.to_numeric(table.label, errors="coerce")
-    numbered = (table.fold == "") | ((fold % 1 == 0) & fold.between(0, MOST_FOLDS))
+    counted = (table.fold == "") | ((fold % 1 == 0) & fold.between(0, MOST_FOLDS))
     expected = {
         "patient": (table.patient != "", "a pseudonym"),
         "model": (
@@ -69,7 +69,7 @@ def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
         "cohort": (table.cohort.isin(COHORTS), "train or test"),
         "label": (label.isin([0, 1]), "0 or 1"),
         "score": (score.notna() & (score.abs() < float("inf")), "a finite number such as 0.73"),
-        "fold": (numbered, "a whole number, or empty"),
+        "fold": (counted, "a whole number, or empty"),
     }
     for column, (good, what) in expected.items():
         _refuse_values(table, column, good, what, path)
