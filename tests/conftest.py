@@ -10,7 +10,7 @@ from chromium import CHROMIUM
 from playwright.sync_api import sync_playwright
 from radiogenomics import phantom, report
 from radiogenomics.prediction import EXAMPLE
-from radiogenomics.study import load_study
+from radiogenomics.study.study import load_study
 from xdist.scheduler import LoadScopeScheduling
 
 QUICK = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1, "stability": 2}

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from radiogenomics import audit, cnn, report
 from radiogenomics.evaluation import auc_interval
 from radiogenomics.paper import PRINTED, load_paper, table2
-from radiogenomics.study import CNN, StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import CNN
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 

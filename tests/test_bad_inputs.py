@@ -15,7 +15,9 @@ import pytest
 import SimpleITK as sitk
 from corpus import ORIGIN, ROOT, SHAPE, lesion, place, square, volume
 from radiogenomics import cohort, inspection, scans
-from radiogenomics.study import Label, Privacy, Settings, Study, StudyError, content_hash
+from radiogenomics.study.files import StudyError, content_hash
+from radiogenomics.study.settings import Label, Privacy, Settings
+from radiogenomics.study.study import Study
 
 PLANES = np.indices(SHAPE)[0]
 

@@ -10,7 +10,8 @@ import pytest
 from radiogenomics import checklists, manuscript, seal
 from radiogenomics.checklists import AUTHOR, MET, MISSING, NOT_APPLICABLE, STATED
 from radiogenomics.report import notebooks
-from radiogenomics.study import Author, Study
+from radiogenomics.study.settings import Author
+from radiogenomics.study.study import Study
 
 ITEMS = checklists.read_items()
 EVIDENCE = ITEMS["evidence"]

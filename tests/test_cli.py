@@ -3,7 +3,7 @@
 import pytest
 from radiogenomics import cli
 from radiogenomics.prediction import EXAMPLE
-from radiogenomics.study import read_json
+from radiogenomics.study.files import read_json
 
 
 def test_wrong_usage_is_2(capsys):

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics import cnn, readings
-from radiogenomics.study import CNN, StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import CNN
 
 SMALL = (16, 16, 16)
 

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics import cohort, figures
-from radiogenomics.study import Clinical, Hospitals, Settings, Study, StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import Clinical, Hospitals, Settings
+from radiogenomics.study.study import Study
 
 
 @pytest.fixture

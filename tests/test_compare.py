@@ -19,7 +19,10 @@ from radiogenomics import (
     signature,
 )
 from radiogenomics.evaluation import delong
-from radiogenomics.study import Settings, Study, StudyError, read_json
+from radiogenomics.study import contract, style
+from radiogenomics.study.files import StudyError, read_json
+from radiogenomics.study.settings import Settings
+from radiogenomics.study.study import Study
 
 RNG = np.random.default_rng(11)
 N = 60
@@ -119,7 +122,7 @@ def test_parameters_told_by_a_table_give_rileys_minimum(tmp_path):
     scores = scoretable.read_scores(written(tmp_path, rows))
     study = Study(tmp_path, tmp_path / "out", Settings())
     chosen = comparison.thresholds(study, scores)
-    metrics = comparison.metrics(study, scores, chosen, dict.fromkeys(comparison.KINDS))
+    metrics = comparison.metrics(study, scores, chosen, dict.fromkeys(contract.KINDS))
     size = comparison.sample_size(study, scores, metrics).set_index("model")
     auc = size["AUC expected"]["good"]
     riley = samplesize.riley_minimum(24, 0.5, samplesize.cox_snell(auc, 0.5))["n"]
@@ -151,7 +154,7 @@ def test_in_sample_stack_has_no_out_of_fold_scores(finished):
     folds = finished.table("folds.csv")
     table = comparison.optimism(scores, folds)
     assert np.isnan(table["out-of-fold, pooled"]["Com_in_sample"])
-    assert table["in-sample"].notna().all() and set(table.index) == set(models.MODELS)
+    assert table["in-sample"].notna().all() and set(table.index) == set(contract.MODELS)
 
 
 def test_words_among_numbers_are_refused_by_name(tmp_path):
@@ -319,15 +322,15 @@ def test_a_model_has_one_colour_in_every_figure(tmp_path):
     study = Study(tmp_path, tmp_path / "reports", Settings())
     scores = scoretable.read_scores(written(tmp_path, table()[::-1]))
     names = scores.model.unique()  # first `raw`, which has no calibration and no decision curve
-    colours = figures.palette(names)
+    colours = style.palette(names)
     assert len({colours[name] for name in names}) == len(names)
     drawn = comparison.drawn(study, scores, "external")
     chosen = comparison.thresholds(study, scores)
-    metrics = comparison.metrics(study, scores, chosen, dict.fromkeys(comparison.KINDS, drawn))
+    metrics = comparison.metrics(study, scores, chosen, dict.fromkeys(contract.KINDS, drawn))
     auc = metrics[metrics.ci_method == "delong"]
     best = comparison.best(auc)
     curves = comparison.roc_curves(study, scores, "external", drawn)
-    benefit = comparison.decision_curves(study, scores, dict.fromkeys(comparison.KINDS, drawn))
+    benefit = comparison.decision_curves(study, scores, dict.fromkeys(contract.KINDS, drawn))
     shown = [
         figures.roc(study, curves, auc, "", best, colours)[0],
         figures.decision(study, benefit, "", colours)[0],

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics import description, phantom
-from radiogenomics.study import Clinical, Settings, Study
+from radiogenomics.study.settings import Clinical, Settings
+from radiogenomics.study.study import Study
 
 R = json.loads((Path(__file__).parent / "reference" / "table1.json").read_text())
 

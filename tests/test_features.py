@@ -14,7 +14,9 @@ import pytest
 import SimpleITK as sitk
 from radiogenomics import features
 from radiogenomics.scans import read_pair
-from radiogenomics.study import Radiomics, Settings, Study, content_hash
+from radiogenomics.study.files import content_hash
+from radiogenomics.study.settings import Radiomics, Settings
+from radiogenomics.study.study import Study
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,8 @@ import pytest
 import SimpleITK as sitk
 from radiogenomics import cnn, explanation, gradcam
 from radiogenomics.cnn import keras
-from radiogenomics.study import CNN, Settings, StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import CNN, Settings
 
 SHAPE = (16, 16, 16)
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from radiogenomics import cli, cohort, idc
-from radiogenomics.study import Study, StudyError, load_study
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.study import Study, load_study
 
 INDEX = pd.read_csv(Path(__file__).parent / "reference" / "idc_nsclc_radiogenomics.csv")
 MAPPING = idc.load_mapping("nsclc-radiogenomics")

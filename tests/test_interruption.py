@@ -15,7 +15,9 @@ import pytest
 from conftest import QUICK, make_tiny
 from radiogenomics import cli, features, report, volumes
 from radiogenomics.cohort import included
-from radiogenomics.study import Settings, Study, StudyError, content_hash, load_study, whole_file
+from radiogenomics.study.files import StudyError, content_hash, whole_file
+from radiogenomics.study.settings import Settings
+from radiogenomics.study.study import Study, load_study
 
 SILENT = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 FULL_DISK = [

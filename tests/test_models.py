@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from radiogenomics import models, seal
-from radiogenomics.study import Settings, Study, StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import Settings
+from radiogenomics.study.study import Study
 from scipy.special import logit
 from sklearn.base import BaseEstimator, clone
 from sklearn.dummy import DummyClassifier

@@ -9,18 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import CHROMIUM
-from radiogenomics import (
-    cohort,
-    features,
-    figures,
-    manifest,
-    models,
-    pages,
-    report,
-    scans,
-    volumes,
-)
-from radiogenomics.study import StudyError, load_study, read_json
+from radiogenomics import cohort, features, figures, manifest, models, pages, report, scans, volumes
+from radiogenomics.study import contract
+from radiogenomics.study.files import StudyError, read_json
+from radiogenomics.study.study import load_study
 from sklearn.metrics import roc_auc_score
 
 
@@ -84,7 +76,7 @@ def test_real_ct_goes_through_preprocessing_and_radiomics(finished):
 def test_scores_are_complete_and_labels_right(finished):
     scores = models.read_scores(finished)
     truth = pd.read_csv(finished.cohort_csv).set_index("patient").label
-    assert set(scores.model) == set(models.MODELS)
+    assert set(scores.model) == set(contract.MODELS)
     assert (scores.label == scores.patient.map(truth)).all()
     for kind, n in (("external", 4), ("in_sample", 20), ("out_of_fold", 20)):
         rows = models.select(scores, kind)

@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from radiogenomics import comparison, models, signature, stability
 from radiogenomics import evaluation as ev
-from radiogenomics.study import Radiomics, Settings, Study
+from radiogenomics.study import contract
+from radiogenomics.study.settings import Radiomics, Settings
+from radiogenomics.study.study import Study
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -113,7 +115,7 @@ def test_whole_chain_finds_what_is_there_and_nothing_in_permuted_labels(tmp_path
             found[kind].append(aucs(scores, permuted, kind))
         found["naive"].append(naive)
     mean = {kind: pd.concat(rows, axis=1).mean(axis=1) for kind, rows in found.items()}
-    assert set(mean["external"].index) == set(models.MODELS)
+    assert set(mean["external"].index) == set(contract.MODELS)
     assert (mean["external"] - 0.5).abs().max() < LUCK
     assert (mean["out_of_fold"] - 0.5).max() < LUCK
     assert mean["naive"].mean() - 0.5 > LUCK

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from conftest import QUICK, shrink
 from radiogenomics import models, phantom, report
-from radiogenomics.study import load_study
+from radiogenomics.study.study import load_study
 
 LABEL = """
 [label]

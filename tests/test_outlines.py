@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 from corpus import ORIGIN, ROOT, SHAPE, SPACING, item, lesion, square
 from radiogenomics import outlines, scans
-from radiogenomics.study import StudyError
+from radiogenomics.study.files import StudyError
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 SECOND = np.zeros(SHAPE, np.uint8)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from radiogenomics import cli, dicom, own_study
 from radiogenomics.prediction import EXAMPLE
-from radiogenomics.study import StudyError, load_study
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.study import load_study
 from test_scans import write_series
 
 

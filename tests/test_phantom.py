@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 from radiogenomics import cohort, inspection, phantom, scans
-from radiogenomics.study import StudyError, content_hash, load_study, read_json
+from radiogenomics.study.files import StudyError, content_hash, read_json
+from radiogenomics.study.study import load_study
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics import models, prediction
-from radiogenomics.study import Clinical, Settings, Study, StudyError, overridden
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import Clinical, Settings, overridden
+from radiogenomics.study.study import Study
 
 PREDICTORS = ("sex", "age", "smoking", "stage")
 

@@ -5,7 +5,7 @@ import re
 
 import pandas as pd
 from radiogenomics import print_tables
-from radiogenomics.study import SYNTHETIC
+from radiogenomics.study.words import SYNTHETIC
 
 
 def printed(study, name):

@@ -7,7 +7,7 @@ import pydicom
 import pytest
 from pydicom.dataset import FileMetaDataset
 from radiogenomics import privacy, report
-from radiogenomics.study import StudyError, read_json
+from radiogenomics.study.files import StudyError, read_json
 
 UID = "1.2.826.0.1.3680043.8.498.45787841905188114249811122652"
 

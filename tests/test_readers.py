@@ -6,7 +6,8 @@ import pytest
 import SimpleITK as sitk
 import statsmodels.formula.api as smf
 from radiogenomics import models, readers, signature, stability
-from radiogenomics.study import Radiomics, StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import Radiomics
 
 
 def test_icc_is_shrout_and_fleiss():

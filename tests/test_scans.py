@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from radiogenomics import scans
-from radiogenomics.study import StudyError
+from radiogenomics.study.files import StudyError
 
 
 def image(array, spacing=(0.7, 0.7, 1.25), origin=(0.0, 0.0, 0.0)):

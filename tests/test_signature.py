@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics import signature
-from radiogenomics.study import Radiomics
+from radiogenomics.study.settings import Radiomics
 from scipy import stats
 
 REFERENCE = Path(__file__).parent / "reference"

@@ -15,7 +15,8 @@ from radiogenomics import (
     samplesize,
     subgroups,
 )
-from radiogenomics.study import Evaluation, Radiomics, Settings, Study
+from radiogenomics.study.settings import Evaluation, Radiomics, Settings
+from radiogenomics.study.study import Study
 from scipy import stats
 from scipy.special import expit, logit, ndtri
 

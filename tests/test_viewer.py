@@ -14,7 +14,9 @@ import pytest
 import SimpleITK as sitk
 from radiogenomics import map_figures, pages, viewer
 from radiogenomics.explanation import Case
-from radiogenomics.study import Settings, Study, StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import Settings
+from radiogenomics.study.study import Study
 from skimage import io as pictures
 
 

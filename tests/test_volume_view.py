@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import SimpleITK as sitk
 from radiogenomics import viewer, volume_view
-from radiogenomics.progress import HEADLESS
+from radiogenomics.study.progress import HEADLESS
 
 LESION = np.zeros((6, 8, 10), bool)
 LESION[2:4, 3:5, 4:7] = True

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from radiogenomics import volumes
-from radiogenomics.study import Preprocessing, StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import Preprocessing
 
 
 def image(array, spacing=(1.0, 1.0, 1.0), direction=None):

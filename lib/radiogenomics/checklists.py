@@ -19,7 +19,8 @@ import pandas as pd
 
 from radiogenomics import manuscript
 from radiogenomics.pages import TEMPLATE, banner, style
-from radiogenomics.study import Study, read_json, whole_file
+from radiogenomics.study.files import read_json, whole_file
+from radiogenomics.study.study import Study
 
 ITEMS = Path(__file__).with_suffix(".toml")
 MET = "met"

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from radiogenomics import cohort, report
-from radiogenomics.progress import progress
-from radiogenomics.study import ROOT, StudyError, UsageError, load_study
+from radiogenomics.study.files import ROOT, StudyError, UsageError
+from radiogenomics.study.progress import progress
+from radiogenomics.study.study import load_study
 
 DONE, FAULTS, USAGE = 0, 1, 2
 OFFLINE = [  # JupyterLab otherwise asks the network for news and newer versions

@@ -13,7 +13,8 @@ import pandas as pd
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
-from radiogenomics.study import CNN, StudyError, digest, whole_file
+from radiogenomics.study.files import StudyError, digest, whole_file
+from radiogenomics.study.settings import CNN
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default where AVX-512 is missing

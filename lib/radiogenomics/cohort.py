@@ -8,17 +8,10 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics import privacy
-from radiogenomics.study import (
-    Label,
-    Study,
-    StudyError,
-    content_hash,
-    digest,
-    image_files,
-    numbered,
-    read_cells,
-    whole_file,
-)
+from radiogenomics.study.cells import numbered, read_cells
+from radiogenomics.study.files import StudyError, content_hash, digest, image_files, whole_file
+from radiogenomics.study.settings import Label
+from radiogenomics.study.study import Study
 
 CODES = {
     "sex": ("female", "male"),

@@ -22,15 +22,15 @@ from radiogenomics import (
 from radiogenomics import evaluation as ev
 from radiogenomics.cohort import ACQUISITION, read_included, split
 from radiogenomics.performance import metrics_table
-from radiogenomics.printed import printed_rows, with_interval
 from radiogenomics.resampling import FEWER, LARGE, Drawn, draw
-from radiogenomics.scoretable import IN_SAMPLE
-from radiogenomics.study import Study, read_json
+from radiogenomics.study import contract
+from radiogenomics.study.contract import COHORTS, IN_SAMPLE, KINDS
+from radiogenomics.study.files import read_json
+from radiogenomics.study.study import Study
+from radiogenomics.study.words import printed_rows, with_interval
 from radiogenomics.subgroups import groups, subgroup_table
 
 NOTEBOOK = "05_comparison"
-KINDS = ("external", "in_sample", "out_of_fold")
-COHORTS = {"external": "test", "in_sample": "train", "out_of_fold": "train"}
 HALF = 0.5
 REGRESSIONS = ("Clinical", "LR")  # of the study's models; the others shrink or learn features
 RILEY = {
@@ -532,7 +532,7 @@ def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[floa
     clinical = models.load_model(study.models / "Clinical.skops")[-1].coef_.size
     steps = study.table("selection_steps.csv")
     found, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
-    radiomics = {name: (found if name == "LR" else np.nan, offered) for name in models.RADIOMICS}
+    radiomics = {name: (found if name == "LR" else np.nan, offered) for name in contract.RADIOMICS}
     own = {"Clinical": (clinical, clinical), "CNN": (trained, trained)}
     stacked = (STACKED, trained + offered + STACKED)
     return own | radiomics | {"Com": stacked, IN_SAMPLE: stacked}

@@ -7,8 +7,8 @@ import pandas as pd
 from scipy import stats
 
 from radiogenomics.cohort import CODES
-from radiogenomics.printed import print_p, say_p
-from radiogenomics.study import Study
+from radiogenomics.study.study import Study
+from radiogenomics.study.words import print_p, say_p
 
 TABLES = 99_999  # random tables behind Fisher's test of more than 2 × 2 counts
 DESCRIBED = ("age", "sex", "smoking_history", "cea", "lobe", "stage")

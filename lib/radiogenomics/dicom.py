@@ -19,7 +19,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
-from radiogenomics.study import StudyError
+from radiogenomics.study.files import StudyError
 
 HEADER = [
     "SOPClassUID", "SOPInstanceUID", "Modality", "SeriesInstanceUID", "SeriesNumber", "ImageType",

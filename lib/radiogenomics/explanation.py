@@ -13,9 +13,10 @@ from IPython.display import Markdown, display
 
 from radiogenomics import gradcam, sanity, viewer, volume_view
 from radiogenomics.cnn import keras
-from radiogenomics.progress import HEADLESS
 from radiogenomics.scans import read_pair
-from radiogenomics.study import Study, StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.progress import HEADLESS
+from radiogenomics.study.study import Study
 from radiogenomics.volumes import lesion_box, load_volumes
 
 AROUND_MM = 10.0

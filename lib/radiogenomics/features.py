@@ -16,15 +16,9 @@ from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 from radiogenomics import privacy
 from radiogenomics.scans import read_pair
-from radiogenomics.study import (
-    Radiomics,
-    Study,
-    StudyError,
-    digest,
-    read_json,
-    whole_file,
-    write_json,
-)
+from radiogenomics.study.files import StudyError, digest, read_json, whole_file, write_json
+from radiogenomics.study.settings import Radiomics
+from radiogenomics.study.study import Study
 from radiogenomics.volumes import SPLINE_REACH, bounds, crop
 
 IMAGE_TYPES = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,74 +11,28 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from radiogenomics.cohort import excluded
-from radiogenomics.printed import print_p, with_interval
-from radiogenomics.scoretable import IN_SAMPLE, REFERENCES
-from radiogenomics.study import Study, whole_file
+from radiogenomics.scoretable import REFERENCES
+from radiogenomics.study.study import Study
+from radiogenomics.study.style import (
+    BACK,
+    COLOURS,
+    LABELS,
+    MANY,
+    PAGE,
+    _as_tall_as_legend,
+    _band,
+    _thinned,
+    empty,
+    palette,
+    titled,
+)
+from radiogenomics.study.words import print_p, with_interval
 
-COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model everywhere
-    "Clinical": "#999999",
-    "LR": "#E69F00",
-    "SVM": "#56B4E9",
-    "Bayes": "#009E73",
-    "CNN": "#D55E00",
-    "Com": "#0072B2",
-    IN_SAMPLE: "#CC79A7",
-}
-SPARE = ("#882255", "#44AA99", "#DDCC77", "#332288", "#117733", "#AA4499")  # Tol's, other models
 KINDS = {  # of exclusions whose reason differs from patient to patient (exclusions.csv has them)
     "table": "with a cell that cannot be read", "images": "whose images cannot be used",
     "preprocessing": "whose lesion cannot be prepared",
     "radiomics": "whose features cannot be measured",
 }  # fmt: skip
-MANY = 500  # points of a curve, and patients of a box, above which fewer are drawn
-LABELS = {0: "#0072B2", 1: "#D55E00"}
-BACK = "#555555"
-PAGE = go.layout.Template(
-    layout={
-        "paper_bgcolor": "white",
-        "plot_bgcolor": "white",
-        "font": {"family": "Helvetica, Arial, sans-serif", "size": 13, "color": "#222222"},
-        "xaxis": {
-            "gridcolor": "#E6E6E6",
-            "linecolor": "#888888",
-            "zeroline": False,
-            "title": {"standoff": 10},
-        },
-        "yaxis": {"gridcolor": "#E6E6E6", "linecolor": "#888888", "zeroline": False},
-        "margin": {"l": 70, "r": 20, "t": 60, "b": 60},
-        "legend": {"bgcolor": "rgba(255,255,255,0.7)", "tracegroupgap": 0},
-    }
-)
-
-
-def empty(title: str, x: str, y: str, study: Study, height: int = 460) -> go.Figure:
-    """Return an empty figure in the one style; a synthetic study says so on it."""
-    figure = go.Figure()
-    figure.update_layout(template=PAGE, height=height, xaxis_title=x, yaxis_title=y)
-    return titled(figure, title, study)
-
-
-def titled(figure: go.Figure, title: str, study: Study) -> go.Figure:
-    """Give a figure its title in the one style; a synthetic study's is marked."""
-    mark = " <i>(synthetic data)</i>" if study.settings.synthetic else ""
-    return figure.update_layout(template=PAGE, title={"text": title + mark, "font": {"size": 16}})
-
-
-def palette(names: Iterable[str]) -> dict[str, str]:
-    """Return one colour a model, for every figure: the paper's, then spare ones as they come."""
-    others = [name for name in dict.fromkeys(names) if name not in COLOURS]
-    return COLOURS | {name: SPARE[i % len(SPARE)] for i, name in enumerate(others)}
-
-
-def keep(study: Study, name: str, figure: go.Figure, told: str = "") -> go.Figure:
-    """Write the figure as `figures/name.json` (for the index) and return it to be shown.
-
-    `told` is the sentence that reads it; the index prints it below.
-    """
-    figure.update_layout(meta={"told": told})
-    with whole_file(study.figures / f"{name}.json") as part:
-        part.write_text(figure.to_json(), encoding="utf-8")
-    return figure
 
 
 def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
@@ -203,30 +157,6 @@ def roc(
     _as_tall_as_legend(figure)
     long = [curve.assign(model=model) for model, curve in curves.items()]
     return figure, pd.concat(long, ignore_index=True)
-
-
-def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
-    """Return at most `MANY` of a curve's points, both ends among them."""
-    if len(curve) <= MANY:
-        return curve
-    return curve.iloc[np.linspace(0, len(curve) - 1, MANY).astype(int)]
-
-
-def _as_tall_as_legend(figure: go.Figure) -> go.Figure:
-    """Make room for every entry of the legend: a picture cannot be scrolled."""
-    entries = sum(trace.showlegend is not False for trace in figure.data)
-    return figure.update_layout(height=max(figure.layout.height, 140 + 20 * entries))
-
-
-def _band(
-    figure: go.Figure, x: pd.Series, low: pd.Series, high: pd.Series, name: str, colour: str,
-    shown: bool,
-) -> None:  # fmt: skip
-    figure.add_scatter(
-        x=[*x, *x[::-1]], y=[*low, *high[::-1]], name=name, fill="toself", fillcolor=colour,
-        opacity=0.2, mode="lines", line={"width": 0}, hoverinfo="skip", legendgroup=name,
-        visible=True if shown else "legendonly",
-    )  # fmt: skip
 
 
 def delong_matrix(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:

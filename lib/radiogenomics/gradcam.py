@@ -7,7 +7,7 @@ import pandas as pd
 import SimpleITK as sitk
 
 from radiogenomics.cnn import keras, tf
-from radiogenomics.study import StudyError
+from radiogenomics.study.files import StudyError
 from radiogenomics.volumes import resized_grid
 
 BATCH = 8  # volumes that pass the network at once

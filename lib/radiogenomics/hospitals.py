@@ -9,10 +9,11 @@ import pandas as pd
 
 from radiogenomics import models, readers, signature
 from radiogenomics.evaluation import auc_interval
-from radiogenomics.study import Study
+from radiogenomics.study import contract
+from radiogenomics.study.study import Study
 
 FEWEST = 3  # hospitals
-MODELS = ("Clinical", *models.RADIOMICS)
+MODELS = ("Clinical", *contract.RADIOMICS)
 NEEDED = 5  # patients of each label in the others: the SVM's Platt scaling has five folds
 
 

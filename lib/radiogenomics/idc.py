@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics.study import ROOT, StudyError, whole_file
+from radiogenomics.study.files import ROOT, StudyError, whole_file
 
 COLLECTIONS = ROOT / "data" / "collections"
 PLACE = "%PatientID/%Modality_%SeriesInstanceUID"

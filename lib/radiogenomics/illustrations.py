@@ -9,7 +9,8 @@ import kaleido
 from choreographer.browsers.chromium import Chromium
 
 from radiogenomics.pages import TEMPLATE
-from radiogenomics.study import Study, read_json, whole_file
+from radiogenomics.study.files import read_json, whole_file
+from radiogenomics.study.study import Study
 
 PLOTLY = TEMPLATE / "plotly-cartesian.min.js"
 SIZE = {"width": 900, "height": 560}

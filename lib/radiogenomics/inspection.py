@@ -20,7 +20,8 @@ from radiogenomics import privacy
 from radiogenomics.cohort import ACQUISITION
 from radiogenomics.dicom import first_of, patient_id
 from radiogenomics.scans import Scan, read_ct, read_scan
-from radiogenomics.study import Study, StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.study import Study
 from radiogenomics.volumes import bounds, crop
 
 AIR_HU, LUNG_HU = -900.0, -500.0  # a lesion's voxels below: air; around it below: lung or air

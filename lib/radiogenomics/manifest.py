@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.pages import notebooks, title_of
-from radiogenomics.study import ROOT, Study, content_hash, digest, read_json, write_json
+from radiogenomics.study.files import ROOT, content_hash, digest, read_json, write_json
+from radiogenomics.study.study import Study
 from radiogenomics.versions import versions
 
 if os.name == "posix":

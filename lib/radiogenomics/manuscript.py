@@ -11,9 +11,10 @@ import pandas as pd
 
 from radiogenomics import readings, seal
 from radiogenomics.cohort import excluded
-from radiogenomics.printed import print_p, with_interval
-from radiogenomics.scoretable import IN_SAMPLE
-from radiogenomics.study import Study, read_json
+from radiogenomics.study.contract import IN_SAMPLE
+from radiogenomics.study.files import read_json
+from radiogenomics.study.study import Study
+from radiogenomics.study.words import print_p, with_interval
 
 Sentence = tuple[str, str]  # the text and the table that its numbers were read from
 Draft = dict[str, list[Sentence]]  # by heading

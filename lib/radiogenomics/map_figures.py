@@ -8,9 +8,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from radiogenomics.explanation import Case
-from radiogenomics.figures import BACK, LABELS, empty, titled
 from radiogenomics.sanity import MEASURES, RESET
-from radiogenomics.study import Study
+from radiogenomics.study.study import Study
+from radiogenomics.study.style import BACK, LABELS, empty, titled
 from radiogenomics.viewer import LUNG, OUTLINE, blocks, majority
 
 PLANES = ("axial", "coronal", "sagittal")

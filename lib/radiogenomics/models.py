@@ -20,11 +20,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from radiogenomics.scoretable import COLUMNS, IN_SAMPLE
-from radiogenomics.study import Study, StudyError, read_json, whole_file, write_json
+from radiogenomics.study.contract import COLUMNS, MODELS
+from radiogenomics.study.files import StudyError, read_json, whole_file, write_json
+from radiogenomics.study.study import Study
 
-RADIOMICS = ("LR", "SVM", "Bayes")
-MODELS = ("Clinical", *RADIOMICS, "CNN", "Com", IN_SAMPLE)
 TRUSTED = {  # types of scikit-learn and numpy that skops does not list; no code comes with them
     "numpy.number",
     "sklearn.calibration._CalibratedClassifier",

@@ -16,7 +16,7 @@ from pydicom import uid
 from skimage.draw import polygon
 
 from radiogenomics.dicom import find_series
-from radiogenomics.study import StudyError
+from radiogenomics.study.files import StudyError
 
 DRAWINGS = ("SEG", "RTSTRUCT")
 FILLED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from radiogenomics.dicom import find_series
 from radiogenomics.outlines import DRAWINGS
-from radiogenomics.study import StudyError, whole_file
+from radiogenomics.study.files import StudyError, whole_file
 
 COLUMNS = (
     "patient", "hospital", "label", "age", "sex", "smoking", "cea", "lobe", "stage",

@@ -14,9 +14,10 @@ from nbconvert import HTMLExporter
 
 from radiogenomics import seal
 from radiogenomics.print_tables import save_print_tables, table1
-from radiogenomics.printed import printed_rows, table2
-from radiogenomics.progress import minutes
-from radiogenomics.study import ROOT, SYNTHETIC, Study, StudyError, read_json, whole_file
+from radiogenomics.study.files import ROOT, StudyError, read_json, whole_file
+from radiogenomics.study.progress import minutes
+from radiogenomics.study.study import Study
+from radiogenomics.study.words import SYNTHETIC, printed_rows, table2
 
 NOTEBOOKS = ROOT / "notebooks"
 TEMPLATE = Path(__file__).parent / "template"

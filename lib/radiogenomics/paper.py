@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics.study import ROOT, StudyError
+from radiogenomics.study.files import ROOT, StudyError
 
 PRINTED = ROOT / "data" / "paper.toml"
 MEASURES = ("auc", "auc_low", "auc_high", "sensitivity", "specificity", "accuracy")

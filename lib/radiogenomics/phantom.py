@@ -19,7 +19,14 @@ from scipy import ndimage, stats
 from skimage.draw import polygon as fill_polygon
 
 from radiogenomics.evaluation import delong
-from radiogenomics.study import ROOT, StudyError, UsageError, read_json, whole_file, write_json
+from radiogenomics.study.files import (
+    ROOT,
+    StudyError,
+    UsageError,
+    read_json,
+    whole_file,
+    write_json,
+)
 
 OUTLINES = ROOT / "data" / "lidc_outlines.npz"
 PAPER_PATIENTS = 660

@@ -13,7 +13,9 @@ from radiogenomics import cnn, models
 from radiogenomics.cohort import EVER
 from radiogenomics.features import extract
 from radiogenomics.scans import Scan, read_scan
-from radiogenomics.study import ROOT, Study, StudyError, whole_file, write_json
+from radiogenomics.study import contract
+from radiogenomics.study.files import ROOT, StudyError, whole_file, write_json
+from radiogenomics.study.study import Study
 from radiogenomics.volumes import preprocess
 
 EXAMPLE = ROOT / "data" / "example_patient"
@@ -57,7 +59,7 @@ def predict(
     row = extract(ct, mask, study.settings.radiomics)[names].to_frame().T
     scores = {
         name: float(models.probability(models.load_model(_model(study, name)), row)[0])
-        for name in models.RADIOMICS
+        for name in contract.RADIOMICS
     }
     network = cnn.load(study.models / "cnn.keras")
     scores["CNN"] = float(cnn.score(network, volume[np.newaxis])[0])

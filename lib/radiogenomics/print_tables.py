@@ -6,8 +6,16 @@ import html
 
 import pandas as pd
 
-from radiogenomics.printed import PRINTED, print_p, printed_rows, table2, with_interval
-from radiogenomics.study import SYNTHETIC, Study, whole_file
+from radiogenomics.study.files import whole_file
+from radiogenomics.study.study import Study
+from radiogenomics.study.words import (
+    PRINTED,
+    SYNTHETIC,
+    print_p,
+    printed_rows,
+    table2,
+    with_interval,
+)
 
 STYLE = (
     "body{font:11pt/1.4 'Times New Roman',serif;color:#000;background:#fff;margin:2em}"

@@ -14,7 +14,8 @@ import pandas as pd
 import pydicom
 
 from radiogenomics.dicom import read_header
-from radiogenomics.study import ROOT, Study, StudyError
+from radiogenomics.study.files import ROOT, StudyError
+from radiogenomics.study.study import Study
 
 UID = re.compile(r"(?<![\d.])(?:2\.25\.\d{10,}|[0-2](?:\.(?:0|[1-9]\d*)){6,})(?!\d)")
 TAGS = [
@@ -197,7 +198,7 @@ def _visible(path: Path) -> str:
 @functools.cache
 def _own_words() -> set[str]:
     here = Path(__file__).parent
-    texts = [*(ROOT / "notebooks").glob("*.ipynb"), *here.glob("*.py"), *here.glob("*.toml"),
+    texts = [*(ROOT / "notebooks").glob("*.ipynb"), *here.rglob("*.py"), *here.rglob("*.toml"),
              *here.rglob("*.j2")]  # fmt: skip
     words = (re.findall(r"\w+", p.read_text(encoding="utf-8").casefold()) for p in texts)
     return {word for some in words for word in some}

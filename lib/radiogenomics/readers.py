@@ -13,7 +13,8 @@ from scipy import stats
 from radiogenomics import privacy
 from radiogenomics.features import extract_cohort
 from radiogenomics.scans import read_pair
-from radiogenomics.study import Study, StudyError, content_hash
+from radiogenomics.study.files import StudyError, content_hash
+from radiogenomics.study.study import Study
 
 
 def with_second(patients: pd.DataFrame) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from radiogenomics.printed import alert, say_p, with_interval
-from radiogenomics.scoretable import IN_SAMPLE
+from radiogenomics.study.contract import IN_SAMPLE
+from radiogenomics.study.words import alert, say_p, with_interval
 
 
 def headline(table: pd.DataFrame, best: str, truth: dict | None) -> str:

@@ -23,21 +23,19 @@ from radiogenomics import checklists, privacy, scoretable, seal
 from radiogenomics.cohort import IMAGES
 from radiogenomics.manifest import earlier_states, whereabouts, write_manifest
 from radiogenomics.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
-from radiogenomics.progress import FILE, HEADLESS, Follower, minutes, progress
-from radiogenomics.study import (
+from radiogenomics.study.cells import read_cells
+from radiogenomics.study.files import (
     ROOT,
-    Settings,
-    Study,
     StudyError,
     UsageError,
-    load_study,
-    overridden,
-    read_cells,
     read_json,
     sweep,
     whole_file,
     write_json,
 )
+from radiogenomics.study.progress import FILE, HEADLESS, Follower, minutes, progress
+from radiogenomics.study.settings import Settings, overridden
+from radiogenomics.study.study import Study, load_study
 
 if os.name == "posix":
     import fcntl
@@ -282,11 +280,12 @@ def _refuse_another_study(study: Study) -> None:
 
 def _draw_steps(study: Study) -> None:
     """Keep the figure of the technical steps once the tables are there that it is read from."""
-    from radiogenomics import figures  # which no other command needs
+    from radiogenomics import figures
+    from radiogenomics.study import style  # which no other command needs
 
     needed = ("flow.csv", "selection_steps.csv", "cnn_layers.csv")
     if all((study.tables / name).exists() for name in needed):
-        figures.keep(study, "steps", figures.steps(study))
+        style.keep(study, "steps", figures.steps(study))
 
 
 def _forget(derived: Path) -> None:

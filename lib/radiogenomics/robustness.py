@@ -17,7 +17,9 @@ from radiogenomics import cnn
 from radiogenomics.readers import with_second
 from radiogenomics.sanity import AXES, shifted
 from radiogenomics.scans import read_pair
-from radiogenomics.study import Preprocessing, Study, StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import Preprocessing
+from radiogenomics.study.study import Study
 from radiogenomics.volumes import bounds, crop, load_volumes, preprocess
 
 STEP_MM = 1.0  # how far the outline is moved

@@ -17,9 +17,11 @@ from skimage.metrics import structural_similarity
 
 from radiogenomics import cnn, cohort, gradcam
 from radiogenomics.cnn import keras
-from radiogenomics.printed import say_p
 from radiogenomics.scans import read_pair
-from radiogenomics.study import CNN, Study, read_json
+from radiogenomics.study.files import read_json
+from radiogenomics.study.settings import CNN
+from radiogenomics.study.study import Study
+from radiogenomics.study.words import say_p
 from radiogenomics.volumes import lesion_box, load_volumes, volume_keys
 
 RANDOM = 20  # random maps that a map is held against

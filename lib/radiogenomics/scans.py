@@ -16,7 +16,7 @@ import SimpleITK as sitk
 
 from radiogenomics import dicom, outlines
 from radiogenomics.outlines import describe_grid
-from radiogenomics.study import TEXT_HEADERS, StudyError, voxel_file
+from radiogenomics.study.files import TEXT_HEADERS, StudyError, voxel_file
 
 ZIP = b"PK\x03\x04"
 NIFTI_FLOATS = {16: "f4", 64: "f8"}  # codes of the header: types that can hold a NaN

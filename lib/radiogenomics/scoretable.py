@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from radiogenomics.cohort import EVER, canonical
-from radiogenomics.study import StudyError, numbered, read_cells
+from radiogenomics.study.cells import numbered, read_cells
+from radiogenomics.study.contract import COLUMNS, IN_SAMPLE
+from radiogenomics.study.files import StudyError
 
 NEEDED = ("patient", "label", "model", "score")
-COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]
 REFERENCES = ("all", "none")  # of the decision curve: no model may have these names
-IN_SAMPLE = "Com_in_sample"  # the stack that explains the paper's combined model, never the best
 OPTIONAL = ["parameters"]
 MOST_FOLDS = 100_000
 COHORTS = ("train", "test")

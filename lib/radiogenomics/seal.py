@@ -10,7 +10,8 @@ import time
 import pandas as pd
 
 from radiogenomics.cohort import read_included
-from radiogenomics.study import Study, StudyError, digest, read_json, write_json
+from radiogenomics.study.files import StudyError, digest, read_json, write_json
+from radiogenomics.study.study import Study
 
 PURPOSES = ("describe", "evaluate", "explain")  # notebooks 01, 05 and 06
 

@@ -24,7 +24,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from radiogenomics.study import Radiomics
+from radiogenomics.study.settings import Radiomics
 
 TIGHT = 1e-8  # change at which LASSO's coefficients have settled: glmnet's to 1e-6
 ROUGH = 1e-5  # that of the folds, which only choose lambda

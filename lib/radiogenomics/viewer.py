@@ -21,8 +21,8 @@ import traitlets
 from IPython.display import display
 from scipy import ndimage
 
-from radiogenomics.progress import HEADLESS
-from radiogenomics.study import StudyError
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.progress import HEADLESS
 from radiogenomics.volumes import bounds, crop
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ipyniivue import NiiVue, SliceType
 from IPython.display import Markdown, display
 
-from radiogenomics.progress import HEADLESS
+from radiogenomics.study.progress import HEADLESS
 from radiogenomics.viewer import Scene
 
 LUNG_HU = (-1000.0, 200.0)

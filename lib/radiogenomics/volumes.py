@@ -12,7 +12,9 @@ from joblib import Parallel, delayed
 
 from radiogenomics import privacy
 from radiogenomics.scans import read_pair
-from radiogenomics.study import Preprocessing, Study, StudyError, digest, whole_file
+from radiogenomics.study.files import StudyError, digest, whole_file
+from radiogenomics.study.settings import Preprocessing
+from radiogenomics.study.study import Study
 
 SPLINE_REACH = 24  # voxels: beyond them a cubic B-spline's weights are below 1e-13
 

@@ -1,9 +1,11 @@
-"""Numbers as a paper prints them: p values, values with intervals, its Table 2."""
+"""Numbers and marks as a paper prints them: p values, values with intervals, its Table 2."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+
+SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
 
 PRINTED = ("auc", "sensitivity", "specificity", "accuracy")  # columns of the paper's Table 2
 

@@ -1,7 +1,8 @@
 """study.toml is checked; files are written whole or not at all."""
 
 import pytest
-from radiogenomics.study import StudyError, load_study, whole_file
+from radiogenomics.study.files import StudyError, whole_file
+from radiogenomics.study.study import load_study
 
 
 def toml(folder, text):

@@ -5,8 +5,8 @@ import sys
 import time
 
 import pytest
-from radiogenomics import progress as progress_module
-from radiogenomics.progress import Follower, minutes, progress
+from radiogenomics.study import progress as progress_module
+from radiogenomics.study.progress import Follower, minutes, progress
 
 
 def in_terminal(monkeypatch):

@@ -1,0 +1,73 @@
+"""A user's CSV table, read as text: no cell is changed in silence."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from radiogenomics.study.files import StudyError
+
+FORMULA = re.compile(r"[=@]|[+-]\s*[^\d\s.,]")  # how a cell begins that a spreadsheet would run
+
+
+def read_cells(path: Path) -> pd.DataFrame:
+    """Read a user's CSV table as text: no cell is changed but for spaces around it.
+
+    Commas or Excel's semicolons separate; with semicolons a decimal comma is a decimal point.
+    Headers are read without regard to capitals.
+
+    Raises:
+        StudyError: no file, no table, not UTF-8, a cell that a spreadsheet would run.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        semicolons = text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",")
+        raw = pd.read_csv(
+            io.StringIO(text), dtype=str, keep_default_na=False, sep=";" if semicolons else ",",
+            header=None, index_col=False, on_bad_lines="error",
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise StudyError(f"{path} is not there. Expected: one row a patient.") from None
+    except UnicodeDecodeError as fault:
+        raise StudyError(
+            f"{path.name} is not UTF-8 (byte {fault.start}). Expected: CSV UTF-8. Save it so: in "
+            "Excel, Save As, CSV UTF-8."
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as fault:
+        raise StudyError(
+            f"{path.name} is no table ({str(fault).strip()}). Expected: a header and one row a "
+            "patient, as many cells in each. Save it as CSV UTF-8."
+        ) from None
+    # pandas itself would rename the second of two columns of one name
+    raw = raw[1:].set_axis(raw.iloc[0].str.strip().str.lower().rename(None), axis=1)
+    raw = raw.reset_index(drop=True)
+    raw = raw.apply(lambda column: column.fillna("").str.strip())
+    raw = raw.loc[:, (raw.columns != "") | (raw != "").any().to_numpy()]  # Excel's empty columns
+    raw = raw[: 1 + max(np.flatnonzero((raw != "").any(axis=1)), default=-1)]  # and last rows
+    _refuse_columns(path, raw)
+    decimal = re.compile(r"^(-?\d+),(\d+)$")
+    return raw.apply(lambda c: c.str.replace(decimal, r"\1.\2", regex=True)) if semicolons else raw
+
+
+def numbered(column: pd.Series) -> pd.Series:
+    """Return a column of text as numbers where every known value is one."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers.astype(float) if numbers.notna().sum() == column.notna().sum() else column
+
+
+def _refuse_columns(path: Path, raw: pd.DataFrame) -> None:
+    twice = raw.columns[raw.columns.duplicated()].tolist()
+    if twice:
+        raise StudyError(f"{path.name} has column {twice[0]} twice. Expected: once. Take one away.")
+    suspect = raw.apply(lambda column: column.str.startswith(tuple("=@+-"))).to_numpy(bool)
+    for row, column in np.argwhere(suspect):
+        if not FORMULA.match(raw.iat[row, column]):
+            continue
+        raise StudyError(
+            f"{path.name} row {row + 2}: {raw.columns[column]} is {raw.iat[row, column][:20]!r}, "
+            "which a spreadsheet would run as a formula. Expected: a value. Replace the cell."
+        )
