@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from radiogenomics import audit, cnn, report
-from radiogenomics.evaluation import auc_interval
 from radiogenomics.paper import PRINTED, load_paper, table2
+from radiogenomics.statistics.discrimination import auc_interval
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import CNN
 from scipy import stats

@@ -13,12 +13,12 @@ from radiogenomics import (
     models,
     readings,
     report,
-    samplesize,
     scoretable,
     seal,
     signature,
 )
-from radiogenomics.evaluation import delong
+from radiogenomics.statistics import sample_size
+from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study import contract, style
 from radiogenomics.study.files import StudyError, read_json
 from radiogenomics.study.settings import Settings
@@ -125,7 +125,7 @@ def test_parameters_told_by_a_table_give_rileys_minimum(tmp_path):
     metrics = comparison.metrics(study, scores, chosen, dict.fromkeys(contract.KINDS))
     size = comparison.sample_size(study, scores, metrics).set_index("model")
     auc = size["AUC expected"]["good"]
-    riley = samplesize.riley_minimum(24, 0.5, samplesize.cox_snell(auc, 0.5))["n"]
+    riley = sample_size.riley_minimum(24, 0.5, sample_size.cox_snell(auc, 0.5))["n"]
     assert size["candidate parameters"]["good"] == 24 and size["training events"]["good"] == 30
     assert size["minimum training n (Riley)"]["good"] == pytest.approx(riley, rel=0.02)
     assert np.isnan(size["candidate parameters"]["raw"])

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics import comparison, models, signature, stability
-from radiogenomics import evaluation as ev
+from radiogenomics.statistics import discrimination
 from radiogenomics.study import contract
 from radiogenomics.study.settings import Radiomics, Settings
 from radiogenomics.study.study import Study
@@ -26,11 +26,11 @@ def test_null_studies_are_significant_in_five_percent():
     for _ in range(1000):
         shared = rng.normal(size=132)
         a, b = shared + rng.normal(size=(2, 132))
-        auc, variance = (part.item() for part in ev.delong(labels, a))
+        auc, variance = (part.item() for part in discrimination.delong(labels, a))
         alone.append(2 * stats.norm.sf(abs(auc - 0.5) / np.sqrt(variance)))
-        low, high = ev.auc_interval(labels, a)[1:]
+        low, high = discrimination.auc_interval(labels, a)[1:]
         excluded.append(not low <= 0.5 <= high)
-        paired.append(ev.delong_test(labels, a, b)[1])
+        paired.append(discrimination.delong_test(labels, a, b)[1])
     for p in (alone, paired):
         assert 0.03 <= np.mean(np.array(p) < 0.05) <= 0.07
     assert np.mean(excluded) == np.mean(np.array(alone) < 0.05)
@@ -88,7 +88,7 @@ def aucs(scores, patients, kind):
     rows = rows.assign(label=rows.patient.map(patients.set_index("patient").label))
     rows = rows.assign(fold=rows.fold.fillna(0))
     by = rows.groupby(["model", "fold"])[["label", "score"]]
-    found = by.apply(lambda r: ev.delong(r.label.to_numpy(), r.score.to_numpy())[0][0])
+    found = by.apply(lambda r: discrimination.delong(r.label.to_numpy(), r.score.to_numpy())[0][0])
     return found.groupby("model").mean()
 
 

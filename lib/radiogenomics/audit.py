@@ -16,7 +16,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from radiogenomics.paper import p_text, results
-from radiogenomics.samplesize import auc_standard_error
+from radiogenomics.statistics.sample_size import auc_standard_error
 
 NETWORK = ("parameters", "filters", "kernel", "channels", "dense", "cells")
 ALIKE = 0.25  # of a width: by less than this two of them are told apart by nothing printed

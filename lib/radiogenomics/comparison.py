@@ -8,27 +8,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from radiogenomics import (
-    calibration,
-    confounders,
-    decision,
-    models,
-    paper,
-    readings,
-    samplesize,
-    scoretable,
-    seal,
-)
-from radiogenomics import evaluation as ev
+from radiogenomics import confounders, models, paper, readings, scoretable, seal
 from radiogenomics.cohort import ACQUISITION, read_included, split
-from radiogenomics.performance import metrics_table
-from radiogenomics.resampling import FEWER, LARGE, Drawn, draw
+from radiogenomics.statistics import calibration, decision, discrimination
+from radiogenomics.statistics.measures import metrics_table
+from radiogenomics.statistics.resampling import FEWER, LARGE, Drawn, draw
+from radiogenomics.statistics.sample_size import (
+    cox_snell,
+    parameters_supported,
+    patients_for_width,
+    riley_minimum,
+)
+from radiogenomics.statistics.subgroups import groups, subgroup_table
 from radiogenomics.study import contract
 from radiogenomics.study.contract import COHORTS, IN_SAMPLE, KINDS
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import printed_rows, with_interval
-from radiogenomics.subgroups import groups, subgroup_table
 
 NOTEBOOK = "05_comparison"
 HALF = 0.5
@@ -162,9 +158,9 @@ def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
             rows.append((model, kind, "half", HALF))
         if kind == "none":
             continue
-        rows.append((model, kind, "youden", ev.youden_threshold(*inside[kind][model])))
+        rows.append((model, kind, "youden", discrimination.youden_threshold(*inside[kind][model])))
         if wanted:
-            found = ev.sensitivity_threshold(*inside[kind][model], wanted)
+            found = discrimination.sensitivity_threshold(*inside[kind][model], wanted)
             rows.append((model, kind, f"sensitivity_{100 * wanted:.3g}", found))
     return pd.DataFrame(rows, columns=["model", "scores", "rule", "threshold"])
 
@@ -192,7 +188,7 @@ def drawn(study: Study, scores: pd.DataFrame, kind: str) -> Drawn | None:
 def long(curves: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
     """Return roc.csv: the corners of the curves of every kind of scores and model."""
     rows = [
-        ev.corners(curve).assign(model=model, scores=kind, ci_method="bootstrap")
+        discrimination.corners(curve).assign(model=model, scores=kind, ci_method="bootstrap")
         for kind, by in curves.items()
         for model, curve in by.items()
     ]
@@ -243,7 +239,7 @@ def confusion_matrices(scores: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFra
             for rule, threshold in rules_of(chosen, model).items():
                 where = {"model": model, "cohort": COHORTS[kind], "scores": kind}
                 at = {"threshold_rule": rule, "threshold": threshold}
-                rows.append(where | at | ev.confusion(*pair, threshold))
+                rows.append(where | at | discrimination.confusion(*pair, threshold))
     return pd.DataFrame(rows)
 
 
@@ -254,7 +250,9 @@ def roc_curves(
     confidence = study.settings.evaluation.confidence
     pairs = labelled(scores, kind)
     with ThreadPoolExecutor() as pool:
-        bands = pool.map(lambda pair: ev.roc_band(*pair, drawing, confidence), pairs.values())
+        bands = pool.map(
+            lambda pair: discrimination.roc_band(*pair, drawing, confidence), pairs.values()
+        )
         return dict(zip(pairs, bands, strict=True))
 
 
@@ -315,7 +313,7 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd
     for model in [m for m in outside if m in inside]:
         try:
             intercept, slope = calibration.recalibration(*inside[model])
-        except ev.EvaluationError as fault:
+        except discrimination.EvaluationError as fault:
             rows.append(pd.DataFrame({"model": [model], "reason": str(fault)}))
             continue
         labels, before = outside[model]
@@ -384,7 +382,7 @@ def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:
     labels = next(iter(pairs.values()))[0]
     candidates = [model for model in pairs if model != IN_SAMPLE or len(pairs) == 1]
     wide = pd.DataFrame({model: pairs[model][1] for model in candidates})
-    table = ev.delong_table(labels, wide).assign(cohort="test", scores="external")
+    table = discrimination.delong_table(labels, wide).assign(cohort="test", scores="external")
     return table[["cohort", "scores", *table.columns.drop(["cohort", "scores"])]]
 
 
@@ -416,7 +414,7 @@ def fold_table(scores: pd.DataFrame) -> pd.DataFrame:
 def _auc(rows: pd.DataFrame) -> float:
     if rows.label.nunique() < 2:
         return float("nan")
-    return float(ev.delong(rows.label.to_numpy(int), rows.score.to_numpy(float))[0][0])
+    return float(discrimination.delong(rows.label.to_numpy(int), rows.score.to_numpy(float))[0][0])
 
 
 def optimism(scores: pd.DataFrame, by_fold: pd.DataFrame) -> pd.DataFrame:
@@ -436,7 +434,7 @@ def optimism(scores: pd.DataFrame, by_fold: pd.DataFrame) -> pd.DataFrame:
             "range of folds": f"{folds.min():.3f}-{folds.max():.3f}" if len(folds) else "none",
         }
         for name, pairs in (("in-sample", inside), ("external", external)):
-            row[name] = ev.delong(*pairs[model])[0][0] if model in pairs else np.nan
+            row[name] = discrimination.delong(*pairs[model])[0][0] if model in pairs else np.nan
         rows.append(row)
     return pd.DataFrame(rows).set_index("model").round(3) if rows else pd.DataFrame()
 
@@ -485,15 +483,15 @@ def baselines(
     rows = []
     pooled = not len(train)
     reason = POOLED if pooled else ""
-    own = {model: ev.delong(labels, wide[model])[0][0] for model in wide}
+    own = {model: discrimination.delong(labels, wide[model])[0][0] for model in wide}
     for name, baseline in simple.items():
-        auc, low, high = ev.auc_interval(
+        auc, low, high = discrimination.auc_interval(
             labels, baseline.to_numpy(), study.settings.evaluation.confidence
         )
         low, high = (np.nan, np.nan) if pooled else (low, high)
         for model in wide:
             pair = wide[model].to_numpy(), baseline.to_numpy()
-            z, p = (np.nan, np.nan) if pooled else ev.delong_test(labels, *pair)
+            z, p = (np.nan, np.nan) if pooled else discrimination.delong_test(labels, *pair)
             rows.append((name, auc, low, high, model, own[model], z, p, reason))
     names = ["baseline", "auc", "ci_low", "ci_high", "model", "auc_model", "z", "p", "reason"]
     for name, reason in confounders.left_out(train, test).items():
@@ -504,7 +502,7 @@ def baselines(
     fitted = "train" if len(train) else "test, cross-validated"
     counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
     counts["ci_method"] = np.where(table.ci_low.notna(), "delong", "none")
-    return table.assign(p_holm=ev.holm(table.p.to_numpy()), **counts), linked, told
+    return table.assign(p_holm=discrimination.holm(table.p.to_numpy()), **counts), linked, told
 
 
 def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -557,8 +555,8 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
         events = train.label.sum() if len(train) else np.nan
         rarer = min(events, len(train) - events)
         share = train.label.mean() if len(train) else one.events / one.n
-        r2 = samplesize.cox_snell(expected, share)
-        minimum = samplesize.riley_minimum(candidates, share, r2)
+        r2 = cox_snell(expected, share)
+        minimum = riley_minimum(candidates, share, r2)
         rows.append(
             {
                 "model": one.model,
@@ -571,15 +569,11 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
                 "minimum training n (Riley)": minimum["n"],
                 "criterion that asks most": _binding(minimum),
                 "riley": RILEY["regression" if one.model in REGRESSIONS else "other"],
-                "candidates that this n supports": samplesize.parameters_supported(
-                    len(train), share, r2
-                ),
+                "candidates that this n supports": parameters_supported(len(train), share, r2),
                 "external AUC": round(one.value, 3),
                 "width of its interval": round(one.ci_high - one.ci_low, 3),
                 "test n": one.n,
-                "test n for a width of 0.1": samplesize.patients_for_width(
-                    one.value, one.events / one.n
-                ),
+                "test n for a width of 0.1": patients_for_width(one.value, one.events / one.n),
             }
         )
     return pd.DataFrame(rows)
@@ -613,4 +607,4 @@ def _p_of(pairs: dict[str, tuple[np.ndarray, np.ndarray]], row: tuple) -> float:
     if row.model not in pairs or row.against not in pairs:
         return float("nan")
     (labels, one), (_, other) = pairs[row.model], pairs[row.against]
-    return ev.delong_test(labels, one, other)[1]
+    return discrimination.delong_test(labels, one, other)[1]

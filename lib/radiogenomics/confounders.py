@@ -15,10 +15,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from radiogenomics.cohort import ACQUISITION
-from radiogenomics.description import categorical_test
-from radiogenomics.evaluation import auc_interval, holm
 from radiogenomics.models import ridge, unpenalised
-from radiogenomics.subgroups import groups
+from radiogenomics.statistics.discrimination import auc_interval, holm
+from radiogenomics.statistics.group_tests import categorical_test
+from radiogenomics.statistics.subgroups import groups
 
 VOLUME = "volume_mm3"
 FEWEST = 2  # patients of a label from which scores can be cross-validated

@@ -7,65 +7,15 @@ import pandas as pd
 from scipy import stats
 
 from radiogenomics.cohort import CODES
+from radiogenomics.statistics.group_tests import (
+    categorical_test,
+    continuous_test,
+    standardised_difference,
+)
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import print_p, say_p
 
-TABLES = 99_999  # random tables behind Fisher's test of more than 2 × 2 counts
 DESCRIBED = ("age", "sex", "smoking_history", "cea", "lobe", "stage")
-
-
-def standardised_difference(a: pd.Series, b: pd.Series) -> float:
-    """Return the standardised mean difference of two groups; categories by Yang & Dalton 2012.
-
-    NaN where a group has no value.
-    """
-    a, b = a.dropna(), b.dropna()
-    if a.empty or b.empty:
-        return float("nan")
-    if pd.api.types.is_numeric_dtype(a):
-        return float((b.mean() - a.mean()) / np.sqrt((a.var() + b.var()) / 2))
-    levels = sorted(set(a) | set(b))[1:]
-    pa, pb = (np.array([(g == v).mean() for v in levels]) for g in (a, b))
-    spread = [np.diag(p) - np.outer(p, p) for p in (pa, pb)]
-    gap = pb - pa
-    return float(np.sqrt(gap @ np.linalg.pinv((spread[0] + spread[1]) / 2) @ gap))
-
-
-def categorical_test(counts: np.ndarray, seed: int) -> tuple[str, float]:
-    """Return test and p of a (level, group) table: Pearson chi-square without correction.
-
-    Fisher's exact test where an expected count is below 5 (`seed`: of its random tables).
-    """
-    counts = counts[counts.sum(axis=1) > 0]
-    if counts.shape[0] < 2 or (counts.sum(axis=0) == 0).any():
-        return "", float("nan")
-    expected = stats.contingency.expected_freq(counts)
-    if (expected < 5).any():
-        return fisher(counts, seed)
-    return "chi-square", float(stats.chi2_contingency(counts, correction=False).pvalue)
-
-
-def fisher(counts: np.ndarray, seed: int) -> tuple[str, float]:
-    """Return test and p of Fisher's exact test on (level, group) counts.
-
-    Of a table larger than 2 × 2 the p value is simulated, over `TABLES` random tables with the
-    same margins (Freeman & Halton 1951).
-    """
-    if counts.shape == (2, 2):
-        return "Fisher", float(stats.fisher_exact(counts).pvalue)
-    drawn = stats.MonteCarloMethod(n_resamples=TABLES, rng=np.random.default_rng(seed))
-    p = stats.fisher_exact(counts, method=drawn).pvalue  # of few patients an array of one
-    return "Fisher, simulated", float(np.squeeze(p))
-
-
-def continuous_test(a: pd.Series, b: pd.Series) -> tuple[str, float]:
-    """Return test and p of two groups: Welch's t; Mann-Whitney where a group is clearly skewed."""
-    a, b = a.dropna(), b.dropna()
-    if min(len(a), len(b)) < 2:
-        return "", float("nan")
-    if max(abs(stats.skew(a)), abs(stats.skew(b))) > 1:
-        return "Mann-Whitney", float(stats.mannwhitneyu(a, b).pvalue)
-    return "t", float(stats.ttest_ind(a, b, equal_var=False).pvalue)
 
 
 def table1(

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from radiogenomics.cohort import excluded
-from radiogenomics.scoretable import REFERENCES
+from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.study import Study
 from radiogenomics.study.style import (
     BACK,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics import models, readers, signature
-from radiogenomics.evaluation import auc_interval
+from radiogenomics.statistics.discrimination import auc_interval
 from radiogenomics.study import contract
 from radiogenomics.study.study import Study
 

@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 from scipy import ndimage, stats
 from skimage.draw import polygon as fill_polygon
 
-from radiogenomics.evaluation import delong
+from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study.files import (
     ROOT,
     StudyError,

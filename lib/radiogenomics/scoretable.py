@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from radiogenomics.cohort import EVER, canonical
+from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.cells import numbered, read_cells
 from radiogenomics.study.contract import COLUMNS, IN_SAMPLE
 from radiogenomics.study.files import StudyError
 
 NEEDED = ("patient", "label", "model", "score")
-REFERENCES = ("all", "none")  # of the decision curve: no model may have these names
 OPTIONAL = ["parameters"]
 MOST_FOLDS = 100_000
 COHORTS = ("train", "test")

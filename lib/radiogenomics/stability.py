@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.pipeline import Pipeline
 
 from radiogenomics import models
-from radiogenomics.evaluation import delong
+from radiogenomics.statistics.discrimination import delong
 
 SHARE = 0.8  # of the training patients in every resample
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from radiogenomics.calibration import METRICS as CALIBRATION
-from radiogenomics.calibration import calibration
-from radiogenomics.evaluation import auc_interval, checked, confusion, wilson
-from radiogenomics.resampling import OF_PREVALENCE, SCHEMES, Drawn, intervals
+from radiogenomics.statistics.calibration import METRICS as CALIBRATION
+from radiogenomics.statistics.calibration import calibration
+from radiogenomics.statistics.discrimination import auc_interval, checked, confusion, wilson
+from radiogenomics.statistics.resampling import OF_PREVALENCE, SCHEMES, Drawn, intervals
 
 
 def metrics_table(

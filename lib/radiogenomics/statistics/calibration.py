@@ -9,8 +9,8 @@ import pandas as pd
 from scipy import optimize, stats
 from scipy.special import expit, logit
 
-from radiogenomics.evaluation import EvaluationError, checked, probabilities, wilson
-from radiogenomics.resampling import CLIP
+from radiogenomics.statistics.discrimination import EvaluationError, checked, probabilities, wilson
+from radiogenomics.statistics.resampling import CLIP
 
 METRICS = (
     "calibration_slope", "calibration_intercept", "calibration_in_the_large", "o_over_e", "brier",

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
 
-from radiogenomics.resampling import Drawn, tpr_band
+from radiogenomics.statistics.resampling import Drawn, tpr_band
 
 
 class EvaluationError(ValueError):

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from radiogenomics.evaluation import EvaluationError, checked, probabilities
-from radiogenomics.resampling import Drawn, benefit_interval
-from radiogenomics.scoretable import REFERENCES
+from radiogenomics.statistics.discrimination import EvaluationError, checked, probabilities
+from radiogenomics.statistics.resampling import Drawn, benefit_interval
+
+REFERENCES = ("all", "none")  # of the decision curve: no model may have these names
 
 THRESHOLDS = np.arange(1, 100) / 100
 

@@ -9,9 +9,9 @@ import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
 
-from radiogenomics.calibration import SEPARATED, calibration, logistic
-from radiogenomics.evaluation import delong, delong_interval, holm
-from radiogenomics.resampling import CLIP
+from radiogenomics.statistics.calibration import SEPARATED, calibration, logistic
+from radiogenomics.statistics.discrimination import delong, delong_interval, holm
+from radiogenomics.statistics.resampling import CLIP
 
 CODED = ("hospital", "scanner", "kernel", "vendor", "lobe", "stage")  # numbers there are names
 FEW = 10  # patients of the rarer label below which a group is flagged and takes part in no test
