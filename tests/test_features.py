@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 from radiogenomics import features
-from radiogenomics.scans import read_pair
+from radiogenomics.images.scans import read_pair
 from radiogenomics.study.files import content_hash
 from radiogenomics.study.settings import Radiomics, Settings
 from radiogenomics.study.study import Study

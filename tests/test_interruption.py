@@ -13,8 +13,9 @@ import time
 import pandas as pd
 import pytest
 from conftest import QUICK, make_tiny
-from radiogenomics import cli, features, report, volumes
+from radiogenomics import cli, features, report
 from radiogenomics.cohort import included
+from radiogenomics.images import volumes
 from radiogenomics.study.files import StudyError, content_hash, whole_file
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study, load_study

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import CHROMIUM
-from radiogenomics import cohort, features, figures, manifest, models, pages, report, scans, volumes
+from radiogenomics import cohort, features, figures, manifest, models, pages, report
+from radiogenomics.images import scans, volumes
 from radiogenomics.study import contract
 from radiogenomics.study.files import StudyError, read_json
 from radiogenomics.study.study import load_study

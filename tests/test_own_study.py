@@ -5,7 +5,8 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cli, dicom, own_study
+from radiogenomics import cli, own_study
+from radiogenomics.images import dicom
 from radiogenomics.prediction import EXAMPLE
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.study import load_study

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import cohort, inspection, phantom, scans
+from radiogenomics import cohort, phantom
+from radiogenomics.images import inspection, scans
 from radiogenomics.study.files import StudyError, content_hash, read_json
 from radiogenomics.study.study import load_study
 

@@ -7,6 +7,7 @@ import pydicom
 import pytest
 from pydicom.dataset import FileMetaDataset
 from radiogenomics import privacy, report
+from radiogenomics.images import anonymity
 from radiogenomics.study.files import StudyError, read_json
 
 UID = "1.2.826.0.1.3680043.8.498.45787841905188114249811122652"
@@ -60,8 +61,8 @@ def test_uids_and_paths_are_found_and_the_run_refuses_to_call_it_done(copied):
 
 
 def test_messages_lose_the_uids_of_file_names():
-    assert privacy.redacted(f"{UID}.dcm is cut off") == "[uid].dcm is cut off"
-    assert privacy.redacted("0.5, 1.2.3 and 1.10.0") == "0.5, 1.2.3 and 1.10.0"
+    assert anonymity.redacted(f"{UID}.dcm is cut off") == "[uid].dcm is cut off"
+    assert anonymity.redacted("0.5, 1.2.3 and 1.10.0") == "0.5, 1.2.3 and 1.10.0"
 
 
 def test_a_name_between_underscores_is_found(copied, header):
@@ -76,10 +77,10 @@ def test_a_fault_does_not_name_a_folder_that_is_the_hospitals_number(header):
     header.rename(folder / "slice.dcm")
     for named in (folder, folder.parent):
         fault = StudyError(f"{named.name} holds no CT series. Expected: an axial CT.")
-        told = privacy.reason(fault, [str(folder), ""])
+        told = anonymity.reason(fault, [str(folder), ""])
         assert "[DICOM header]" in told and "holds no CT series. Expected: an axial CT" in told
         assert "871" not in told and "Weissenfels" not in told
-    assert privacy.reason(fault).startswith("h-00871-k")
+    assert anonymity.reason(fault).startswith("h-00871-k")
 
 
 def test_paths_given_by_a_user_leave_only_the_parameters_name():
@@ -91,9 +92,9 @@ def test_paths_given_by_a_user_leave_only_the_parameters_name():
 
 def test_a_fault_of_one_patient_is_told_without_paths(tmp_path):
     absent = FileNotFoundError(2, "No such file or directory", str(tmp_path / "DOE" / "ct.dcm"))
-    assert privacy.reason(absent).startswith("ct.dcm: No such file or directory. Expected")
-    assert privacy.reason(AttributeError("no ROINumber")).startswith("AttributeError: no ROIN")
-    assert privacy.reason(StudyError(f"series {UID} is odd")) == "series [uid] is odd"
+    assert anonymity.reason(absent).startswith("ct.dcm: No such file or directory. Expected")
+    assert anonymity.reason(AttributeError("no ROINumber")).startswith("AttributeError: no ROIN")
+    assert anonymity.reason(StudyError(f"series {UID} is odd")) == "series [uid] is odd"
 
 
 def test_short_names_are_found_in_either_order_and_every_slice_is_read(header, tmp_path):
@@ -103,7 +104,7 @@ def test_short_names_are_found_in_either_order_and_every_slice_is_read(header, t
     for i, operator in enumerate(("Abendroth", "Morgenstern")):
         first.OperatorsName = operator
         first.save_as(tmp_path / "series" / f"{i}.dcm", enforce_file_format=True)
-    found = privacy.identifiers([tmp_path / "series"])
+    found = anonymity.identifiers([tmp_path / "series"])
     assert {"Li Wu", "Wu Li", "Abendroth", "Morgenstern"} <= found and "Li" not in found
 
 
@@ -158,7 +159,7 @@ def test_values_are_found_however_they_are_written(header, tmp_path, tag, value,
 
 
 def test_uids_of_uuids_are_uids():
-    assert privacy.redacted("2.25.329800735698586629295641978511506172918.dcm") == "[uid].dcm"
+    assert anonymity.redacted("2.25.329800735698586629295641978511506172918.dcm") == "[uid].dcm"
 
 
 def test_folders_with_any_letters_are_taken_out(monkeypatch):

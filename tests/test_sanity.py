@@ -8,11 +8,11 @@ import pytest
 import SimpleITK as sitk
 from radiogenomics import cnn, cohort, explanation, gradcam, map_figures, phantom, sanity
 from radiogenomics.cnn import keras
+from radiogenomics.images.volumes import load_volumes
 from radiogenomics.study.files import StudyError, read_json
 from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.settings import CNN, Settings
 from radiogenomics.study.study import Study
-from radiogenomics.volumes import load_volumes
 
 GRID = (8, 16, 16)
 

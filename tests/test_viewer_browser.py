@@ -9,8 +9,8 @@ from chromium import LOCAL, SLOW_IN_CHROMIUM
 from lab import jupyterlab, run_all
 from lab import opened as in_lab
 from radiogenomics import pages, phantom, viewer
+from radiogenomics.images.scans import read_pair
 from radiogenomics.prediction import EXAMPLE
-from radiogenomics.scans import read_pair
 
 STEP_MS = 50
 TIMED = """(canvas, n) => { // milliseconds of each of n key presses, drawn to the last pixel

@@ -192,7 +192,7 @@ def _new(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    from radiogenomics import inspection
+    from radiogenomics.images import inspection
 
     study = load_study(given.study)
     table = cohort.read_cohort(study)

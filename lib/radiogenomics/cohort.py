@@ -7,7 +7,7 @@ from pathlib import Path, PureWindowsPath
 import numpy as np
 import pandas as pd
 
-from radiogenomics import privacy
+from radiogenomics.images import anonymity
 from radiogenomics.study.cells import numbered, read_cells
 from radiogenomics.study.files import StudyError, content_hash, digest, image_files, whole_file
 from radiogenomics.study.settings import Label
@@ -21,7 +21,6 @@ CODES = {
     "stage": ("I", "II", "III", "IV"),
 }
 EVER = {"never": "never", "former": "ever", "current": "ever"}  # the paper's two groups
-ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header tells them
 NUMBERS = ("age", "interval_days")
 NO_NAMES = ("na", "n/a", "nan", "null", "none", "<na>")  # which programs read as missing
 NEEDED = ("patient", "hospital", "ct", "mask")
@@ -261,7 +260,7 @@ def exclude(
     paths = table.set_index("patient")[["ct", "mask"]]
     lost = out.reason.isin([f"{column} file missing" for column in paths])
     out.loc[lost, "reason"] = [
-        privacy.anonymous(
+        anonymity.anonymous(
             f"{r.reason}: {_short(study, paths.loc[r.patient, r.reason.split()[0]])} is not there. "
             "Expected: a file or folder inside the study folder. Copy it there, or correct the "
             "path.", paths.loc[r.patient])

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics import confounders, models, paper, readings, scoretable, seal
-from radiogenomics.cohort import ACQUISITION, read_included, split
+from radiogenomics.cohort import read_included, split
+from radiogenomics.images.inspection import ACQUISITION
 from radiogenomics.statistics import calibration, decision, discrimination
 from radiogenomics.statistics.measures import metrics_table
 from radiogenomics.statistics.resampling import FEWER, LARGE, Drawn, draw

@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from radiogenomics.cohort import ACQUISITION
+from radiogenomics.images.inspection import ACQUISITION
 from radiogenomics.models import ridge, unpenalised
 from radiogenomics.statistics.discrimination import auc_interval, holm
 from radiogenomics.statistics.group_tests import categorical_test

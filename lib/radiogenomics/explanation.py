@@ -13,11 +13,11 @@ from IPython.display import Markdown, display
 
 from radiogenomics import gradcam, sanity, viewer, volume_view
 from radiogenomics.cnn import keras
-from radiogenomics.scans import read_pair
+from radiogenomics.images.scans import read_pair
+from radiogenomics.images.volumes import lesion_box, load_volumes
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.study import Study
-from radiogenomics.volumes import lesion_box, load_volumes
 
 AROUND_MM = 10.0
 GRADCAM, HIDING = "Grad-CAM", "hiding"  # the explorer's maps

@@ -14,12 +14,12 @@ import SimpleITK as sitk
 from joblib import Parallel, delayed
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
-from radiogenomics import privacy
-from radiogenomics.scans import read_pair
+from radiogenomics.images import anonymity
+from radiogenomics.images.scans import read_pair
+from radiogenomics.images.volumes import SPLINE_REACH, bounds, crop
 from radiogenomics.study.files import StudyError, digest, read_json, whole_file, write_json
 from radiogenomics.study.settings import Radiomics
 from radiogenomics.study.study import Study
-from radiogenomics.volumes import SPLINE_REACH, bounds, crop
 
 IMAGE_TYPES = (
     "Original", "Wavelet", "Square", "SquareRoot", "Logarithm", "Exponential", "Gradient", "LoG",
@@ -167,7 +167,7 @@ def _extract_one(study: Study, row: dict) -> tuple[str, dict, str]:
         pair = read_pair(row["ct"], row["mask"], row["mask_label"])
         values = extract(*pair, study.settings.radiomics).to_dict()
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
-        return row["patient"], {}, privacy.reason(fault, (row["ct"], row["mask"]))
+        return row["patient"], {}, anonymity.reason(fault, (row["ct"], row["mask"]))
     write_json(path, values)
     return row["patient"], values, ""
 

@@ -7,8 +7,8 @@ import pandas as pd
 import SimpleITK as sitk
 
 from radiogenomics.cnn import keras, tf
+from radiogenomics.images.volumes import resized_grid
 from radiogenomics.study.files import StudyError
-from radiogenomics.volumes import resized_grid
 
 BATCH = 8  # volumes that pass the network at once
 FLAT = 1e-6  # of its highest value: a map that varies less is constant

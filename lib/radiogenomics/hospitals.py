@@ -92,7 +92,8 @@ def _scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame, features: pd.D
 
 def _cnn_scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
     """Return the held-out patients' scores by a network that was trained on the others."""
-    from radiogenomics import cnn, volumes  # TensorFlow, which few runs need here
+    from radiogenomics import cnn
+    from radiogenomics.images import volumes  # TensorFlow, which few runs need here
 
     settings, seed, labels = study.settings.cnn, study.settings.seed, rest.label.to_numpy(int)
     key = ["hospitals", volumes.volume_keys(study, rest), labels.tolist()]

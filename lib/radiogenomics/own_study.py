@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from radiogenomics.dicom import find_series
-from radiogenomics.outlines import DRAWINGS
+from radiogenomics.images.dicom import find_series
+from radiogenomics.images.outlines import DRAWINGS
 from radiogenomics.study.files import StudyError, whole_file
 
 COLUMNS = (

@@ -12,11 +12,11 @@ import SimpleITK as sitk
 from radiogenomics import cnn, models
 from radiogenomics.cohort import EVER
 from radiogenomics.features import extract
-from radiogenomics.scans import Scan, read_scan
+from radiogenomics.images.scans import Scan, read_scan
+from radiogenomics.images.volumes import preprocess
 from radiogenomics.study import contract
 from radiogenomics.study.files import ROOT, StudyError, whole_file, write_json
 from radiogenomics.study.study import Study
-from radiogenomics.volumes import preprocess
 
 EXAMPLE = ROOT / "data" / "example_patient"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import html
 import json
 import re
@@ -11,121 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pydicom
 
-from radiogenomics.dicom import read_header
+from radiogenomics.images.anonymity import UID, identifiers, words_of
 from radiogenomics.study.files import ROOT, StudyError
 from radiogenomics.study.study import Study
 
-UID = re.compile(r"(?<![\d.])(?:2\.25\.\d{10,}|[0-2](?:\.(?:0|[1-9]\d*)){6,})(?!\d)")
-TAGS = [
-    "PatientName", "PatientID", "OtherPatientIDs", "PatientBirthDate", "PatientAddress",
-    "PatientTelephoneNumbers", "AccessionNumber", "StudyID", "InstitutionName",
-    "InstitutionAddress", "StationName", "ReferringPhysicianName", "PerformingPhysicianName",
-    "OperatorsName", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate",
-    "AcquisitionDateTime", "OtherPatientNames", "PatientBirthName", "RequestingPhysician",
-]  # fmt: skip
-PERSONS = [
-    "PatientName", "ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName",
-    "OtherPatientNames", "PatientBirthName", "RequestingPhysician",
-]  # fmt: skip
-NUMBERS = ["PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID"]
-JOINED = (" ", "", "_", "^", ", ", ",", ".", "-")  # how the parts of a name are put together
-LATIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
-SHORTEST, SHORTEST_NUMBER = 4, 6  # a shorter word or number is in any report by chance
 TEXT = (".html", ".csv", ".json", ".ipynb", ".toml", ".md", ".svg")
 TABLE = ".parquet"
 BASE64 = re.compile(r"([A-Za-z0-9+/]{1000,})")  # an image or array in a notebook
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # a letter as JSON may write it
-
-
-def redacted(text: str) -> str:
-    """Return a message with the UIDs that DICOM file names often are taken out."""
-    return UID.sub("[uid]", text)
-
-
-def anonymous(text: str, images: Iterable[str]) -> str:
-    """Return a message without what the headers of a patient's images say of patient and hospital.
-
-    A folder of slices is often named by the PatientID, a file by the patient's name.
-    """
-    pattern = _words_of(identifiers(Path(p) for p in images if p and Path(p).exists()))
-    return pattern.sub("[DICOM header]", text) if pattern else text
-
-
-def _words_of(found: set[str]) -> re.Pattern | None:
-    """Return what finds these values of headers as whole words, but for words of our own texts."""
-    own = _own_words()
-    words = sorted(w for w in found if w.casefold() not in own)
-    any_of = "|".join(map(re.escape, words))
-    return re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.I) if words else None
-
-
-def reason(fault: Exception, images: Iterable[str] = ()) -> str:
-    """Return why a patient's files could not be used, without paths of this machine and UIDs.
-
-    Nor with anything that the headers of `images` say of the patient (`anonymous`).
-    """
-    text = str(fault)
-    if isinstance(fault, OSError) and fault.filename:
-        text = f"{Path(fault.filename).name}: {fault.strerror}. Expected: a file that can be read."
-    elif not isinstance(fault, (StudyError, RuntimeError, ValueError, LookupError)):
-        text = f"{type(fault).__name__}: {text}. Expected: files that other programs open too."
-    return anonymous(redacted(text), images)
-
-
-def identifiers(scans: Iterable[Path]) -> set[str]:
-    """Return what the DICOM headers of these files and folders say of patient and hospital.
-
-    Every file is read: a date or an operator may change within a series. Names are given in
-    each order, dates in the usual ways of writing them.
-    """
-    found: set[tuple[str, str]] = set()
-    for path in scans:
-        for file in [path] if path.is_file() else (p for p in path.rglob("*") if p.is_file()):
-            if _is_dicom(file):
-                found |= _values(file)
-    words = {form for value in found for form in _forms(*value)}
-    return {w for w in words if _long(w) >= (SHORTEST_NUMBER if w.isdigit() else SHORTEST)}
-
-
-def _long(word: str) -> int:
-    """Return a word's length; a Chinese, Japanese or Korean letter counts as two."""
-    return sum(2 if ord(letter) > 0x2E7F else 1 for letter in word)
-
-
-def _values(file: Path) -> set[tuple[str, str]]:
-    header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS, force=True)
-    return {(tag, str(header.get(tag, "")).strip()) for tag in TAGS}
-
-
-def _forms(tag: str, value: str) -> list[str]:
-    """Return a header's value as it may be written.
-
-    A name's parts, in both orders, however joined, a number without what separates its digits, a
-    date's usual ways.
-    """
-    forms = [value]
-    for spelled in value.split("=") if tag in PERSONS else ():
-        parts = [part for part in re.split(r"[\^\s]+", spelled) if part]
-        both = (parts, parts[::-1])
-        forms += [*parts, *(sign.join(order) for sign in JOINED for order in both)]
-        forms += [form.translate(LATIN) for form in forms]
-    if tag in NUMBERS:
-        forms.append(re.sub(r"[\s./_-]", "", value))
-    if re.fullmatch(r"(19|20)\d{6}(\d{2,6}(\.\d+)?)?", value):
-        year, month, day = value[:4], value[4:6], value[6:8]
-        forms.append(value[:8])
-        forms += [f"{year}-{month}-{day}", f"{day}.{month}.{year}", f"{month}/{day}/{year}"]
-        forms += [f"{day}/{month}/{year}"]
-    return forms
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        return read_header(path) is not None
-    except StudyError:
-        return False
 
 
 def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = ()) -> pd.DataFrame:
@@ -152,7 +45,7 @@ def scan_folder(
     Returns:
         file, kind (`header`, `uid`, `path`) and n of what was found; never the value itself.
     """
-    header = _words_of(identifiers(scans) - set(allowed))
+    header = words_of(identifiers(scans) - set(allowed))
     kinds = {"header": header} if header else {}
     long = [p for p in places if len(Path(p).parts) > 2 or p.endswith("/")]  # /app is a word
     kinds |= {"uid": UID}
@@ -193,15 +86,6 @@ def _visible(path: Path) -> str:
         text = html.unescape(text)
     text = ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
     return re.sub(r"[A-Za-z0-9+/]{200,}={0,2}", "", text)  # images and arrays in base64
-
-
-@functools.cache
-def _own_words() -> set[str]:
-    here = Path(__file__).parent
-    texts = [*(ROOT / "notebooks").glob("*.ipynb"), *here.rglob("*.py"), *here.rglob("*.toml"),
-             *here.rglob("*.j2")]  # fmt: skip
-    words = (re.findall(r"\w+", p.read_text(encoding="utf-8").casefold()) for p in texts)
-    return {word for some in words for word in some}
 
 
 def _places(study_folder: str, reports: str) -> dict[str, str]:

@@ -10,9 +10,9 @@ import pandas as pd
 import SimpleITK as sitk
 from scipy import stats
 
-from radiogenomics import privacy
 from radiogenomics.features import extract_cohort
-from radiogenomics.scans import read_pair
+from radiogenomics.images import anonymity
+from radiogenomics.images.scans import read_pair
 from radiogenomics.study.files import StudyError, content_hash
 from radiogenomics.study.study import Study
 
@@ -117,7 +117,7 @@ def agreement(patients: pd.DataFrame) -> pd.DataFrame:
             rows.append(
                 {
                     "patient": row["patient"],
-                    "reason": privacy.reason(fault, (row["ct"], row["mask"])),
+                    "reason": anonymity.reason(fault, (row["ct"], row["mask"])),
                 }
             )
     columns = ["patient", "dice", "volume_1_mm3", "volume_2_mm3", "reason"]

@@ -14,13 +14,13 @@ from joblib import Parallel, delayed
 from scipy import ndimage
 
 from radiogenomics import cnn
+from radiogenomics.images.scans import read_pair
+from radiogenomics.images.volumes import bounds, crop, load_volumes, preprocess
 from radiogenomics.readers import with_second
 from radiogenomics.sanity import AXES, shifted
-from radiogenomics.scans import read_pair
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study
-from radiogenomics.volumes import bounds, crop, load_volumes, preprocess
 
 STEP_MM = 1.0  # how far the outline is moved
 ROUNDING = 1e-6  # of the radius: a neighbour just one pixel away counts as within it

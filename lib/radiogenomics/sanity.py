@@ -17,12 +17,12 @@ from skimage.metrics import structural_similarity
 
 from radiogenomics import cnn, cohort, gradcam
 from radiogenomics.cnn import keras
-from radiogenomics.scans import read_pair
+from radiogenomics.images.scans import read_pair
+from radiogenomics.images.volumes import lesion_box, load_volumes, volume_keys
 from radiogenomics.study.files import read_json
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import say_p
-from radiogenomics.volumes import lesion_box, load_volumes, volume_keys
 
 RANDOM = 20  # random maps that a map is held against
 SMOOTH = 1.0  # of a random map, in voxels of the layer

@@ -21,9 +21,9 @@ import traitlets
 from IPython.display import display
 from scipy import ndimage
 
+from radiogenomics.images.volumes import bounds, crop
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.progress import HEADLESS
-from radiogenomics.volumes import bounds, crop
 
 if TYPE_CHECKING:
     from radiogenomics.explanation import Case

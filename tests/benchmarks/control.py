@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from radiogenomics import cnn, cohort, features, models, phantom, seal, signature, volumes
+from radiogenomics import cnn, cohort, features, models, phantom, seal, signature
+from radiogenomics.images import volumes
 from radiogenomics.statistics.discrimination import auc_interval, delong_test, holm
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study, load_study

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from radiogenomics import comparison, confounders, inspection, readings
+from radiogenomics import comparison, confounders, readings
+from radiogenomics.images import inspection
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 

@@ -260,7 +260,12 @@ def _replace_leaf(settings: Settings, name: str, value: Any) -> Settings:
     raise StudyError(f"parameter {name}: no setting of study.toml has this name.")
 
 
-def _build(kind: type, raw: dict[str, Any], where: str) -> Any:
+def build(kind: type, raw: dict[str, Any], where: str) -> Any:
+    """Return settings of a kind from what a file says; `where` names the file in errors.
+
+    Raises:
+        StudyError: an unknown key, or a value of another kind or beyond its limits.
+    """
     names = {f.name for f in dataclasses.fields(kind)}
     hints = get_type_hints(kind)
     values = {}
@@ -272,7 +277,7 @@ def _build(kind: type, raw: dict[str, Any], where: str) -> Any:
         if dataclasses.is_dataclass(hints[key]):
             if not isinstance(value, dict):
                 raise StudyError(f"{where}: {key} is a section: write [{key}] and its keys below.")
-            values[key] = _build(hints[key], value, f"{where} [{key}]")
+            values[key] = build(hints[key], value, f"{where} [{key}]")
         else:
             values[key] = _checked(kind, key, value, where)
     return kind(**values)

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.study.files import StudyError, read_json, whole_file, write_json
-from radiogenomics.study.settings import Settings, _build, overridden
+from radiogenomics.study.settings import Settings, build, overridden
 
 FITTED = "fitted.json"  # in `models`: settings that they were fitted with
 
@@ -70,7 +70,7 @@ class Study:
         if not self.manifest_json.exists():
             return self.settings
         one = read_json(self.manifest_json).get("notebooks", {}).get(notebook, {})
-        return _build(Settings, one["settings"], notebook) if "settings" in one else self.settings
+        return build(Settings, one["settings"], notebook) if "settings" in one else self.settings
 
     def keep_fitted(self, *sections: str) -> None:
         """Keep, beside the saved models, the seed and the settings that they were fitted with."""
@@ -101,7 +101,7 @@ class Study:
             StudyError: no model is saved.
         """
         kept = {name: part for name, part in self.fitted_with().items() if name != "seed"}
-        fitted = _build(Settings, kept, FITTED)
+        fitted = build(Settings, kept, FITTED)
         changed = {name: getattr(fitted, name) for name in kept}
         return dataclasses.replace(self, settings=dataclasses.replace(self.settings, **changed))
 
@@ -154,7 +154,7 @@ def load_study(folder: str | Path, reports: str | Path | None = None, **override
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise StudyError(f"{path} is not valid TOML: {fault}. Mend that line.") from None
-    settings = overridden(_build(Settings, raw, str(path)), override)
+    settings = overridden(build(Settings, raw, str(path)), override)
     beside = folder.parent.parent if folder.parent.name == "data" else Path.cwd()
     reports = Path(reports) if reports else beside / "reports" / folder.name
     return Study(folder, reports.resolve(), settings)

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 from PIL import Image
-from radiogenomics import inspection
-from radiogenomics.scans import Scan, read_scan
+from radiogenomics.images import inspection
+from radiogenomics.images.scans import Scan, read_scan
 
 
 def scan(lung=-800, inside=20, corner=(6, 12, 12), size=(4, 6, 6), hole=None):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from radiogenomics import scans
+from radiogenomics.images import scans
 from radiogenomics.study.files import StudyError
 
 

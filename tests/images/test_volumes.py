@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from radiogenomics import volumes
+from radiogenomics.images import volumes
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Preprocessing
 

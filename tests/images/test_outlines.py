@@ -11,7 +11,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from corpus import ORIGIN, ROOT, SHAPE, SPACING, item, lesion, square
-from radiogenomics import outlines, scans
+from radiogenomics.images import outlines, scans
 from radiogenomics.study.files import StudyError
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
@@ -297,7 +297,7 @@ def test_every_cut_of_an_rtstruct_is_refused(tmp_path, ct):
             scans.read_scan(ct, path)
 
 
-IBSI = Path(__file__).parents[2] / "shared" / "data" / "ibsi"
+IBSI = Path(__file__).parents[3] / "shared" / "data" / "ibsi"
 CHEST, DIGITAL = IBSI / "ibsi_1_ct_radiomics_phantom", IBSI / "ibsi_1_digital_phantom"
 ibsi = pytest.mark.skipif(
     not IBSI.is_dir(), reason="the IBSI phantoms may not be shipped (CC BY-NC)"
@@ -351,7 +351,7 @@ def original(ct, mask, **settings):
 
 def compared(found, reference):
     """One row a feature that both define: PyRadiomics' value, IBSI's, its tolerance."""
-    names = pd.read_csv(Path(__file__).parent / "reference" / "ibsi_names.csv")
+    names = pd.read_csv(Path(__file__).parents[1] / "reference" / "ibsi_names.csv")
     table = pd.read_csv(IBSI / "ibsi_1_reference_values" / reference, sep=";").set_index("tag")
     tags = [next(t for t in (n, f"{n}_3D_avg", f"{n}_3D") if t in table.index) for n in names.ibsi]
     values = table.loc[tags].reset_index(drop=True).set_axis(["reference", "tolerance"], axis=1)

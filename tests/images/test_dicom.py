@@ -13,7 +13,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from radiogenomics import dicom, inspection, scans
+from radiogenomics.images import dicom, inspection, scans
 from radiogenomics.study.files import StudyError
 
 

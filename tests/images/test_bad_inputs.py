@@ -14,7 +14,8 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from corpus import ORIGIN, ROOT, SHAPE, lesion, place, square, volume
-from radiogenomics import cohort, inspection, scans
+from radiogenomics import cohort
+from radiogenomics.images import inspection, scans
 from radiogenomics.study.files import StudyError, content_hash
 from radiogenomics.study.settings import Label, Privacy, Settings
 from radiogenomics.study.study import Study

@@ -16,13 +16,14 @@ from joblib import Parallel, delayed
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
-from radiogenomics import privacy
-from radiogenomics.cohort import ACQUISITION
-from radiogenomics.dicom import first_of, patient_id
-from radiogenomics.scans import Scan, read_ct, read_scan
+from radiogenomics.images import anonymity
+from radiogenomics.images.dicom import first_of, patient_id
+from radiogenomics.images.scans import Scan, read_ct, read_scan
+from radiogenomics.images.volumes import bounds, crop
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.study import Study
-from radiogenomics.volumes import bounds, crop
+
+ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header tells them
 
 AIR_HU, LUNG_HU = -900.0, -500.0  # a lesion's voxels below: air; around it below: lung or air
 ROOM_HU = -950.0  # below: air outside the body, not lung
@@ -174,7 +175,7 @@ def _inspect_one(row: dict) -> dict:
         found["acquisition"] = acquisition_row(scan.ct, scan.acquisition)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         found["patient_id"] = patient_id(Path(row["ct"]))
-        found["reason"] = privacy.reason(fault, (row["ct"], row["mask"]))
+        found["reason"] = anonymity.reason(fault, (row["ct"], row["mask"]))
         found["acquisition"] = _of_ct_alone(row["ct"])
     return found
 
@@ -190,7 +191,7 @@ def _second_mask(row: dict) -> str:
     try:
         mask = read_scan(row["ct"], row["mask_2"], row["mask_label"]).mask
     except Exception as fault:  # noqa: BLE001 - it takes no part then, the patient does
-        return privacy.reason(fault, (row["ct"], row["mask_2"]))
+        return anonymity.reason(fault, (row["ct"], row["mask_2"]))
     voxels = int(sitk.GetArrayViewFromImage(mask).sum())
     return f"{voxels * float(np.prod(mask.GetSpacing())):.1f} mm³"
 
@@ -218,7 +219,7 @@ def refuse_patient_ids(study: Study, table: pd.DataFrame) -> None:
     named = 0
     for row in table.itertuples():
         images = [Path(path) for path in (row.ct, row.mask) if path and Path(path).exists()]
-        known = {patient_id(path) for path in images} | privacy.identifiers(map(first_of, images))
+        known = {patient_id(path) for path in images} | anonymity.identifiers(map(first_of, images))
         named += _bare(row.patient) in {_bare(one) for one in known} - {""}
     if named:
         raise StudyError(

@@ -10,8 +10,8 @@ import pandas as pd
 import SimpleITK as sitk
 from joblib import Parallel, delayed
 
-from radiogenomics import privacy
-from radiogenomics.scans import read_pair
+from radiogenomics.images import anonymity
+from radiogenomics.images.scans import read_pair
 from radiogenomics.study.files import StudyError, digest, whole_file
 from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study
@@ -155,7 +155,7 @@ def _prepare_one(study: Study, row: pd.Series) -> tuple[str, str]:
         ct, mask = read_pair(row.ct, row["mask"], row.mask_label)
         volume = preprocess(ct, mask, study.settings.preprocessing)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
-        return row.patient, privacy.reason(fault, (row.ct, row["mask"]))
+        return row.patient, anonymity.reason(fault, (row.ct, row["mask"]))
     with whole_file(path) as part, part.open("wb") as stream:
         np.save(stream, volume, allow_pickle=False)
     return row.patient, ""

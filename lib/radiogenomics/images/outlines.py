@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from pydicom import uid
 from skimage.draw import polygon
 
-from radiogenomics.dicom import find_series
+from radiogenomics.images.dicom import find_series
 from radiogenomics.study.files import StudyError
 
 DRAWINGS = ("SEG", "RTSTRUCT")

@@ -1,0 +1,7 @@
+"""Notebook 02: a patient's CT and outline, read from any file onto one grid, and what they are."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=["inspection", "scans", "volumes"]
+)

@@ -1,0 +1,172 @@
+"""Image files: NIfTI, NRRD, MetaImage; what their readers would mend in silence is refused."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import struct
+import zlib
+from pathlib import Path, PureWindowsPath
+from typing import BinaryIO
+
+import numpy as np
+import SimpleITK as sitk
+
+from radiogenomics.study.files import TEXT_HEADERS, StudyError, voxel_file
+
+ZIP = b"PK\x03\x04"
+NIFTI_FLOATS = {16: "f4", 64: "f8"}  # codes of the header: types that can hold a NaN
+NO_READER = "sitk::ERROR: Unable to determine ImageIO reader for"
+CHUNK = 1 << 24  # bytes, a multiple of a voxel's
+APART = (".hdr", ".img", ".hdr.gz", ".img.gz", ".vtk", ".gipl", ".gipl.gz")  # voxels elsewhere
+
+
+def unreadable(path: Path, fault: Exception) -> StudyError:
+    """Return the error of a file or folder that its reader cannot read, without this machine's paths."""
+    lines = [line for line in str(fault).strip().splitlines() if not line.startswith("Reason:")]
+    reason = lines[-1].replace(str(path.parent), "…").replace(NO_READER, "no image format fits")
+    reason = re.sub(r"\(0x[0-9a-f]+\)", "", reason)  # an address in memory, another one each time
+    return StudyError(
+        f"{path.name} cannot be read as an image ({reason}). Export or copy it again."
+    )
+
+
+def read_file(path: Path) -> sitk.Image:
+    """Return the 3D image in one file, its values as the file has them.
+
+    Raises:
+        StudyError: a format that tells too little of its voxels, a damaged file, not one volume.
+    """
+    if path.name.lower().endswith(APART):
+        raise StudyError(
+            f"{path.name} is of a format (Analyze, NIfTI in two files, VTK, GIPL) that tells not "
+            "enough of its voxels. Expected: NIfTI in one file, NRRD, MetaImage or DICOM. Convert "
+            "it to .nii.gz."
+        )
+    _check_bytes(path)
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as fault:
+        raise unreadable(path, fault) from None
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        found = f"{image.GetDimension()}D, {image.GetNumberOfComponentsPerPixel()} values a voxel"
+        raise StudyError(f"{path.name} is {found}. Expected: one 3D volume.")
+    return image
+
+
+def _check_bytes(path: Path) -> None:
+    """Refuse what the readers would mend in silence.
+
+    A NIfTI or .gz file that is cut off (filled up with zeros), NIfTI voxels that are no numbers
+    (read as 0), spacings that are 0 or negative (read as 1, or without their sign).
+    """
+    with path.open("rb") as stream:
+        start = stream.read(4096)
+    if start.startswith(ZIP):
+        raise StudyError(f"{path.name} is a zip archive. Expected: an image. Unpack it first.")
+    if path.name.lower().endswith(TEXT_HEADERS):
+        _check_text_header(path, start)
+        _check_voxel_file(path)
+    if path.name.lower().endswith((".nii", ".nii.gz", ".gz")):
+        _check_stream(path)
+
+
+def _check_text_header(path: Path, start: bytes) -> None:
+    """Check the spacing of a MetaImage (`=`) or NRRD (`:`), there also as lengths of vectors."""
+    for line in start.split(b"\n\n")[0].decode("latin-1").splitlines():
+        name, _, value = line.replace("=", ":", 1).partition(":")
+        if name.strip() in ("ElementSpacing", "spacings"):
+            _check_spacing(path, [_number(v) for v in value.split()])
+        elif name.strip() == "space directions":
+            vectors = [[_number(v) for v in part.strip("()").split(",")] for part in value.split()]
+            _check_spacing(path, [float(np.linalg.norm(v)) for v in vectors])
+
+
+def _check_voxel_file(path: Path) -> None:
+    """Refuse a header whose voxels lie in no one file beside it: they could be anybody's."""
+    named = voxel_file(path)
+    if named and (PureWindowsPath(named).name != named or "%" in named or named.upper() == "LIST"):
+        raise StudyError(
+            f"{path.name} names {PureWindowsPath(named).name!r}, in another folder or in several "
+            "files, for its voxels. Expected: one file beside it. Write it as .mha or .nrrd."
+        )
+    if named and not (path.parent / named).is_file():
+        raise StudyError(
+            f"{path.name} names {named!r} for its voxels, which is not there. Expected: that file "
+            "beside it. Copy both."
+        )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _check_spacing(path: Path, spacing: list[float]) -> None:
+    if not len(spacing) or not np.isfinite(spacing).all() or min(spacing) <= 0:
+        told = ", ".join(f"{v:g}" for v in spacing)
+        raise StudyError(
+            f"{path.name}: voxel spacing ({told}) mm in the header. Expected: above 0. Export it "
+            "again; a negative spacing may stand for a flipped axis."
+        )
+
+
+def _check_stream(path: Path) -> None:
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    bad = 0
+    try:
+        with opened(path, "rb") as stream:
+            missing, kind = (
+                _nifti_voxels(path, stream) if ".nii" in path.name.lower() else (0, None)
+            )
+            while block := stream.read(CHUNK):
+                missing -= len(block)
+                bad += _no_numbers(block, kind) if kind else 0
+        if missing > 0:
+            raise EOFError(f"{missing} bytes of the voxels are missing")
+    except (OSError, EOFError, zlib.error) as fault:
+        raise StudyError(
+            f"{path.name} cannot be read: it is damaged or cut off ({fault}). Copy it again."
+        ) from None
+    if bad:
+        raise not_finite(path.name, bad)
+
+
+def _nifti_voxels(path: Path, stream: BinaryIO) -> tuple[int, np.dtype | None]:
+    """Read the header up to the first voxel.
+
+    Returns:
+        The bytes of the voxels, and their type where it can hold a NaN.
+    """
+    header = stream.read(348)
+    if len(header) < 348:
+        raise EOFError("no whole header")
+    order = "<" if header[:4] == struct.pack("<i", 348) else ">"
+    length, axes, *size = struct.unpack(f"{order}i36x8h", header[:56])
+    code, bits = struct.unpack(f"{order}2h", header[70:74])
+    offset = struct.unpack(f"{order}f", header[108:112])[0]
+    if length != 348 or not 1 <= axes <= 7 or not 0 <= offset < CHUNK:
+        raise StudyError(
+            f"{path.name} is no NIfTI-1 file, whatever its name says. Expected: an image. Export "
+            "it again."
+        )
+    _check_spacing(path, struct.unpack(f"{order}8f", header[76:108])[1 : 1 + axes][:3])
+    stream.read(max(int(offset) - 348, 0))
+    kind = np.dtype(order + NIFTI_FLOATS[code]) if code in NIFTI_FLOATS else None
+    return int(np.prod(np.maximum(size[:axes], 1), dtype=np.int64)) * bits // 8, kind
+
+
+def _no_numbers(block: bytes, kind: np.dtype) -> int:
+    values = np.frombuffer(block, kind, len(block) // kind.itemsize)
+    return int((~np.isfinite(values)).sum())
+
+
+def not_finite(name: str, bad: int) -> StudyError:
+    """Return the error of an image in which so many voxels are no finite numbers."""
+    return StudyError(
+        f"{name}: {bad} voxels are not finite numbers. Expected: a number in each. Export again."
+    )
