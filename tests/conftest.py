@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from chromium import CHROMIUM
 from playwright.sync_api import sync_playwright
-from radiogenomics import phantom, report
+from radiogenomics import report
+from radiogenomics.cohort.sources import phantom
 from radiogenomics.prediction import EXAMPLE
 from radiogenomics.study.study import load_study
 from xdist.scheduler import LoadScopeScheduling

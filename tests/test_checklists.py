@@ -7,8 +7,9 @@ import re
 import nbformat
 import pandas as pd
 import pytest
-from radiogenomics import checklists, manuscript, seal
+from radiogenomics import checklists, manuscript
 from radiogenomics.checklists import AUTHOR, MET, MISSING, NOT_APPLICABLE, STATED
+from radiogenomics.cohort import seal
 from radiogenomics.report import notebooks
 from radiogenomics.study.settings import Author
 from radiogenomics.study.study import Study

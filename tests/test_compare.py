@@ -5,18 +5,8 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import (
-    cli,
-    cohort,
-    comparison,
-    figures,
-    models,
-    readings,
-    report,
-    scoretable,
-    seal,
-    signature,
-)
+from radiogenomics import cli, comparison, figures, models, readings, report, scoretable, signature
+from radiogenomics.cohort import included, seal
 from radiogenomics.statistics import sample_size
 from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study import contract, style
@@ -290,9 +280,9 @@ def test_test_labels_stay_sealed(tmp_path):
     rows = pd.DataFrame({"patient": ["a", "b"], "cohort": ["train", "test"], "label": [1, 0]})
     rows = rows.assign(ct="x", mask="y", mask_label="")
     rows.to_csv(tmp_path / "derived" / "included.csv", index=False)
-    patients = cohort.included(study)
+    patients = included.load_patients(study)
     assert patients.label.isna().tolist() == [False, True]
-    assert cohort.split(patients)[0].label.tolist() == [1]
+    assert included.split(patients)[0].label.tolist() == [1]
     with pytest.raises(StudyError, match="notebook 05 before notebook 06"):
         seal.opened(study, "06_gradcam", "explain")
     assert seal.opened(study, "01_cohort", "describe").label.tolist() == [1, 0]

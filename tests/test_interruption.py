@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from conftest import QUICK, make_tiny
 from radiogenomics import cli, features, report
-from radiogenomics.cohort import included
+from radiogenomics.cohort.included import load_patients
 from radiogenomics.images import volumes
 from radiogenomics.study.files import StudyError, content_hash, whole_file
 from radiogenomics.study.settings import Settings
@@ -114,7 +114,7 @@ def test_full_disk_inside_a_notebook_is_told_and_keeps_what_was_done(finished, t
 
 
 def test_a_changed_setting_or_file_invalidates_what_depends_on_it_alone(finished):
-    row = included(finished).iloc[1]
+    row = load_patients(finished).iloc[1]
 
     def keys(study, patient):
         return volumes.volume_path(study, patient), features._cache_path(study, patient.to_dict())

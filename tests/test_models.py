@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from radiogenomics import models, seal
+from radiogenomics import models
+from radiogenomics.cohort import seal
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study

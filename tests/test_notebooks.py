@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import CHROMIUM
-from radiogenomics import cohort, features, figures, manifest, models, pages, report
+from radiogenomics import features, figures, manifest, models, pages, report
+from radiogenomics.cohort import included
 from radiogenomics.images import scans, volumes
 from radiogenomics.study import contract
 from radiogenomics.study.files import StudyError, read_json
@@ -59,7 +60,7 @@ def test_flow_accounts_for_every_patient(finished):
 
 
 def test_real_ct_goes_through_preprocessing_and_radiomics(finished):
-    patients = cohort.included(finished)
+    patients = included.load_patients(finished)
     row = patients[patients.ct.str.contains("real_ct")].iloc[0]
     pair = scans.read_pair(row.ct, row["mask"], 1)
     volume = volumes.load_volumes(finished, patients[patients.patient == row.patient])[0, ..., 0]
@@ -171,7 +172,7 @@ def test_test_labels_were_opened_in_order_and_recorded(finished):
     assert [one["purpose"] for one in records[:3]] == ["describe", "evaluate", "explain"]
     assert [one["notebook"][:2] for one in records[:3]] == ["01", "05", "06"]
     assert "0 times" in (finished.reports / "05_comparison.html").read_text(encoding="utf-8")
-    assert cohort.included(finished).label.isna().sum() == 4
+    assert included.load_patients(finished).label.isna().sum() == 4
 
 
 def test_paper_vs_run_has_every_row_and_the_mark(finished):

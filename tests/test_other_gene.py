@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import QUICK, shrink
-from radiogenomics import models, phantom, report
+from radiogenomics import models, report
+from radiogenomics.cohort.sources import phantom
 from radiogenomics.study.study import load_study
 
 LABEL = """

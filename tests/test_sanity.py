@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import cnn, cohort, explanation, gradcam, map_figures, phantom, sanity
+from radiogenomics import cnn, explanation, gradcam, map_figures, sanity
 from radiogenomics.cnn import keras
+from radiogenomics.cohort import included
+from radiogenomics.cohort.sources import phantom_scans
 from radiogenomics.images.volumes import load_volumes
 from radiogenomics.study.files import StudyError, read_json
 from radiogenomics.study.progress import HEADLESS
@@ -36,7 +38,7 @@ def place_of(planted_rows):
 
 def test_planted_part_is_the_painted_one(finished):
     """The part found again from truth.json holds the CT's dark voxels, the rest its bright ones."""
-    patients = cohort.included(finished)
+    patients = included.load_patients(finished)
     known = read_json(finished.folder / "truth.json")["soft_part_y_mm"]
     test = patients[patients.cohort == "test"].assign(label=0)
     assert len(test) == 4 and set(test.patient) <= set(known)
@@ -45,7 +47,7 @@ def test_planted_part_is_the_painted_one(finished):
         soft, solid = (
             np.median(hu[part]) for part in (place.planted, place.lesion & ~place.planted)
         )
-        assert soft == pytest.approx(phantom.SOFT_HU, abs=150) and solid > soft + 200
+        assert soft == pytest.approx(phantom_scans.SOFT_HU, abs=150) and solid > soft + 200
         assert 0.3 < place.planted.sum() / place.lesion.sum() < 0.75
 
 
@@ -206,7 +208,7 @@ def test_notebook_writes_the_checks(finished):
 
 def test_explorer_shows_what_hiding_does(finished, monkeypatch):
     """As a report does: one patient, the logit's drop in the place of Grad-CAM."""
-    patients = cohort.included(finished)
+    patients = included.load_patients(finished)
     one = patients[patients.cohort == "test"].iloc[0]
     network, shown = cnn.load(finished.models / "cnn.keras"), []
     monkeypatch.setenv(HEADLESS, "1")

@@ -8,7 +8,8 @@ import pytest
 from chromium import LOCAL, SLOW_IN_CHROMIUM
 from lab import jupyterlab, run_all
 from lab import opened as in_lab
-from radiogenomics import pages, phantom, viewer
+from radiogenomics import pages, viewer
+from radiogenomics.cohort.sources import phantom, phantom_scans
 from radiogenomics.images.scans import read_pair
 from radiogenomics.prediction import EXAMPLE
 
@@ -54,7 +55,7 @@ def real():
 def simulated(folder):
     """A patient of the built-in cohort."""
     row = phantom.draw_cohort(24, 5).to_dict("records")[0]
-    phantom._write_patient(folder, row, 5)
+    phantom_scans.write_patient(folder, row, 5)
     pair = read_pair(folder / row["ct"], folder / row["mask"])
     return viewer.scene_of_images(*pair, row["patient"], True)
 

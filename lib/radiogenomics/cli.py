@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from radiogenomics import cohort, report
+from radiogenomics import report
+from radiogenomics.cohort import eligibility, reading
 from radiogenomics.study.files import ROOT, StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import load_study
@@ -91,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("--out", type=Path, required=True, help="folder of the result")
     new.add_argument("--mask-label", default="", help="the lesion's value, segment or ROI")
     for name in ("sex", "smoking"):
-        codes = cohort.CODES[name]
+        codes = reading.CODES[name]
         new.add_argument(f"--{name}", default="", choices=("", *codes), metavar="CODE",
                          help=f"{', '.join(codes)}; for the clinical model")  # fmt: skip
     new.add_argument(
@@ -142,7 +143,7 @@ def _make_built_in(folder: Path) -> None:
     if (folder / "study.toml").exists():
         return
     print(f"Making the built-in cohort of simulated patients in {folder}")
-    from radiogenomics import phantom
+    from radiogenomics.cohort.sources import phantom
 
     bar = progress("patients made")
     phantom.make_phantom(folder, workers=os.cpu_count() or 1, progress=bar)
@@ -157,7 +158,7 @@ def _value(text: str) -> Any:
 
 
 def _phantom(given: argparse.Namespace) -> int:
-    from radiogenomics import phantom
+    from radiogenomics.cohort.sources import phantom
 
     bar = progress("patients made")
     phantom.make_phantom(
@@ -169,25 +170,25 @@ def _phantom(given: argparse.Namespace) -> int:
 
 
 def _fetch(given: argparse.Namespace) -> int:
-    from radiogenomics import idc
+    from radiogenomics.cohort.sources import public
 
     if given.dry_run:
-        mapping, _, chosen = idc.plan(given.collection, idc.client())
-        print(idc.listing(chosen, mapping).to_csv(index=False))
-        table = idc.summary(chosen, mapping)
+        mapping, _, chosen = public.plan(given.collection, public.client())
+        print(public.listing(chosen, mapping).to_csv(index=False))
+        table = public.summary(chosen, mapping)
         print(table.to_string(index=False))
         print(f"{table.patients.sum()} patients, {table.series.sum()} series, "
               f"{table.gigabytes.sum():.1f} GB. {mapping['split']}")  # fmt: skip
         return DONE
-    rows = idc.fetch(given.collection, given.folder)
+    rows = public.fetch(given.collection, given.folder)
     print(f"{len(rows)} patients in {given.folder}; look at them with: workbook check")
     return DONE
 
 
 def _new(given: argparse.Namespace) -> int:
-    from radiogenomics import own_study
+    from radiogenomics.cohort.sources import own
 
-    print("\n".join(own_study.left_to_do(given.folder, own_study.begin(given.folder))))
+    print("\n".join(own.left_to_do(given.folder, own.begin(given.folder))))
     return DONE
 
 
@@ -195,11 +196,11 @@ def _check(given: argparse.Namespace) -> int:
     from radiogenomics.images import inspection
 
     study = load_study(given.study)
-    table = cohort.read_cohort(study)
+    table = reading.read_cohort(study)
     inspection.refuse_patient_ids(study, table)
-    left, _, _ = cohort.exclude(study, table, complete=False)
+    left, _, _ = eligibility.exclude(study, table, complete=False)
     masks, acquisition, failures = inspection.inspect_cohort(study, left, progress("scans read"))
-    left, out, _ = cohort.exclude(study, table, failures, complete=False)
+    left, out, _ = eligibility.exclude(study, table, failures, complete=False)
     study.save_table(inspection.check_table(table, out, masks, acquisition), "check.csv")
     for row in out.itertuples():
         print(f"{row.patient}: {row.step}: {row.reason}")
@@ -208,7 +209,7 @@ def _check(given: argparse.Namespace) -> int:
         print(f"{row.patient}: look at it: {'; '.join(t for t in (row.flags, row.notes) if t)}")
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
     print(f"One row a patient: {study.tables / 'check.csv'}")
-    cohort.require_both(left, out)
+    eligibility.require_both(left, out)
     return FAULTS if out.step.isin(MENDABLE).any() else DONE
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from radiogenomics import confounders, models, paper, readings, scoretable, seal
-from radiogenomics.cohort import read_included, split
+from radiogenomics import confounders, models, paper, readings, scoretable
+from radiogenomics.cohort import seal
+from radiogenomics.cohort.included import read_included, split
 from radiogenomics.images.inspection import ACQUISITION
 from radiogenomics.statistics import calibration, decision, discrimination
 from radiogenomics.statistics.measures import metrics_table

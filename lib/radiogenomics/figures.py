@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,7 +9,6 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from radiogenomics.cohort import excluded
 from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.study import Study
 from radiogenomics.study.style import (
@@ -27,46 +25,6 @@ from radiogenomics.study.style import (
     titled,
 )
 from radiogenomics.study.words import print_p, with_interval
-
-KINDS = {  # of exclusions whose reason differs from patient to patient (exclusions.csv has them)
-    "table": "with a cell that cannot be read", "images": "whose images cannot be used",
-    "preprocessing": "whose lesion cannot be prepared",
-    "radiomics": "whose features cannot be measured",
-}  # fmt: skip
-
-
-def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
-    """Draw the flow of patients from cohort.csv to the two cohorts (`flow.csv`)."""
-    found = table[table.step == "found"].n.iloc[0]
-    out = excluded(table)
-    count = table.set_index(["step", "reason"]).n
-    label = study.settings.label
-    boxes = [(0.3, 0.9, f"{found} patients<br>in cohort.csv")]
-    kinds = [KINDS.get(r.step) or _short(r.reason) for r in out.itertuples()]
-    why = out.n.groupby(kinds, sort=False).sum()
-    reasons = [f"{n} {kind}" for kind, n in why.items()] or ["none"]
-    boxes.append((0.5, 0.55, f"{out.n.sum()} excluded<br>" + "<br>".join(reasons)))
-    for x, cohort, name in ((0.12, "train", "training"), (0.48, "test", "external test")):
-        by = [count.get((f"{cohort} label", v), 0) for v in ("1", "0")]
-        text = f"{count['included', cohort]} {name}<br>{by[0]} {label.name}"
-        text += f"<br>{by[1]} {label.negative_name}"
-        boxes.append((x, 0.1, text))
-    figure = empty("Flow of patients", "", "", study, height=460)
-    for points in (
-        [(0.3, 0.9), (0.3, 0.28)], [(0.3, 0.55), (0.5, 0.55)],
-        [(0.12, 0.1), (0.12, 0.28), (0.48, 0.28), (0.48, 0.1)],
-    ):  # fmt: skip
-        x, y = zip(*points, strict=True)
-        line = {"color": BACK, "width": 1.5}
-        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
-    for x, y, text in boxes:
-        figure.add_annotation(
-            x=x, y=y, text=text, showarrow=False, bordercolor=BACK, borderpad=6, bgcolor="white",
-            font={"size": 11}, align="left", xanchor="left" if y == 0.55 else "center",
-        )  # fmt: skip
-    figure.update_layout(margin={"l": 10, "r": 10, "b": 20})
-    figure.update_xaxes(visible=False, range=[0, 1]).update_yaxes(visible=False, range=[0, 1])
-    return figure, table
 
 
 def steps(study: Study) -> go.Figure:
@@ -116,12 +74,6 @@ def steps(study: Study) -> go.Figure:
     figure.update_layout(margin={"l": 10, "r": 10, "b": 10}, showlegend=False)
     figure.update_xaxes(visible=False, range=[0, 1]).update_yaxes(visible=False, range=[0, 1])
     return figure
-
-
-def _short(reason: str, width: int = 26) -> str:
-    """Return what was found (a reason's first sentence), broken into lines for a box."""
-    found = reason.split(". Expected")[0].split(" (")[0].split(": ")[0]
-    return "<br>   ".join(textwrap.wrap(found, width))
 
 
 def roc(

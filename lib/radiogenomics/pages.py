@@ -12,7 +12,7 @@ import nbformat
 import pandas as pd
 from nbconvert import HTMLExporter
 
-from radiogenomics import seal
+from radiogenomics.cohort import seal
 from radiogenomics.print_tables import save_print_tables, table1
 from radiogenomics.study.files import ROOT, StudyError, read_json, whole_file
 from radiogenomics.study.progress import minutes

@@ -10,7 +10,7 @@ import pandas as pd
 import SimpleITK as sitk
 
 from radiogenomics import cnn, models
-from radiogenomics.cohort import EVER
+from radiogenomics.cohort.reading import EVER
 from radiogenomics.features import extract
 from radiogenomics.images.scans import Scan, read_scan
 from radiogenomics.images.volumes import preprocess

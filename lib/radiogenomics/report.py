@@ -19,8 +19,9 @@ import pandas as pd
 import papermill
 from traitlets.config import Config
 
-from radiogenomics import checklists, privacy, scoretable, seal
-from radiogenomics.cohort import IMAGES
+from radiogenomics import checklists, privacy, scoretable
+from radiogenomics.cohort import seal
+from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.manifest import earlier_states, whereabouts, write_manifest
 from radiogenomics.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
 from radiogenomics.study.cells import read_cells

@@ -15,8 +15,9 @@ import SimpleITK as sitk
 from scipy import ndimage, stats
 from skimage.metrics import structural_similarity
 
-from radiogenomics import cnn, cohort, gradcam
+from radiogenomics import cnn, gradcam
 from radiogenomics.cnn import keras
+from radiogenomics.cohort import included
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import lesion_box, load_volumes, volume_keys
 from radiogenomics.study.files import read_json
@@ -306,7 +307,7 @@ def networks_of_seeds(
     study: Study, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> dict[str, keras.Model]:
     """Train the network on the same patients with other seeds, by name (`seed 2025`, ...)."""
-    train, _ = cohort.split(cohort.included(study))
+    train, _ = included.split(included.load_patients(study))
     volumes, labels = load_volumes(study, train), train.label.to_numpy()
     settings = study.settings.cnn
     total, networks = SEEDS * settings.epochs, {}
@@ -331,7 +332,7 @@ def network_of_permuted_labels(
     Returns:
         The network, and its accuracy on the labels that it was trained with.
     """
-    train, _ = cohort.split(cohort.included(study))
+    train, _ = included.split(included.load_patients(study))
     settings = replace(study.settings.cnn, patience=study.settings.cnn.epochs)
     seed, volumes = study.settings.seed, load_volumes(study, train)
     labels = np.random.default_rng([seed, 6]).permutation(train.label.to_numpy())

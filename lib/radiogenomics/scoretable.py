@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from radiogenomics.cohort import EVER, canonical
+from radiogenomics.cohort.reading import EVER, canonical
 from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.cells import numbered, read_cells
 from radiogenomics.study.contract import COLUMNS, IN_SAMPLE

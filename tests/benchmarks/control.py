@@ -16,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from radiogenomics import cnn, cohort, features, models, phantom, seal, signature
+from radiogenomics import cnn, features, models, signature
+from radiogenomics.cohort import eligibility, included, reading, seal
+from radiogenomics.cohort.sources import phantom
 from radiogenomics.images import volumes
 from radiogenomics.statistics.discrimination import auc_interval, delong_test, holm
 from radiogenomics.study.files import read_json
@@ -28,7 +30,7 @@ def made(folder: Path, patients: int, seed: int, signal: str) -> tuple[Study, pd
     """Make a cohort and return its study and its included patients."""
     phantom.make_phantom(folder, patients, seed, signal, workers=2)
     study = load_study(folder, folder / "reports", seed=seed)
-    cohort.keep_included(study, *cohort.exclude(study, cohort.read_cohort(study)))
+    included.keep_included(study, *eligibility.exclude(study, reading.read_cohort(study)))
     return study, seal.opened(study, "control", "describe")
 
 
@@ -44,7 +46,7 @@ def positive(folder: Path, patients: int, seed: int, augmentation: str) -> dict:
     """Return the CNN's external AUC and its DeLong test against the clinical model."""
     study, table = made(folder, patients, seed, "paper")
     volumes.prepare(study, table)
-    train, test = cohort.split(table)
+    train, test = included.split(table)
     x_train, x_test = (volumes.load_volumes(study, t) for t in (train, test))
     settings = dataclasses.replace(study.settings.cnn, augmentation=augmentation)
     fitted = cnn.train(x_train, train.label.to_numpy(), settings, seed, study.derived / "cnn")
@@ -63,7 +65,7 @@ def null(folder: Path, patients: int, seed: int, _: str) -> dict:
     """Return external AUCs of Clinical, LR, SVM and Bayes."""
     study, table = made(folder, patients, seed, "none")
     values, _ = features.extract_cohort(study, table)
-    train, test = cohort.split(table)
+    train, test = included.split(table)
     selector = signature.signature_pipeline(study.settings.radiomics, seed)
     inside = selector.fit_transform(values.loc[train.patient], train.label.to_numpy())
     outside = selector.transform(values.loc[test.patient])

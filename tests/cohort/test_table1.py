@@ -4,14 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from radiogenomics import description, phantom
+from radiogenomics.cohort import table1
+from radiogenomics.cohort.sources import phantom
 from radiogenomics.study.settings import Clinical, Settings
 from radiogenomics.study.study import Study
 
 
 def test_table_by_cohort_counts_both_cohorts():
     drawn = phantom.draw_cohort(120, 3)
-    table = description.table1(drawn, "cohort", 1, ("sex",)).set_index("level")
+    table = table1.table1(drawn, "cohort", 1, ("sex",)).set_index("level")
     for side, rows in drawn.groupby("cohort"):
         female = (rows.sex == "female").sum()
         assert table.loc["female", side] == f"{female} ({100 * female / len(rows):.1f})"
@@ -25,18 +26,18 @@ def test_table_1_holds_the_predictors_and_leaves_out_what_nobody_knows():
     drawn = phantom.draw_cohort(120, 3).assign(stage=None, pack_years=np.arange(120.0))
     drawn.loc[drawn.cohort == "test", "cea"] = None
     settings = Settings(clinical=Clinical(("sex", "smoking", "pack_years")))
-    columns = description.described(Study(Path(), Path(), settings))
-    table = description.table1(drawn, "cohort", 1, columns).set_index("characteristic")
+    columns = table1.described(Study(Path(), Path(), settings))
+    table = table1.table1(drawn, "cohort", 1, columns).set_index("characteristic")
     assert "stage" not in table.index and table.loc["pack_years", "level"] == "mean ± SD"
-    nobody = description.table1(drawn[["cohort"]], "cohort", 1)
-    assert nobody.level.tolist() == ["n"] and len(description.shown(nobody)) == 1
-    assert description.clearest(nobody) == "No characteristic could be tested."
+    nobody = table1.table1(drawn[["cohort"]], "cohort", 1)
+    assert nobody.level.tolist() == ["n"] and len(table1.shown(nobody)) == 1
+    assert table1.clearest(nobody) == "No characteristic could be tested."
 
 
 def test_660_patients_give_the_papers_table_1():
     drawn = phantom.draw_cohort(660, 2024)
     ever = drawn.smoking.map({"never": "never"}).fillna("ever")
-    table = description.table1(drawn.assign(smoking_history=ever), "label", 1)
+    table = table1.table1(drawn.assign(smoking_history=ever), "label", 1)
     cell = table.set_index(["characteristic", "level"])
     expected = {
         ("age", "mean ± SD"): ("57.91 ± 9.39", "57.36 ± 9.22"),
@@ -63,10 +64,10 @@ def test_interval_table_counts_days_by_cohort():
     days = pd.DataFrame(
         {"cohort": ["train"] * 5 + ["test"], "interval_days": [1, 3, 5, 7, None, 9]}
     )
-    found = description.interval_table(days).set_index("cohort")
+    found = table1.interval_table(days).set_index("cohort")
     assert found.loc["train"].tolist() == [4, 2.5, 4, 5.5, 7, 1]
     assert found.loc["test", ["n", "longest", "not_known"]].tolist() == [1, 9, 0]
-    assert description.interval_table(days[["cohort"]]).not_known.tolist() == [1, 5]
+    assert table1.interval_table(days[["cohort"]]).not_known.tolist() == [1, 5]
 
 
 def test_sentences_say_what_chance_makes():
@@ -75,10 +76,10 @@ def test_sentences_say_what_chance_makes():
     drawn = pd.DataFrame({"cohort": ["train"] * 60 + ["test"] * 30, "label": [0, 1] * 45})
     drawn["age"], drawn["sex"] = rng.normal(60, 9, n), ["female", "male", "male"] * 30
     drawn["stage"] = np.resize(["I", "II", "III", "IV"], n)
-    quiet = description.table1(drawn, "cohort", 1, ("age", "sex", "stage"))
-    assert description.told_cohorts(quiet).endswith("with these numbers of patients: none.")
+    quiet = table1.table1(drawn, "cohort", 1, ("age", "sex", "stage"))
+    assert table1.told_cohorts(quiet).endswith("with these numbers of patients: none.")
     drawn.loc[drawn.cohort == "test", "age"] += 20
-    table = description.table1(drawn, "cohort", 1, ("age", "sex", "stage"))
-    assert description.told_cohorts(table).endswith("patients: age.")
-    assert description.clearest(quiet).startswith("The labels differ clearly in nothing")
-    assert description.clearest(table).startswith("The labels differ most clearly in **age**")
+    table = table1.table1(drawn, "cohort", 1, ("age", "sex", "stage"))
+    assert table1.told_cohorts(table).endswith("patients: age.")
+    assert table1.clearest(quiet).startswith("The labels differ clearly in nothing")
+    assert table1.clearest(table).startswith("The labels differ most clearly in **age**")

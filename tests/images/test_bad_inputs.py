@@ -14,7 +14,8 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from corpus import ORIGIN, ROOT, SHAPE, lesion, place, square, volume
-from radiogenomics import cohort
+from radiogenomics.cohort import eligibility, reading
+from radiogenomics.cohort import included as cohort_included
 from radiogenomics.images import inspection, scans
 from radiogenomics.study.files import StudyError, content_hash
 from radiogenomics.study.settings import Label, Privacy, Settings
@@ -661,7 +662,7 @@ def test_bad_table_is_refused(study, name):
     if table is not None:
         written(study, table)
     with pytest.raises(StudyError) as fault:
-        cohort.read_cohort(study)
+        reading.read_cohort(study)
     assert [part for part in says if part not in str(fault.value)] == [], str(fault.value)
 
 
@@ -689,7 +690,7 @@ CELLS = {
 def test_bad_cell_excludes_its_patient_alone(study, name):
     row, column, value, says = CELLS[name]
     written(study, corpus.with_cell(row, column, value))
-    left, out, flow = cohort.exclude(study, cohort.read_cohort(study))
+    left, out, flow = eligibility.exclude(study, reading.read_cohort(study))
     (gone,) = out.itertuples()
     assert gone.patient == f"P{row:02d}" and gone.step == "table" and says in gone.reason
     count = flow.set_index(["step", "reason"]).n
@@ -715,9 +716,9 @@ READ = {
 @pytest.mark.parametrize("name", READ)
 def test_odd_but_good_table_is_read_as_the_plain_one(study, name):
     written(study, HEAD)
-    plain = cohort.read_cohort(study)
+    plain = reading.read_cohort(study)
     written(study, READ[name])
-    pd.testing.assert_frame_equal(cohort.read_cohort(study), plain)
+    pd.testing.assert_frame_equal(reading.read_cohort(study), plain)
     assert (plain.fault == "").all() and plain.age.tolist() == [60.5] * 12
 
 
@@ -731,10 +732,10 @@ def test_a_third_value_of_the_label_is_no_wild_type(tmp_path):
     study = Study(tmp_path, tmp_path / "reports", Settings(workers=1, label=GENE))
     written(study, table)
     with pytest.raises(StudyError, match=r"egfr holds 'Wild-type' \(\d\), 'equivocal' \(1\)"):
-        cohort.read_cohort(study)
+        reading.read_cohort(study)
     named = dataclasses.replace(GENE, negative=("wild-type",))
     study = Study(tmp_path, tmp_path / "reports", Settings(workers=1, label=named))
-    read = cohort.read_cohort(study)
+    read = reading.read_cohort(study)
     assert read.label.isna().tolist() == [v in ("unknown", "equivocal") for v in table.egfr]
     assert read.fault[3].startswith("row 5, patient P03: egfr is 'equivocal'. Expected: wild-type")
     assert (read.label[read.label.notna()] == 1).tolist() == [
@@ -744,7 +745,7 @@ def test_a_third_value_of_the_label_is_no_wild_type(tmp_path):
 
 def test_numbers_of_a_label_are_compared_as_numbers(study):
     written(study, GOOD.assign(label=GOOD.label.astype(float).astype(str)))
-    assert cohort.read_cohort(study).label.tolist() == GOOD.label.astype(int).tolist()
+    assert reading.read_cohort(study).label.tolist() == GOOD.label.astype(int).tolist()
 
 
 def test_a_header_is_hashed_with_its_voxels(tmp_path):
@@ -755,15 +756,17 @@ def test_a_header_is_hashed_with_its_voxels(tmp_path):
     first, second = (tmp_path / name / "ct.mhd" for name in "ab")
     assert first.read_bytes() == second.read_bytes()
     assert content_hash(first) != content_hash(second)
-    stamp = cohort._stamp(str(first))
+    stamp = cohort_included._stamp(str(first))
     (tmp_path / "a" / "ct.raw").write_bytes((tmp_path / "b" / "ct.raw").read_bytes())
-    assert content_hash(first) == content_hash(second) and cohort._stamp(str(first)) != stamp
+    assert (
+        content_hash(first) == content_hash(second) and cohort_included._stamp(str(first)) != stamp
+    )
 
 
 def test_mixed_labels_are_excluded_one_by_one(study):
     table = GOOD.assign(label=["0", "1", "yes", "Mutant", *GOOD.label[4:]])
     written(study, table)
-    left, out, _ = cohort.exclude(study, cohort.read_cohort(study))
+    left, out, _ = eligibility.exclude(study, reading.read_cohort(study))
     assert out.patient.tolist() == ["P02", "P03"] and len(left) == 10
 
 

@@ -1,10 +1,9 @@
 """CT and mask are read as they are, or refused with what was found and what to do."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from corpus import write_series
 from radiogenomics.images import scans
 from radiogenomics.study.files import StudyError
 
@@ -25,29 +24,6 @@ def pair(tmp_path):
     for name, array in (("ct", ct), ("mask", mask)):
         sitk.WriteImage(image(array), tmp_path / f"{name}.nii.gz")
     return tmp_path, ct, mask
-
-
-def write_series(
-    folder: Path, volume: np.ndarray, skip: int | None = None, uid: str = "1.2.3.4"
-) -> Path:
-    """Write a CT (z, y, x) as one DICOM series, slices 1.25 mm apart, without slice `skip`."""
-    folder.mkdir(parents=True)
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    for z in range(len(volume)):
-        if z == skip:
-            continue
-        one = image(volume[z : z + 1], origin=(0, 0, 1.25 * z))
-        tags = {
-            "0008|0060": "CT", "0020|000e": uid, "0008|0018": f"{uid}.{z + 1}",
-            "0020|0032": f"0\\0\\{1.25 * z}", "0020|0037": "1\\0\\0\\0\\1\\0",
-            "0020|0013": str(z + 1), "0028|1052": "0", "0028|1053": "1",
-        }  # fmt: skip
-        for tag, value in tags.items():
-            one.SetMetaData(tag, value)
-        writer.SetFileName(str(folder / f"{(7 * z) % len(volume):03d}.dcm"))
-        writer.Execute(one)
-    return folder
 
 
 def test_pair_is_read_as_written(pair):

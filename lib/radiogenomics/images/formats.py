@@ -22,7 +22,7 @@ APART = (".hdr", ".img", ".hdr.gz", ".img.gz", ".vtk", ".gipl", ".gipl.gz")  # v
 
 
 def unreadable(path: Path, fault: Exception) -> StudyError:
-    """Return the error of a file or folder that its reader cannot read, without this machine's paths."""
+    """Return the error of a file or folder whose reader failed, without paths."""
     lines = [line for line in str(fault).strip().splitlines() if not line.startswith("Reason:")]
     reason = lines[-1].replace(str(path.parent), "…").replace(NO_READER, "no image format fits")
     reason = re.sub(r"\(0x[0-9a-f]+\)", "", reason)  # an address in memory, another one each time

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from radiogenomics import cli, cohort, idc
+from radiogenomics import cli
+from radiogenomics.cohort import eligibility, reading
+from radiogenomics.cohort.sources import public
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.study import Study, load_study
 
-INDEX = pd.read_csv(Path(__file__).parent / "reference" / "idc_nsclc_radiogenomics.csv")
-MAPPING = idc.load_mapping("nsclc-radiogenomics")
-SERIES = idc.series_of(INDEX, MAPPING)
-CHOSEN = idc.choose_series(SERIES, MAPPING).set_index("patient", drop=False)
+INDEX = pd.read_csv(Path(__file__).parents[1] / "reference" / "idc_nsclc_radiogenomics.csv")
+MAPPING = public.load_mapping("nsclc-radiogenomics")
+SERIES = public.series_of(INDEX, MAPPING)
+CHOSEN = public.choose_series(SERIES, MAPPING).set_index("patient", drop=False)
 # The columns of the collection's clinical table; the values here are made up.
 CLINICAL = pd.DataFrame(
     {
@@ -50,19 +52,19 @@ def test_the_series_that_the_outline_refers_to_goes_first():
     others = SERIES[(SERIES.Modality == "CT") & (SERIES.PatientID == "AMC-001")]
     other = others[others.instanceCount >= 40].SeriesInstanceUID.iloc[0]
     references = pd.Series({row.seg: other})
-    again = idc.choose_series(SERIES, MAPPING, references).set_index("patient")
+    again = public.choose_series(SERIES, MAPPING, references).set_index("patient")
     assert again.ct["R01-001"] == other and row.ct != other
     assert again.ct["R01-002"] == CHOSEN.ct["R01-002"]
 
 
 def test_the_table_holds_every_patient_and_the_study_reads_it(tmp_path):
-    table = idc.cohort_table(CHOSEN.reset_index(drop=True), CLINICAL, MAPPING)
+    table = public.cohort_table(CHOSEN.reset_index(drop=True), CLINICAL, MAPPING)
     assert len(table) == 15 and set(table.hospital) == {"R01", "AMC"}
     first = table.set_index("patient").loc["R01-001"]
     chosen = CHOSEN.loc["R01-001"]
     assert first.ct == f"R01-001/CT_{chosen.ct}" and first["mask"] == f"R01-001/SEG_{chosen.seg}"
     assert set(table.smoking) == {"never", "former", "current"}
-    (tmp_path / "study.toml").write_text(idc.study_toml(MAPPING), encoding="utf-8")
+    (tmp_path / "study.toml").write_text(public.study_toml(MAPPING), encoding="utf-8")
     table.to_csv(tmp_path / "cohort.csv", index=False)
     for path in table.ct[table.ct != ""]:
         (tmp_path / path).mkdir(parents=True)
@@ -71,39 +73,39 @@ def test_the_table_holds_every_patient_and_the_study_reads_it(tmp_path):
         (tmp_path / path).mkdir(parents=True)
         (tmp_path / path / "seg.dcm").write_text(path)
     study = load_study(tmp_path)
-    read = cohort.read_cohort(study)
+    read = reading.read_cohort(study)
     assert (read.fault == "").all() and read.label.isna().sum() == 5
     assert study.settings.privacy.patient_is_pseudonym
     with pytest.raises(StudyError, match="no EGFR mutant status"):  # too few here to run
-        cohort.exclude(study, read)
+        eligibility.exclude(study, read)
 
 
 def test_histology_is_a_rule_of_eligibility(tmp_path):
-    (tmp_path / "study.toml").write_text(idc.study_toml(MAPPING), encoding="utf-8")
+    (tmp_path / "study.toml").write_text(public.study_toml(MAPPING), encoding="utf-8")
     study: Study = load_study(tmp_path)
     assert study.settings.eligibility.histology == ("adenocarcinoma",)
     assert study.settings.hospitals.test == ("AMC",)
 
 
 def test_dry_run_counts_patients_series_and_gigabytes():
-    table = idc.summary(CHOSEN.reset_index(drop=True), MAPPING)
+    table = public.summary(CHOSEN.reset_index(drop=True), MAPPING)
     assert table.patients.sum() == 15 and table.series.sum() == 2 * (CHOSEN.reason == "").sum()
     assert table.gigabytes.sum() == pytest.approx(CHOSEN.mb.sum() / 1000, abs=0.4)
-    rows = idc.listing(CHOSEN.reset_index(drop=True), MAPPING).set_index("patient")
+    rows = public.listing(CHOSEN.reset_index(drop=True), MAPPING).set_index("patient")
     assert rows.ct["R01-001"] == CHOSEN.ct["R01-001"] and rows.hospital["R01-001"] == "R01"
     assert len(rows) == 15 and rows.reason["AMC-002"] == "no outline of the lesion"
 
 
 def test_licences_and_citations_are_written():
-    text = idc.licences(SERIES, CHOSEN, MAPPING)
+    text = public.licences(SERIES, CHOSEN, MAPPING)
     assert "CC BY 3.0" in text and "CC BY 4.0" in text and "10.1038/sdata.2018.202" in text
 
 
 def test_other_tables_and_names_are_refused(monkeypatch, capsys):
     with pytest.raises(StudyError, match="has no column egfr_mutation_status"):
-        idc.cohort_table(CHOSEN, CLINICAL.drop(columns="egfr_mutation_status"), MAPPING)
+        public.cohort_table(CHOSEN, CLINICAL.drop(columns="egfr_mutation_status"), MAPPING)
     with pytest.raises(StudyError, match="Expected: one of nsclc-radiogenomics"):
-        idc.load_mapping("luna")
+        public.load_mapping("luna")
     monkeypatch.setitem(__import__("sys").modules, "idc_index", None)
     assert cli.main(["fetch", "nsclc-radiogenomics", "anywhere", "--dry-run"]) == 1
     assert "uv run --extra idc" in capsys.readouterr().err
@@ -139,46 +141,46 @@ class Recorded:
 
 def test_fetch_asks_for_the_chosen_series_alone_and_leaves_a_study(monkeypatch, tmp_path):
     recorded = Recorded()
-    monkeypatch.setattr(idc, "client", lambda: recorded)
-    table = idc.fetch("nsclc-radiogenomics", tmp_path / "study")
+    monkeypatch.setattr(public, "client", lambda: recorded)
+    table = public.fetch("nsclc-radiogenomics", tmp_path / "study")
     wanted = CHOSEN[CHOSEN.reason == ""]
     assert set(recorded.asked["seriesInstanceUID"]) == {*wanted.seg, *wanted.ct}
-    assert recorded.asked["use_s5cmd_sync"] and recorded.asked["dirTemplate"] == idc.PLACE
+    assert recorded.asked["use_s5cmd_sync"] and recorded.asked["dirTemplate"] == public.PLACE
     assert len(table) == 15
     assert all((tmp_path / "study" / f).is_file()
                for f in ("LICENCES.md", "cohort.csv", "study.toml"))  # fmt: skip
 
 
 def test_a_download_that_is_not_whole_leaves_no_study(monkeypatch, tmp_path):
-    monkeypatch.setattr(idc, "client", lambda: Recorded(lost=2))
+    monkeypatch.setattr(public, "client", lambda: Recorded(lost=2))
     with pytest.raises(StudyError, match="2 of .* series are not whole .*: it goes on"):
-        idc.fetch("nsclc-radiogenomics", tmp_path / "study")
+        public.fetch("nsclc-radiogenomics", tmp_path / "study")
     assert not (tmp_path / "study" / "study.toml").exists()
 
 
 def test_an_outline_on_the_pet_takes_the_ct_of_its_study():
     row = CHOSEN.loc["AMC-001"]
     references = pd.Series({row.seg: "1.2.3.the.pet"})
-    again = idc.choose_series(SERIES, MAPPING, references).set_index("patient")
+    again = public.choose_series(SERIES, MAPPING, references).set_index("patient")
     assert again.ct["AMC-001"] == row.ct
 
 
 def test_no_network_is_told(monkeypatch, tmp_path):
     unreachable = Recorded()
     monkeypatch.setattr(unreachable, "fetch_index", lambda name: Path("gone").read_text())
-    monkeypatch.setattr(idc, "client", lambda: unreachable)
+    monkeypatch.setattr(public, "client", lambda: unreachable)
     with pytest.raises(StudyError, match="cannot be reached .* Look at the network"):
-        idc.fetch("nsclc-radiogenomics", tmp_path / "study")
+        public.fetch("nsclc-radiogenomics", tmp_path / "study")
 
 
 def test_whole_index_gives_the_counts_of_the_collection():
     package = pytest.importorskip("idc_index_data", reason="needs the extra idc")
-    columns = [*idc.KEPT, "collection_id"]
+    columns = [*public.KEPT, "collection_id"]
     index = pd.read_parquet(
         package.IDC_INDEX_PARQUET_FILEPATH, columns=columns,
         filters=[("collection_id", "==", MAPPING["collection"])],
     )  # fmt: skip
-    chosen = idc.choose_series(idc.series_of(index, MAPPING), MAPPING)
+    chosen = public.choose_series(public.series_of(index, MAPPING), MAPPING)
     counts = chosen[chosen.reason == ""].groupby([chosen.patient.str[:3], "outline_source"]).size()
     assert len(chosen) == 211
     assert counts["R01"].to_dict()["radiologist, 3D Slicer"] == 96

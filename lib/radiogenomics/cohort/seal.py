@@ -9,7 +9,7 @@ import time
 
 import pandas as pd
 
-from radiogenomics.cohort import read_included
+from radiogenomics.cohort.included import read_included
 from radiogenomics.study.files import StudyError, digest, read_json, write_json
 from radiogenomics.study.study import Study
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import cohort, phantom
+from radiogenomics.cohort import eligibility, reading
+from radiogenomics.cohort.sources import phantom, phantom_scans
 from radiogenomics.images import inspection, scans
 from radiogenomics.study.files import StudyError, content_hash, read_json
 from radiogenomics.study.study import load_study
@@ -25,10 +26,10 @@ def test_same_call_same_bytes(made, tmp_path):
 
 def test_counts_and_faults(made):
     study = load_study(made)
-    table = cohort.read_cohort(study)
-    left, out, _ = cohort.exclude(study, table)
+    table = reading.read_cohort(study)
+    left, out, _ = eligibility.exclude(study, table)
     failures = inspection.inspect_cohort(study, left)[2]
-    left, out, _ = cohort.exclude(study, table, failures)
+    left, out, _ = eligibility.exclude(study, table, failures)
     assert len(table) == 31 and len(left) == 24
     assert set(out.patient) == {f"F{i:03d}" for i in range(1, 8)}
     assert out.reason.nunique() == 7
@@ -44,7 +45,7 @@ def test_files_are_small_and_lesions_lie_in_their_box(made):
 
 def test_patients_of_one_person_go_to_one_hospital():
     drawn = phantom.draw_cohort(660, 1)
-    person = phantom.outlines()["lidc_patient"][drawn["_lesion"].to_numpy(int)]
+    person = phantom_scans.outlines()["lidc_patient"][drawn["_lesion"].to_numpy(int)]
     sides = [set(person[drawn.hospital == h]) for h in ("A", "B")]
     assert not sides[0] & sides[1] and drawn["_lesion"].nunique() == 660
 
@@ -69,18 +70,20 @@ def test_sex_and_smoking_go_together_as_in_the_paper():
 
 def test_soft_part_moves_forward_with_the_latent_and_keeps_its_share():
     mask = np.ones((10, 100, 10), bool)
-    front, back = (phantom.soft_part(mask, latent) for latent in (5.0, -5.0))
+    front, back = (phantom_scans.soft_part(mask, latent) for latent in (5.0, -5.0))
     assert np.nonzero(front)[1].mean() < 30 < 70 < np.nonzero(back)[1].mean()
-    assert front.mean() == pytest.approx(phantom.SOFT_FRACTION, abs=0.02)
+    assert front.mean() == pytest.approx(phantom_scans.SOFT_FRACTION, abs=0.02)
 
 
 def test_attainable_auc_is_what_a_large_draw_gives():
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], 20_000)
     place, offset = phantom._latents(labels, rng)
-    where, weak = phantom._separations()
+    where, weak = phantom_scans.separations()
     auc = phantom.delong(labels, np.stack([where * place + weak * offset, offset]))[0]
-    assert auc == pytest.approx([phantom.SIGNAL_AUC, phantom.WHOLE_LESION_AUC], abs=0.006)
+    assert auc == pytest.approx(
+        [phantom_scans.SIGNAL_AUC, phantom_scans.WHOLE_LESION_AUC], abs=0.006
+    )
 
 
 def test_outlines_are_read_by_lidcs_convention(monkeypatch):
@@ -93,8 +96,8 @@ def test_outlines_are_read_by_lidcs_convention(monkeypatch):
         "pixel_spacing_mm": np.array([0.7]),
         "slice_spacing_mm": np.array([1.0]),
     }
-    monkeypatch.setattr(phantom, "outlines", lambda: fake)
-    mask, spacing = phantom.outline_mask(0, 0)
+    monkeypatch.setattr(phantom_scans, "outlines", lambda: fake)
+    mask, spacing = phantom_scans.outline_mask(0, 0)
     assert mask.sum() == 8 and spacing == (1.0, 0.7, 0.7)
 
 
@@ -124,7 +127,9 @@ def test_another_study_is_never_overwritten(tmp_path):
 
 
 def test_written_image_is_centred(tmp_path):
-    phantom._write_image(tmp_path / "a.nii.gz", np.zeros((3, 5, 7), np.uint8), (1.25, 0.7, 0.7))
+    phantom_scans._write_image(
+        tmp_path / "a.nii.gz", np.zeros((3, 5, 7), np.uint8), (1.25, 0.7, 0.7)
+    )
     image = sitk.ReadImage(tmp_path / "a.nii.gz")
     assert np.allclose(image.TransformIndexToPhysicalPoint((3, 2, 1)), 0, atol=1e-6)
 
@@ -132,16 +137,16 @@ def test_written_image_is_centred(tmp_path):
 def test_lesions_have_no_slice_without_outline_between():
     """Lesions 1 to 4 are outlined on every second slice, 105 lacks one: none shows it."""
     for lesion in (1, 2, 3, 4, 105):
-        mask, _ = phantom.outline_mask(lesion, 0)
+        mask, _ = phantom_scans.outline_mask(lesion, 0)
         there = np.flatnonzero(mask.any(axis=(1, 2)))
         assert (np.diff(there) == 1).all(), lesion
-        kept = phantom.lesion_on_grid(lesion, 0, (61, 81, 81), (1.25, 0.7, 0.7))
+        kept = phantom_scans.lesion_on_grid(lesion, 0, (61, 81, 81), (1.25, 0.7, 0.7))
         assert (np.diff(np.flatnonzero(kept.any(axis=(1, 2)))) == 1).all(), lesion
 
 
 def test_slices_between_lie_between():
     mask = np.zeros((3, 9, 9), bool)
     mask[0, 1:8, 1:8], mask[2, 3:6, 3:6] = True, True
-    filled = phantom._filled_between(mask)
+    filled = phantom_scans._filled_between(mask)
     assert np.array_equal(filled[[0, 2]], mask[[0, 2]])
     assert filled[1].sum() == 25 and filled[1, 2:7, 2:7].all()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from radiogenomics.cohort import CODES
+from radiogenomics.cohort.reading import CODES
 from radiogenomics.statistics.group_tests import (
     categorical_test,
     continuous_test,

@@ -5,12 +5,13 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cli, own_study
+from corpus import write_series
+from radiogenomics import cli
+from radiogenomics.cohort.sources import own
 from radiogenomics.images import dicom
 from radiogenomics.prediction import EXAMPLE
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.study import load_study
-from test_scans import write_series
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_rows_are_filled_in_and_settings_are_valid(folder, capsys):
     told = capsys.readouterr().out
     assert "3 patients found" in told and "No mask chosen for P3:" in told
     table = pd.read_csv(folder / "cohort.csv", dtype=str, keep_default_na=False)
-    assert list(table.columns) == list(own_study.COLUMNS)
+    assert list(table.columns) == list(own.COLUMNS)
     assert table.ct.tolist() == ["P1/ct.nii.gz", "P2/export", "P3/scan.nii.gz"]
     assert table["mask"].tolist() == ["P1/mask.nii.gz", "P2/Lesion_JD.nii.gz", ""]
     assert load_study(folder).settings.hospitals.train == ("A",)
@@ -43,20 +44,20 @@ def test_several_series_are_left_to_the_readers_rules_and_a_broken_file_to_check
         write_series(folder / "P4" / name, volume, uid=f"1.2.3.{slices}")
     write_series(folder / "P5", np.full((4, 8, 8), -700, np.int16))
     (folder / "P5" / "broken.dcm").write_bytes(b"no DICOM")
-    rows = own_study.begin(folder).set_index("patient")
+    rows = own.begin(folder).set_index("patient")
     assert rows.ct["P4"] == "P4" and rows.ct["P5"] == "P5"
     chosen, others = dicom.choose_ct(folder / "P4")
     assert len(chosen.files) == 6 and len(others) == 1
 
 
 def test_every_line_of_the_template_is_a_setting(tmp_path):
-    text = own_study.STUDY_TOML.replace("\n# [", "\n[")
+    text = own.STUDY_TOML.replace("\n# [", "\n[")
     lines = [x[2:] if x.startswith("# ") and "=" in x else x for x in text.splitlines()]
     (tmp_path / "study.toml").write_text("\n".join(lines))
     assert load_study(tmp_path).settings.label.column == "kras"
 
 
 def test_a_study_is_never_overwritten(folder):
-    own_study.begin(folder)
+    own.begin(folder)
     with pytest.raises(StudyError, match="holds a study already"):
-        own_study.begin(folder)
+        own.begin(folder)

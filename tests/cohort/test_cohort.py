@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cohort, figures
+from radiogenomics.cohort import eligibility, figures, included, reading
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Clinical, Hospitals, Settings
 from radiogenomics.study.study import Study
@@ -54,7 +54,7 @@ def write(study, n=12, files=True, **changes):
 )
 def test_faults_name_row_patient_and_remedy_and_exclude_the_patient(study, changes, says):
     write(study, **changes)
-    left, out, _ = cohort.exclude(study, cohort.read_cohort(study))
+    left, out, _ = eligibility.exclude(study, reading.read_cohort(study))
     assert len(out) == 1 and says in out.reason[0] and len(left) == 11
 
 
@@ -68,21 +68,21 @@ def test_faults_name_row_patient_and_remedy_and_exclude_the_patient(study, chang
 def test_faults_of_the_whole_table_stop(study, changes, says):
     write(study, **changes)
     with pytest.raises(StudyError) as fault:
-        cohort.read_cohort(study)
+        reading.read_cohort(study)
     assert says in str(fault.value)
 
 
 def test_missing_column_is_named(study):
     write(study).drop(columns="smoking").to_csv(study.cohort_csv, index=False)
     with pytest.raises(StudyError, match="no column smoking"):
-        cohort.read_cohort(study)
+        reading.read_cohort(study)
 
 
 def test_exclusions_have_one_reason_each_and_add_up(study):
     write(study, 18, age={0: 17}, interval_days={0: 20, 1: 15, 2: 14}, cea={3: ""}, label={4: ""})
     (study.folder / "scans/5_mask.nii.gz").unlink()
     failures = pd.DataFrame([("P06", "images", "broken")], columns=["patient", "step", "reason"])
-    left, out, flow = cohort.exclude(study, cohort.read_cohort(study), failures)
+    left, out, flow = eligibility.exclude(study, reading.read_cohort(study), failures)
     reasons = dict(zip(out.patient, out.reason, strict=True))
     assert reasons == {
         "P00": "age under 18",
@@ -103,32 +103,32 @@ def test_one_scan_on_both_sides_stops(study):
     write(study)
     (study.folder / "scans/11.nii.gz").write_bytes((study.folder / "scans/0.nii.gz").read_bytes())
     with pytest.raises(StudyError, match=r"in train and test: P00 \(train\), P11 \(test\)"):
-        cohort.exclude(study, cohort.read_cohort(study))
+        eligibility.exclude(study, reading.read_cohort(study))
 
 
 def test_another_gene_is_a_setting(study):
     write(study).assign(kras=["G12C", "wt"] * 6).to_csv(study.cohort_csv, index=False)
     label = type(study.settings.label)(column="kras", positive="G12C", name="KRAS mutant")
     gene = Study(study.folder, study.reports, Settings(label=label))
-    assert cohort.read_cohort(gene).label.tolist() == [1, 0] * 6
+    assert reading.read_cohort(gene).label.tolist() == [1, 0] * 6
 
 
 def test_a_cohort_that_changed_after_notebook_01_is_refused(study):
     write(study)
-    left, out, flow = cohort.exclude(study, cohort.read_cohort(study))
-    cohort.keep_included(study, left, out, flow)
-    assert len(cohort.read_included(study)) == 12
+    left, out, flow = eligibility.exclude(study, reading.read_cohort(study))
+    included.keep_included(study, left, out, flow)
+    assert len(included.read_included(study)) == 12
     swapped = Settings(workers=1, hospitals=Hospitals(("B",), ("A",)))
     with pytest.raises(StudyError, match="is not what notebook 01 saw.*--from 01"):
-        cohort.read_included(dataclasses.replace(study, settings=swapped))
+        included.read_included(dataclasses.replace(study, settings=swapped))
     write(study, label={0: 1})
     with pytest.raises(StudyError, match="is not what notebook 01 saw.*--from 01"):
-        cohort.read_included(study)
+        included.read_included(study)
 
 
 def test_ages_of_nobody_are_refused(study):
     write(study, age={0: 1951})
-    out = cohort.exclude(study, cohort.read_cohort(study))[1]
+    out = eligibility.exclude(study, reading.read_cohort(study))[1]
     assert "age is '1951'. Expected: years, 0 to 120" in out.reason[0]
 
 
@@ -136,12 +136,12 @@ def test_excels_empty_last_rows_are_passed_over(study):
     write(study)
     text = study.cohort_csv.read_text()
     study.cohort_csv.write_text(text + "," * (text.splitlines()[0].count(",")) + "\n")
-    assert len(cohort.read_cohort(study)) == 12
+    assert len(reading.read_cohort(study)) == 12
 
 
 def test_ct_after_the_biopsy_and_unnamed_files_are_excluded(study):
     write(study, interval_days={1: -3}, ct={2: ""})
-    _, out, _ = cohort.exclude(study, cohort.read_cohort(study))
+    _, out, _ = eligibility.exclude(study, reading.read_cohort(study))
     assert out.set_index("patient").reason.to_dict() == {
         "P01": "CT after the biopsy", "P02": "ct not named in cohort.csv",
     }  # fmt: skip
@@ -149,26 +149,26 @@ def test_ct_after_the_biopsy_and_unnamed_files_are_excluded(study):
 
 def test_an_incomplete_study_can_be_looked_at_and_its_exclusions_are_kept(study):
     write(study, label=dict.fromkeys(range(12), 0))
-    table = cohort.read_cohort(study)
-    left, out, flow = cohort.exclude(study, table, complete=False)
+    table = reading.read_cohort(study)
+    left, out, flow = eligibility.exclude(study, table, complete=False)
     assert len(left) == 12
     with pytest.raises(StudyError, match="0 patients with label 1"):
-        cohort.keep_included(study, left, out, flow)
+        included.keep_included(study, left, out, flow)
     assert (study.tables / "flow.csv").exists()
     assert not (study.derived / "included.csv").exists()
 
 
 def test_a_file_that_may_not_be_read_excludes_its_patient(study, monkeypatch):
     write(study)
-    whole = cohort.content_hash
+    whole = eligibility.content_hash
 
     def locked(path):
         if path.name == "3.nii.gz":
             raise PermissionError(13, "Permission denied", str(path))
         return whole(path)
 
-    monkeypatch.setattr(cohort, "content_hash", locked)
-    left, out, _ = cohort.exclude(study, cohort.read_cohort(study))
+    monkeypatch.setattr(eligibility, "content_hash", locked)
+    left, out, _ = eligibility.exclude(study, reading.read_cohort(study))
     assert out.reason.item().startswith("ct file may not be read: scans/") and len(left) == 11
 
 
@@ -187,7 +187,7 @@ def test_one_mask_on_both_sides_stops(study):
     write(study)
     (study.folder / "scans/11_mask.nii.gz").write_bytes(bytes([0, 0]))
     with pytest.raises(StudyError, match="same mask stands in train and test: P00 .train., P11"):
-        cohort.exclude(study, cohort.read_cohort(study))
+        eligibility.exclude(study, reading.read_cohort(study))
 
 
 def test_a_second_readers_mask_on_both_sides_stops(study):
@@ -197,20 +197,20 @@ def test_a_second_readers_mask_on_both_sides_stops(study):
         table.loc[i, "mask_2"] = f"scans/{name}"
     table.to_csv(study.cohort_csv, index=False)
     with pytest.raises(StudyError, match="same second reader's mask stands in train and test"):
-        cohort.exclude(study, cohort.read_cohort(study))
+        eligibility.exclude(study, reading.read_cohort(study))
 
 
 def test_a_file_replaced_after_notebook_01_stops_what_would_use_its_caches(study):
     write(study)
-    cohort.keep_included(study, *cohort.exclude(study, cohort.read_cohort(study)))
+    included.keep_included(study, *eligibility.exclude(study, reading.read_cohort(study)))
     image = study.folder / "scans" / "3.nii.gz"
     image.touch()  # another time, the same content
-    assert len(cohort.included(study)) == 12
+    assert len(included.load_patients(study)) == 12
     image.write_bytes(b"another CT")
     with pytest.raises(StudyError, match=r"patient P03: scans/3.nii.gz is another file"):
-        cohort.included(study)
+        included.load_patients(study)
     image.unlink()  # a reviewer has no images
-    assert len(cohort.included(study)) == 12
+    assert len(included.load_patients(study)) == 12
 
 
 def test_words_of_the_table_come_back_as_they_were(study):
@@ -222,8 +222,8 @@ def test_words_of_the_table_come_back_as_they_were(study):
     table["tnm"] = ["TRUE", "FALSE"] * 6
     table["pack_years"] = [*range(11), ""]
     table.to_csv(study.cohort_csv, index=False)
-    cohort.keep_included(study, *cohort.exclude(study, cohort.read_cohort(study)))
-    again = cohort.read_included(study)
+    included.keep_included(study, *eligibility.exclude(study, reading.read_cohort(study)))
+    again = included.read_included(study)
     assert again.emphysema.tolist() == table.emphysema.tolist()
     assert again.tnm.tolist() == table.tnm.tolist()
     assert again.pack_years.tolist()[:11] == list(range(11)) and again.pack_years.isna().sum() == 1
@@ -234,15 +234,15 @@ def test_codes_in_capitals_are_the_same_codes(study):
     table = write(study, sex={0: "Female", 1: "MALE"})
     table["cohort"] = np.where(table.hospital == "A", "Train", "TEST")
     table.to_csv(study.cohort_csv, index=False)
-    found = cohort.read_cohort(study)
+    found = reading.read_cohort(study)
     assert found.sex.tolist()[:2] == ["female", "male"] and (found.fault == "").all()
 
 
 def test_failures_that_end_a_study_are_kept(study):
     write(study)
-    cohort.keep_included(study, *cohort.exclude(study, cohort.read_cohort(study)))
+    included.keep_included(study, *eligibility.exclude(study, reading.read_cohort(study)))
     lost = [f"P{i:02d}" for i in range(12) if i % 2]
     failures = pd.DataFrame({"patient": lost, "step": "radiomics", "reason": "too small"})
     with pytest.raises(StudyError, match="0 patients with label 1"):
-        cohort.drop_failures(study, failures)
+        included.drop_failures(study, failures)
     assert study.table("exclusions.csv").patient.tolist() == lost

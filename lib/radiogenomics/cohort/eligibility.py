@@ -1,0 +1,169 @@
+"""Who can take part: the paper's rules in order, each patient excluded once (paper, Cohort)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from radiogenomics.cohort.reading import IMAGES
+from radiogenomics.images import anonymity
+from radiogenomics.study.files import StudyError, content_hash
+from radiogenomics.study.study import Study
+
+WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}
+
+
+def exclude(
+    study: Study, table: pd.DataFrame, failures: pd.DataFrame | None = None,
+    complete: bool = True,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """Apply the paper's rules in order; each patient is excluded once, for the first reason.
+
+    Args:
+        study: gives the rules.
+        table: `read_cohort`'s.
+        failures: patient, step, reason of images that could not be used.
+        complete: stop where a study cannot be made of those who are left; False while the
+            scans are still to be looked at.
+
+    Returns:
+        The patients left (`ct_hash`, `mask_hash` and `mask_2_hash` are of their files), the
+        exclusions (patient, step, reason) and the flow (step, reason, n).
+
+    Raises:
+        StudyError: no patient of one label, or of one cohort, is left.
+    """
+    rules = study.settings.eligibility
+    checks = [("table", fault, table.fault == fault) for fault in table.fault.unique() if fault]
+    checks += [("eligibility", f"age under {rules.min_age:g}", _below(table, "age", rules.min_age))]
+    late = _above(table, "interval_days", rules.max_interval_days)
+    checks.append(("eligibility", f"over {rules.max_interval_days:g} days from CT to biopsy", late))
+    checks.append(("eligibility", "CT after the biopsy", _below(table, "interval_days", 0)))
+    if rules.histology:
+        told = table.get("histology", pd.Series("", table.index)).astype(str).str.casefold()
+        other = ~told.isin([h.casefold() for h in rules.histology])
+        checks.append(("eligibility", f"histology is not {' or '.join(rules.histology)}", other))
+    checks.append(("clinical data", f"no {study.settings.label.name} status", table.label.isna()))
+    needed = dict.fromkeys((*rules.required, *study.settings.clinical.predictors))
+    for column in needed:
+        gone = table[column].isna() if column in table else pd.Series(True, table.index)
+        checks.append(("clinical data", f"{column} missing", gone))
+    for column in ("ct", "mask"):
+        checks.append(("files", f"{column} not named in cohort.csv", table[column] == ""))
+        gone = ~table[column].map(lambda p: p != "" and Path(p).exists())
+        checks.append(("files", f"{column} file missing", gone))
+    out = _first_reason(table, checks)
+    paths = table.set_index("patient")[["ct", "mask"]]
+    lost = out.reason.isin([f"{column} file missing" for column in paths])
+    out.loc[lost, "reason"] = [
+        anonymity.anonymous(
+            f"{r.reason}: {as_written(study, paths.loc[r.patient, r.reason.split()[0]])} is not "
+            "there. Expected: a file or folder inside the study folder. Copy it there, or correct "
+            "the path.", paths.loc[r.patient])
+        for r in out[lost].itertuples()
+    ]  # fmt: skip
+    if failures is not None:
+        later = failures[~failures.patient.isin(out.patient)].drop_duplicates("patient")
+        out = pd.concat([out, later], ignore_index=True)
+    left = table[~table.patient.isin(out.patient)].drop(columns="fault")
+    left["label"] = left.label.astype(int)
+    for column in ("ct", "mask"):
+        left[f"{column}_hash"] = [readable_hash(Path(p)) for p in left[column]]
+        locked = left[left[f"{column}_hash"] == ""]
+        reason = [f"{column} file may not be read: {as_written(study, p)}. Expected: permission to "
+                  "read it. Ask who owns it." for p in locked[column]]  # fmt: skip
+        out = pd.concat([out, locked[["patient"]].assign(step="files", reason=reason)])
+        left = left.drop(locked.index)
+    if "mask_2" in left:  # one that is not there or locked is no reason to leave a patient out
+        left["mask_2_hash"] = [readable_hash(Path(p)) if p else "" for p in left["mask_2"]]
+    if complete:
+        require_both(left, out)
+    return left.reset_index(drop=True), out.reset_index(drop=True), _flow(table, out, left)
+
+
+def as_written(study: Study, path: str) -> str:
+    """Return a path as cohort.csv writes it."""
+    return Path(path).relative_to(study.folder).as_posix()
+
+
+def readable_hash(path: Path) -> str:
+    """Return a file's content hash, "" where it is not there or this user may not read it."""
+    try:
+        return content_hash(path)
+    except OSError:
+        return ""
+
+
+def require_both(left: pd.DataFrame, out: pd.DataFrame) -> None:
+    """Stop where no study can be made of the patients left.
+
+    Raises:
+        StudyError: one scan stands for two patients; a cohort lacks patients of a label.
+    """
+    _refuse_leak(left)
+    _refuse_empty(left, out)
+
+
+def _below(table: pd.DataFrame, column: str, limit: float) -> pd.Series:
+    return table[column] < limit if column in table else pd.Series(False, table.index)
+
+
+def _above(table: pd.DataFrame, column: str, limit: float) -> pd.Series:
+    return table[column] > limit if column in table else pd.Series(False, table.index)
+
+
+def _first_reason(table: pd.DataFrame, checks: list) -> pd.DataFrame:
+    rows, gone = [], pd.Series(False, table.index)
+    for step, reason, bad in checks:
+        rows += [(p, step, reason) for p in table.patient[bad & ~gone]]
+        gone |= bad
+    return pd.DataFrame(rows, columns=["patient", "step", "reason"])
+
+
+def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
+    rows = [("found", "in cohort.csv", len(table))]
+    whole = out.step != "files"  # of a file's fault, what stands before its path
+    groups = out.assign(
+        reason=out.reason.where(whole, out.reason.str.replace(":.*", "", regex=True))
+    )
+    groups["reason"] = groups.reason.str.slice(0, 120)
+    rows += [(s, r, len(g)) for (s, r), g in groups.groupby(["step", "reason"], sort=False)]
+    for cohort in ("train", "test"):
+        side = left[left.cohort == cohort]
+        rows.append(("included", cohort, len(side)))
+        rows += [(f"{cohort} label", str(v), int((side.label == v).sum())) for v in (1, 0)]
+    return pd.DataFrame(rows, columns=["step", "reason", "n"])
+
+
+def excluded(flow: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of flow.csv that count excluded patients."""
+    return flow[~flow.step.isin(["found", "included"]) & ~flow.step.str.endswith("label")]
+
+
+def _refuse_leak(left: pd.DataFrame) -> None:
+    """Stop when one scan is used for two patients, or one mask on both sides of the split."""
+    for column in [f"{c}_hash" for c in IMAGES if f"{c}_hash" in left]:
+        what = WHAT[column]
+        known = left[left[column] != ""]
+        twice = known[known[column].duplicated(keep=False)]
+        for _, group in twice.groupby(column):
+            both = group.cohort.nunique() > 1
+            if what != "CT" and not both:
+                continue
+            names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
+            where = "in train and test" if both else "for several patients"
+            raise StudyError(
+                f"The same {what} stands {where}: {names}. Expected: one a patient. Keep one row."
+            )
+
+
+def _refuse_empty(left: pd.DataFrame, out: pd.DataFrame) -> None:
+    counts = left.groupby(["cohort", "label"]).size()
+    for side in [("train", 1), ("train", 0), ("test", 1), ("test", 0)]:
+        if counts.get(side, 0) < 2:
+            reasons = "".join(f"\n{r.patient}: {r.reason}" for r in out.head(20).itertuples())
+            raise StudyError(
+                f"{counts.get(side, 0)} patients with label {side[1]} are left in the {side[0]} "
+                f"cohort. Expected: at least 2. {len(out)} are excluded:{reasons}"
+            )

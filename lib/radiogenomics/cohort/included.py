@@ -1,0 +1,139 @@
+"""Who takes part: the list that notebook 01 keeps and the others read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from radiogenomics.cohort.eligibility import as_written, exclude, readable_hash, require_both
+from radiogenomics.cohort.reading import IMAGES, NEEDED, read_cohort
+from radiogenomics.study.cells import numbered
+from radiogenomics.study.files import StudyError, content_hash, digest, image_files, whole_file
+from radiogenomics.study.study import Study
+
+ENDINGS = ("readable_hash", "_stamp", "_from")  # of what `keep_included` adds
+IMAGE_STEPS = ("images", "preprocessing", "radiomics")
+
+
+def keep_included(study: Study, left: pd.DataFrame, out: pd.DataFrame, flow: pd.DataFrame) -> None:
+    """Write who does not take part and why, the flow, and (in the data folder) who does.
+
+    Raises:
+        StudyError: no study can be made of those left (`require_both`); the exclusions are kept.
+    """
+    study.save_table(out, "exclusions.csv")
+    study.save_table(flow, "flow.csv")
+    require_both(left, out)
+    with whole_file(study.derived / "included.csv") as part:
+        stamps = {f"{c}_stamp": left[c].map(_stamp) for c in IMAGES if c in left}
+        table = left.assign(**_relative(study, left), **stamps, made_from=_source(study))
+        table.to_csv(part, index=False)
+
+
+def _source(study: Study) -> str:
+    """Return a digest of cohort.csv and of the settings that decide who takes part, and as what."""
+    rules = study.settings
+    table = content_hash(study.cohort_csv) if study.cohort_csv.exists() else ""
+    return digest(table, rules.label, rules.hospitals, rules.eligibility)
+
+
+def _relative(study: Study, left: pd.DataFrame) -> dict[str, list[str]]:
+    return {
+        c: [str(Path(p).relative_to(study.folder)) if p else "" for p in left[c]]
+        for c in IMAGES
+        if c in left
+    }
+
+
+def read_included(study: Study) -> pd.DataFrame:
+    """Return the patients who take part with every label; notebooks ask `seal` for the test's.
+
+    Raises:
+        StudyError: notebook 01 has not run, or with another cohort.csv or other rules.
+    """
+    path = study.derived / "included.csv"
+    if not path.exists():
+        raise StudyError("derived/included.csv is not there. Run: workbook run --only 01")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)  # None and TRUE are words here
+    words = [*NEEDED, *IMAGES, "mask_label", *(c for c in table if c.endswith(ENDINGS))]
+    table = table.replace("", np.nan)
+    values = [c for c in table if c not in words]
+    table[values] = table[values].apply(numbered)
+    table = table.assign(mask_label=table.mask_label.fillna(""), label=table.label.astype(int))
+    here = {
+        c: table[c].map(lambda p: f"{study.folder}/{p}", na_action="ignore")
+        for c in IMAGES
+        if c in table
+    }
+    table = table.assign(**here)
+    _refuse_changed(study, table)
+    return table.drop(columns="made_from", errors="ignore")
+
+
+def _stamp(path: str | float) -> str:
+    """Return size and time of a file, or of a folder's files; "" where it is not there."""
+    if not isinstance(path, str) or not path or not Path(path).exists():
+        return ""
+    try:
+        stats = [p.stat() for p in image_files(Path(path))]
+    except OSError:
+        return ""
+    return f"{sum(s.st_size for s in stats)}:{max((s.st_mtime_ns for s in stats), default=0)}"
+
+
+def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
+    """Stop where cohort.csv, its rules or a file are others than notebook 01 saw.
+
+    Caches are named by the files' content. A study without its table and its images, as a
+    reviewer has it, passes.
+    """
+    seen = set(table.get("made_from", ()))
+    if study.cohort_csv.exists() and seen - {_source(study)}:
+        raise StudyError(
+            "cohort.csv, or [label], [hospitals] or [eligibility] of study.toml, is not what "
+            "notebook 01 saw. Expected: the same. Run again from the start: workbook run --from 01"
+        )
+    for column in [c for c in IMAGES if f"{c}_stamp" in table]:
+        now = table[column].map(_stamp)
+        for i in np.flatnonzero((now != "") & (now != table[f"{column}_stamp"].fillna(""))):
+            row = table.iloc[i]
+            if readable_hash(Path(row[column])) != row[f"{column}_hash"]:
+                raise StudyError(
+                    f"patient {row.patient}: {as_written(study, row[column])} is another file than "
+                    "notebook 01 saw. Expected: the same content. Run again from the start: "
+                    "workbook run --from 01"
+                )
+
+
+def load_patients(study: Study) -> pd.DataFrame:
+    """Return the patients who take part, as the notebooks before this one left them.
+
+    Labels of test patients are missing: they stay sealed until notebook 05 (`seal`).
+
+    Raises:
+        StudyError: notebook 01 has not run.
+    """
+    table = read_included(study)
+    return table.assign(label=table.label.astype("Int64").mask(table.cohort == "test"))
+
+
+def split(patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return training patients, with labels 0 or 1, and test patients."""
+    train, test = (patients[patients.cohort == c].reset_index(drop=True) for c in ("train", "test"))
+    return train.astype({"label": int}), test
+
+
+def drop_failures(study: Study, failures: pd.DataFrame) -> pd.DataFrame:
+    """Exclude patients whose images failed later on, with the reason; return who is left.
+
+    Raises:
+        StudyError: no study can be made of those left (`require_both`); the exclusions are kept.
+    """
+    if len(failures):
+        known = study.table("exclusions.csv")[["patient", "step", "reason"]]
+        images = known[known.step.isin(IMAGE_STEPS)]
+        failures = pd.concat([images, failures])
+        keep_included(study, *exclude(study, read_cohort(study), failures, complete=False))
+    return load_patients(study)

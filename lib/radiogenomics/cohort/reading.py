@@ -1,0 +1,213 @@
+"""cohort.csv: one row a patient, checked cell by cell."""
+
+from __future__ import annotations
+
+from pathlib import PureWindowsPath
+
+import numpy as np
+import pandas as pd
+
+from radiogenomics.study.cells import read_cells
+from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import Label
+from radiogenomics.study.study import Study
+
+CODES = {
+    "sex": ("female", "male"),
+    "smoking": ("never", "former", "current"),
+    "cea": ("normal", "high"),
+    "lobe": ("RUL", "RML", "RLL", "LUL", "LLL"),
+    "stage": ("I", "II", "III", "IV"),
+}
+EVER = {"never": "never", "former": "ever", "current": "ever"}  # the paper's two groups
+NUMBERS = ("age", "interval_days")
+NO_NAMES = ("na", "n/a", "nan", "null", "none", "<na>")  # which programs read as missing
+NEEDED = ("patient", "hospital", "ct", "mask")
+IMAGES = ("ct", "mask", "mask_2")
+OLDEST = 120  # years
+
+
+def read_cohort(study: Study) -> pd.DataFrame:
+    """Read cohort.csv: one row a patient, `cohort` from the hospital, `label` 0 or 1 or missing.
+
+    A cell that cannot be read is told in column `fault` (empty where all is well): `exclude`
+    leaves that patient out and the others go on.
+
+    Raises:
+        StudyError: every fault that leaves the whole table in doubt, one a line, with its row:
+            doubled or empty names, a cohort that contradicts the hospital, a column in which
+            no value can be read.
+    """
+    path = study.cohort_csv
+    raw = read_cells(path)
+    label_column = study.settings.label.column.lower()
+    absent = [
+        c for c in (*NEEDED, label_column, *study.settings.clinical.predictors) if c not in raw
+    ]
+    if absent:
+        raise StudyError(
+            f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
+            "Expected: the columns of data/README.md."
+        )
+    raw = canonical(raw)
+    cells = _cell_faults(raw, study)
+    faults = [*_name_faults(raw), *_hospital_faults(raw, study), *_hopeless(raw, cells)]
+    faults += _label_faults(raw, study.settings.label)
+    if faults:
+        raise StudyError(f"{path.name} has {len(faults)} faults:\n" + "\n".join(faults))
+    return _typed(raw, study).assign(fault=_first_faults(raw, cells))
+
+
+def canonical(raw: pd.DataFrame) -> pd.DataFrame:
+    """Write a table's codes as data/README.md does (Female: female), paths with forward slashes."""
+    codes = {
+        column: raw[column].replace({c: code for c in raw[column] for code in CODES[column]
+                                     if c.casefold() == code.casefold()})
+        for column in CODES if column in raw
+    }  # fmt: skip
+    paths = {c: raw[c].str.replace("\\", "/", regex=False) for c in IMAGES if c in raw}
+    sides = {"cohort": raw.cohort.str.casefold()} if "cohort" in raw else {}
+    return raw.assign(**codes, **paths, **sides)
+
+
+def _name_faults(raw: pd.DataFrame) -> list[str]:
+    faults = []
+    for patient in raw.patient[raw.patient.duplicated() & (raw.patient != "")].unique():
+        rows = ", ".join(str(i + 2) for i in np.flatnonzero(raw.patient == patient))
+        faults.append(f"rows {rows}: patient {patient} stands more than once. Keep one row.")
+    for i in np.flatnonzero(raw.patient.str.casefold().isin(NO_NAMES)):
+        faults.append(
+            f"row {i + 2}: patient is {raw.patient.iloc[i]!r}, which other programs read as "
+            "missing. Give another pseudonym."
+        )
+    for i in np.flatnonzero(raw.patient == ""):
+        faults.append(f"row {i + 2}: patient is empty. Give every patient a pseudonym.")
+    return faults
+
+
+def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
+    """Return (row, column, expected) of every cell that cannot be read."""
+    checks = [
+        (c, raw[c].isin([*codes, ""]), f"one of {', '.join(codes)}, or nothing")
+        for c, codes in CODES.items()
+        if c in raw
+    ]
+    for column in [c for c in NUMBERS if c in raw]:
+        numbers = pd.to_numeric(raw[column], errors="coerce")
+        good = np.isfinite(numbers) | (raw[column] == "")
+        checks.append((column, good, "a number such as 61"))
+        if column == "age":
+            years = numbers.between(0, OLDEST) | ~good | (raw[column] == "")
+            checks.append((column, years, f"years, 0 to {OLDEST}"))
+    for column in [c for c in IMAGES if c in raw]:
+        checks.append((column, raw[column].map(_inside), "a path inside the study folder"))
+    label = study.settings.label
+    if negative := _negative(label):
+        known = {"", *_codes(label.positive, *negative, *label.missing)}
+        expected = f"{', '.join(negative)} or {label.positive}, or nothing (study.toml [label])"
+        if not label.negative:  # the default column
+            expected = "0 (wild-type) or 1 (mutant), or name the positive value in study.toml "
+            expected += "[label]"
+        column = label.column.lower()
+        checks.append((column, raw[column].map(_code).isin(known), expected))
+    sides = (*study.settings.hospitals.train, *study.settings.hospitals.test)
+    expected = f"one of {', '.join(sides)} (study.toml [hospitals])"
+    checks.append(("hospital", raw.hospital.isin(sides), expected))
+    return [(int(i), c, e) for c, good, e in checks for i in np.flatnonzero(~good.astype(bool))]
+
+
+def _negative(label: Label) -> tuple[str, ...]:
+    """Return the values that count as 0 where they are named; of the default column, 0."""
+    own = (label.column, label.positive) == ("label", "1")
+    return label.negative or (("0",) if own else ())
+
+
+def _codes(*values: str) -> list[str]:
+    return [_code(value) for value in values]
+
+
+def _code(value: str) -> str:
+    """Return a label's value without regard to capitals; of a number, its value (1.0: 1)."""
+    try:
+        return f"{float(value):g}"
+    except ValueError:
+        return value.casefold()
+
+
+def _label_faults(raw: pd.DataFrame, label: Label) -> list[str]:
+    """Return a fault where several values are neither the positive one nor `missing`."""
+    if _negative(label):
+        return []
+    cells = raw[label.column.lower()]
+    others = cells[~cells.map(_code).isin({"", *_codes(label.positive, *label.missing)})]
+    if others.str.casefold().nunique() < 2:
+        return []
+    told = ", ".join(f"{value!r} ({n})" for value, n in others.value_counts().head(9).items())
+    return [
+        f"{label.column} holds {told} beside {label.positive!r}. Expected: one other value. Name "
+        f"those that count as {label.negative_name} in study.toml, [label] negative; the others' "
+        "patients are then left out."
+    ]
+
+
+def _inside(path: str) -> bool:
+    """Return whether a path cannot leave the study folder, on any system."""
+    windows = PureWindowsPath(path)
+    return not (windows.drive or windows.root or ".." in windows.parts)
+
+
+def _hopeless(raw: pd.DataFrame, cells: list[tuple[int, str, str]]) -> list[str]:
+    """Return the faults of columns in which no value can be read: the coding is another one."""
+    faults = []
+    for column in dict.fromkeys(column for _, column, _ in cells):
+        bad = [one for one in cells if one[1] == column]
+        if len(bad) > 1 and len(bad) == (raw[column] != "").sum():
+            faults += [_fault(raw, *one) for one in bad[:3]]
+            faults.append(f"no value of {column} can be read. Recode the column.")
+    return faults
+
+
+def _first_faults(raw: pd.DataFrame, cells: list[tuple[int, str, str]]) -> list[str]:
+    first = {i: (i, column, expected) for i, column, expected in reversed(cells)}
+    return [_fault(raw, *first[i]) if i in first else "" for i in range(len(raw))]
+
+
+def _fault(raw: pd.DataFrame, i: int, column: str, expected: str) -> str:
+    found = raw[column].iloc[i]
+    return (
+        f"row {i + 2}, patient {raw.patient.iloc[i]}: {column} is {found!r}. Expected: {expected}."
+    )
+
+
+def _hospital_faults(raw: pd.DataFrame, study: Study) -> list[str]:
+    sides = study.settings.hospitals
+    both = set(sides.train) & set(sides.test)
+    if both:
+        return [f"study.toml [hospitals]: {', '.join(sorted(both))} both trains and tests."]
+    if "cohort" not in raw:
+        return []
+    known = {**dict.fromkeys(sides.train, "train"), **dict.fromkeys(sides.test, "test")}
+    side = raw.hospital.map(known)
+    wrong = (raw.cohort != "") & side.notna() & (raw.cohort != side)
+    return [_fault(raw, i, "cohort", f"{side[i]}, as its hospital says")
+            for i in np.flatnonzero(wrong)]  # fmt: skip
+
+
+def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
+    settings = study.settings
+    table = raw.replace("", np.nan)
+    test = raw.hospital.isin(settings.hospitals.test)
+    table["cohort"] = np.where(test, "test", "train")
+    given = raw[settings.label.column.lower()].map(_code)
+    known = ~given.isin(["", *_codes(*settings.label.missing)])
+    if negative := _negative(settings.label):
+        known &= given.isin(_codes(settings.label.positive, *negative))
+    table["label"] = np.where(known, given == _code(settings.label.positive), np.nan)
+    for column in [c for c in NUMBERS if c in table]:
+        table[column] = pd.to_numeric(table[column], errors="coerce")
+    table["mask_label"] = raw.get("mask_label", "")
+    if "smoking" in table:
+        table["smoking_history"] = table.smoking.map(EVER)
+    for column in [c for c in IMAGES if c in table]:
+        table[column] = [str(study.folder / p) if isinstance(p, str) else "" for p in table[column]]
+    return table

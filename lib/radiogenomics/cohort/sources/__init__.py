@@ -1,0 +1,1 @@
+"""Where a study comes from: one's own folders, a public collection, or the built-in cohort."""
