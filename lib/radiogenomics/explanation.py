@@ -11,13 +11,15 @@ import pandas as pd
 import SimpleITK as sitk
 from IPython.display import Markdown, display
 
-from radiogenomics import gradcam, sanity, viewer, volume_view
+from radiogenomics import gradcam, sanity
 from radiogenomics.cnn import keras
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import lesion_box, load_volumes
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.study import Study
+from radiogenomics.viewer import viewer, volume_view
+from radiogenomics.viewer.viewer import Scene
 
 AROUND_MM = 10.0
 GRADCAM, HIDING = "Grad-CAM", "hiding"  # the explorer's maps
@@ -79,14 +81,14 @@ def show_map(
     return case
 
 
-def _map_scene(study: Study, case: Case, title: str) -> viewer.Scene:
+def _map_scene(study: Study, case: Case, title: str) -> Scene:
     spacing = study.settings.preprocessing.spacing_mm
-    return viewer.scene_of_case(case, title, study.settings.synthetic, spacing)
+    return scene_of_case(case, title, study.settings.synthetic, spacing)
 
 
 def hiding_scene(
     study: Study, patient: pd.Series, network: keras.Model, label: int, title: str
-) -> viewer.Scene:
+) -> Scene:
     """Return the scene of how far the label's logit drops where a cube of the input is hidden.
 
     The scale reaches as far to both sides of 0 as the largest change.
@@ -97,7 +99,7 @@ def hiding_scene(
     images = _surroundings(ct, mask, gradcam.on_box(drop, box))
     near, lesion, placed = (sitk.GetArrayFromImage(image) for image in images)
     reach = float(np.abs(placed).max()) or 1.0
-    return viewer.Scene(
+    return Scene(
         near, lesion > 0, title, images[2].GetSpacing()[::-1], viewer.origin_of(images[0]),
         overlay=placed, overlay_name="drop when hidden", overlay_unit="of the logit",
         overlay_range=(-reach, reach), synthetic=study.settings.synthetic,
@@ -168,3 +170,11 @@ def explore(
 
 def _menu(name: str, options: list, value: str | int) -> ipywidgets.Dropdown:
     return ipywidgets.Dropdown(options=options, value=value, description=name)
+
+
+def scene_of_case(case: Case, title: str, synthetic: bool, spacing_mm: float = 1.0) -> Scene:
+    """Return the scene of a Grad-CAM case."""
+    return Scene(
+        case.hu, case.lesion > 0, title, (spacing_mm,) * 3, case.origin_mm,
+        overlay=np.clip(case.heat, 0, 1), synthetic=synthetic,
+    )  # fmt: skip

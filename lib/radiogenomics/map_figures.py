@@ -11,7 +11,7 @@ from radiogenomics.explanation import Case
 from radiogenomics.sanity import MEASURES, RESET
 from radiogenomics.study.study import Study
 from radiogenomics.study.style import BACK, LABELS, empty, titled
-from radiogenomics.viewer import LUNG, OUTLINE, blocks, majority
+from radiogenomics.viewer.viewer import LUNG, OUTLINE, blocks, majority
 
 PLANES = ("axial", "coronal", "sagittal")
 HEAT = (  # inferno, clear where the map is 0

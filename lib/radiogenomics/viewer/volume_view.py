@@ -12,7 +12,7 @@ from ipyniivue import NiiVue, SliceType
 from IPython.display import Markdown, display
 
 from radiogenomics.study.progress import HEADLESS
-from radiogenomics.viewer import Scene
+from radiogenomics.viewer.viewer import Scene
 
 LUNG_HU = (-1000.0, 200.0)
 FAINT = 0.2  # of the overlay's range above 0: below it nothing is drawn

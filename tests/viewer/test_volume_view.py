@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 import SimpleITK as sitk
-from radiogenomics import viewer, volume_view
 from radiogenomics.study.progress import HEADLESS
+from radiogenomics.viewer import viewer, volume_view
 
 LESION = np.zeros((6, 8, 10), bool)
 LESION[2:4, 3:5, 4:7] = True

@@ -12,11 +12,12 @@ import nbformat
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from radiogenomics import map_figures, pages, viewer
+from radiogenomics import explanation, map_figures, pages
 from radiogenomics.explanation import Case
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
+from radiogenomics.viewer import viewer
 from skimage import io as pictures
 
 
@@ -232,7 +233,7 @@ def test_a_case_on_a_tilted_grid_counts_from_the_lesions_centre():
     one = scene()
     case = SimpleNamespace(hu=one.hu, lesion=one.lesion.astype(np.uint8), heat=one.overlay)
     case.origin_mm = None
-    made = viewer.scene_of_case(case, "P001", True)
+    made = explanation.scene_of_case(case, "P001", True)
     centre = np.argwhere(made.lesion).mean(axis=0)
     assert np.allclose(made.origin() + centre, 0) and made.synthetic
     assert "from the lesion's centre" in content(viewer.static_html(made))["caption"]

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
 import numpy as np
@@ -25,9 +25,6 @@ from radiogenomics.images.volumes import bounds, crop
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.progress import HEADLESS
 
-if TYPE_CHECKING:
-    from radiogenomics.explanation import Case
-
 LIMIT = 320_000  # bytes of the static twin: eight, their figure and the rest make 5 MB
 MARGINS_MM = (40.0, 30.0, 25.0, 20.0, 15.0)
 HU_STEPS = (4, 8)
@@ -37,9 +34,9 @@ STILL_PIXELS = 160  # of the still picture's longer side
 LEVELS = 100  # of the overlay
 LUNG = (1500.0, -600.0)  # window width and level, HU
 OUTLINE = (0, 213, 255)
-TEMPLATE = Path(__file__).parent / "template"
-SCRIPT = (TEMPLATE / "viewer.js").read_text(encoding="utf-8")
-STYLE = (TEMPLATE / "viewer.css").read_text(encoding="utf-8")
+HERE = Path(__file__).parent
+SCRIPT = (HERE / "viewer.js").read_text(encoding="utf-8")
+STYLE = (HERE / "viewer.css").read_text(encoding="utf-8")
 STILL = (
     "A picture only: the viewer's script did not run. In JupyterLab, trust this notebook (command "
     "palette: Trust Notebook) to move through the slices."
@@ -120,14 +117,6 @@ def origin_of(image: sitk.Image) -> tuple[float, float, float] | None:
     """Return the first voxel's place (z, y, x), mm; None on a grid whose axes are not LPS's."""
     upright = np.allclose(image.GetDirection(), np.eye(3).ravel(), atol=1e-3)
     return image.GetOrigin()[::-1] if upright else None
-
-
-def scene_of_case(case: Case, title: str, synthetic: bool, spacing_mm: float = 1.0) -> Scene:
-    """Return the scene of a Grad-CAM case."""
-    return Scene(
-        case.hu, case.lesion > 0, title, (spacing_mm,) * 3, case.origin_mm,
-        overlay=np.clip(case.heat, 0, 1), synthetic=synthetic,
-    )  # fmt: skip
 
 
 def scene_of_images(
