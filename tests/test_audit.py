@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from radiogenomics import audit, cnn, report
+from radiogenomics import audit, report
+from radiogenomics.models import network as cnn
 from radiogenomics.paper import PRINTED, load_paper, table2
 from radiogenomics.statistics.discrimination import auc_interval
 from radiogenomics.study.files import StudyError

@@ -5,8 +5,9 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cli, comparison, figures, models, readings, report, scoretable, signature
+from radiogenomics import cli, comparison, figures, readings, report, scoretable, signature
 from radiogenomics.cohort import included, seal
+from radiogenomics.models import predictions
 from radiogenomics.statistics import sample_size
 from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study import contract, style
@@ -71,8 +72,8 @@ def test_training_rows_give_thresholds(tmp_path):
     train["patient"] = "T" + train.patient
     both = pd.concat([rows[rows.model == "good"].assign(cohort="test"), train])
     scores = scoretable.read_scores(written(tmp_path, both))
-    assert (models.select(scores, "out_of_fold").patient.str.startswith("T")).all()
-    assert models.select(scores, "in_sample").empty
+    assert (predictions.select(scores, "out_of_fold").patient.str.startswith("T")).all()
+    assert predictions.select(scores, "in_sample").empty
 
 
 def with_train(rows, fold=1):
@@ -121,11 +122,11 @@ def test_parameters_told_by_a_table_give_rileys_minimum(tmp_path):
     assert np.isnan(size["candidate parameters"]["raw"])
     alone = comparison.sample_size(study, scores[scores.cohort == "test"], metrics)
     assert alone["candidates that this n supports"].isna().all()
-    assert "parameters" in models.read_scores(saved(study, scores))
+    assert "parameters" in predictions.read_scores(saved(study, scores))
 
 
 def saved(study, scores):
-    models.write_scores(study, scores)
+    predictions.write_scores(study, scores)
     return study
 
 
@@ -135,7 +136,7 @@ def test_combined_models_count_their_inputs_parameters(finished):
 
 
 def test_in_sample_stack_has_no_out_of_fold_scores(finished):
-    scores = models.read_scores(finished)
+    scores = predictions.read_scores(finished)
     assert "Com" in set(scores[scores.fold.notna()].model)
     assert "Com_in_sample" not in set(scores[scores.fold.notna()].model)
     thresholds = finished.table("thresholds.csv").set_index("model").scores

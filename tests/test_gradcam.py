@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import cnn, explanation, gradcam
-from radiogenomics.cnn import keras
+from radiogenomics import explanation, gradcam
+from radiogenomics.models import network as cnn
+from radiogenomics.models.network import keras
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import CNN, Settings
 

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import CHROMIUM
-from radiogenomics import features, figures, manifest, models, pages, report
+from radiogenomics import features, manifest, pages, report
 from radiogenomics.cohort import included
 from radiogenomics.images import scans, volumes
+from radiogenomics.models import classical, figures, predictions
 from radiogenomics.study import contract
 from radiogenomics.study.files import StudyError, read_json
 from radiogenomics.study.study import load_study
@@ -76,18 +77,18 @@ def test_real_ct_goes_through_preprocessing_and_radiomics(finished):
 
 
 def test_scores_are_complete_and_labels_right(finished):
-    scores = models.read_scores(finished)
+    scores = predictions.read_scores(finished)
     truth = pd.read_csv(finished.cohort_csv).set_index("patient").label
     assert set(scores.model) == set(contract.MODELS)
     assert (scores.label == scores.patient.map(truth)).all()
     for kind, n in (("external", 4), ("in_sample", 20), ("out_of_fold", 20)):
-        rows = models.select(scores, kind)
+        rows = predictions.select(scores, kind)
         assert (rows.groupby("model").size() == n).all(), kind
     assert scores.score.between(0, 1).all()
 
 
 def test_metrics_are_functions_of_predictions(finished):
-    scores = models.select(models.read_scores(finished), "external")
+    scores = predictions.select(predictions.read_scores(finished), "external")
     metrics = finished.table("metrics.csv")
     auc = metrics[(metrics.scores == "external") & (metrics.ci_method == "delong")]
     auc = auc[auc.metric == "auc"].set_index("model").value
@@ -188,12 +189,12 @@ def test_paper_vs_run_has_every_row_and_the_mark(finished):
 
 
 def test_stack_sees_no_test_label(finished):
-    stored = models.load_model(finished.models / "Com.skops")
-    scores = models.read_scores(finished)
-    oof = models.wide(scores, "out_of_fold")
+    stored = classical.load_model(finished.models / "Com.skops")
+    scores = predictions.read_scores(finished)
+    oof = predictions.score_table(scores, "out_of_fold")
     label = scores.drop_duplicates("patient").set_index("patient").label.loc[oof.index]
-    inputs = models.stack_inputs(oof.CNN.to_numpy(), oof.SVM.to_numpy())
-    again = models.stack().fit(inputs, label.to_numpy(int))
+    inputs = classical.stack_inputs(oof.CNN.to_numpy(), oof.SVM.to_numpy())
+    again = classical.stack().fit(inputs, label.to_numpy(int))
     assert np.allclose(stored.coef_, again.coef_, atol=1e-4)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import comparison, models, signature, stability
+from radiogenomics import signature, stability
+from radiogenomics.models import classical, predictions
 from radiogenomics.statistics import discrimination
 from radiogenomics.study import contract
 from radiogenomics.study.settings import Radiomics, Settings
@@ -56,35 +57,37 @@ def chain(study, patients, values):
     """As notebooks 03 to 05 go: selection, every model, folds, stacks; a plain model as the CNN."""
     train, test = (patients[patients.cohort == side] for side in ("train", "test"))
     inside, outside = values.loc[train.patient], values.loc[test.patient]
-    labels, fold = train.label.to_numpy(), models.folds(train, FOLDS, 1)
+    labels, fold = train.label.to_numpy(), classical.folds(train, FOLDS, 1)
     selector = signature.signature_pipeline(study.settings.radiomics, 1).fit(inside, labels)
-    kinds = models.radiomics_models(1)
-    nested = models.radiomics_out_of_fold(selector, kinds, inside, labels, fold)
+    kinds = classical.radiomics_models(1)
+    nested = classical.radiomics_out_of_fold(selector, kinds, inside, labels, fold)
     chosen, new = selector.transform(inside), selector.transform(outside)
     cases = {name: (kind, chosen, new, nested[name]) for name, kind in kinds.items()}
-    clinical = [models.clinical_columns(side, ("sex", "smoking")) for side in (train, test)]
+    clinical = [classical.clinical_columns(side, ("sex", "smoking")) for side in (train, test)]
     network = make_pipeline(StandardScaler(), LogisticRegression(C=1e-3))
     for name, kind, known, unseen in (
-        ("Clinical", models.clinical_model(), *clinical),
+        ("Clinical", classical.clinical_model(), *clinical),
         ("CNN", network, inside.to_numpy(), outside.to_numpy()),
     ):
-        cases[name] = kind, known, unseen, models.out_of_fold(kind, known, labels, fold)
+        cases[name] = kind, known, unseen, classical.out_of_fold(kind, known, labels, fold)
     rows = []
     for name, (kind, known, unseen, oof) in cases.items():
         fitted = kind.fit(known, labels)
         rows.append(
-            models.training_scores(train, name, models.probability(fitted, known), oof, fold)
+            predictions.training_scores(
+                train, name, classical.probability(fitted, known), oof, fold
+            )
         )
-        rows.append(models.score_rows(test, name, models.probability(fitted, unseen)))
-    models.save_scores(study, pd.concat(rows))
-    comparison.fit_combined(study, patients)
+        rows.append(predictions.score_rows(test, name, classical.probability(fitted, unseen)))
+    predictions.save_scores(study, pd.concat(rows))
+    classical.fit_combined(study, patients)
     naive = stability.optimism_of_selection(kinds, chosen, nested, labels, fold)
-    return models.read_scores(study), naive.set_index("model").naive_auc
+    return predictions.read_scores(study), naive.set_index("model").naive_auc
 
 
 def aucs(scores, patients, kind):
     """The mean AUC over the folds out of fold, as pooling turns prevalence into a ranking."""
-    rows = models.select(scores, kind)
+    rows = predictions.select(scores, kind)
     rows = rows.assign(label=rows.patient.map(patients.set_index("patient").label))
     rows = rows.assign(fold=rows.fold.fillna(0))
     by = rows.groupby(["model", "fold"])[["label", "score"]]

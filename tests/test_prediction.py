@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import models, prediction
+from radiogenomics import prediction
+from radiogenomics.models import classical
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Clinical, Settings, overridden
 from radiogenomics.study.study import Study
@@ -29,10 +30,10 @@ def fitted(tmp_path):
     table["smoking_history"] = np.where(table.smoking == "never", "never", "ever")
     settings = dataclasses.replace(Settings(), clinical=Clinical(predictors=PREDICTORS))
     study = Study(tmp_path, tmp_path / "reports", settings)
-    inputs = models.clinical_columns(table, PREDICTORS)
-    model = models.clinical_model().fit(inputs, table.label)
-    models.save_model(model, study.models / "Clinical.skops")
-    return study, table, models.probability(model, inputs)
+    inputs = classical.clinical_columns(table, PREDICTORS)
+    model = classical.clinical_model().fit(inputs, table.label)
+    classical.save_model(model, study.models / "Clinical.skops")
+    return study, table, classical.probability(model, inputs)
 
 
 @pytest.mark.parametrize("given", [("ct.nii.gz", ""), ("", "mask.nii.gz")])

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 import statsmodels.formula.api as smf
-from radiogenomics import models, readers, signature, stability
+from radiogenomics import readers, signature, stability
+from radiogenomics.models import classical
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Radiomics
 
@@ -66,9 +67,9 @@ def features(rng, n, informative):
 
 def chain(x, y):
     selector = signature.signature_pipeline(Radiomics(lasso_folds=3), 1).fit(x, y)
-    fold = models.folds(pd.DataFrame({"label": y, "hospital": "A"}), 3, 1)
-    kinds = {"LR": models.radiomics_models(1)["LR"]}
-    nested = models.radiomics_out_of_fold(selector, kinds, x, y, fold)
+    fold = classical.folds(pd.DataFrame({"label": y, "hospital": "A"}), 3, 1)
+    kinds = {"LR": classical.radiomics_models(1)["LR"]}
+    nested = classical.radiomics_out_of_fold(selector, kinds, x, y, fold)
     return stability.optimism_of_selection(kinds, selector.transform(x), nested, y, fold).iloc[0]
 
 
@@ -101,11 +102,11 @@ def test_permuted_labels_leave_nothing_to_find():
         permuted = rng.permutation(y[:80])
         selector = signature.signature_pipeline(Radiomics(lasso_folds=3), 1)
         chosen, new = selector.fit_transform(inside, permuted), selector.transform(outside)
-        model = models.radiomics_models(1)["LR"].fit(chosen, permuted)
-        found.append(stability._mean_auc(y[80:], models.probability(model, new), np.zeros(80)))
+        model = classical.radiomics_models(1)["LR"].fit(chosen, permuted)
+        found.append(stability._mean_auc(y[80:], classical.probability(model, new), np.zeros(80)))
     assert abs(np.mean(found) - 0.5) < 2.5 * np.std(found, ddof=1) / np.sqrt(12) + 0.03
     real = signature.signature_pipeline(Radiomics(lasso_folds=3), 1)
     chosen = real.fit_transform(inside, y[:80])
-    model = models.radiomics_models(1)["LR"].fit(chosen, y[:80])
-    score = models.probability(model, real.transform(outside))
+    model = classical.radiomics_models(1)["LR"].fit(chosen, y[:80])
+    score = classical.probability(model, real.transform(outside))
     assert stability._mean_auc(y[80:], score, np.zeros(80)) > 0.8

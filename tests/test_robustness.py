@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import models, robustness
+from radiogenomics import robustness
+from radiogenomics.models import predictions
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_lesion_at_the_border_is_peeled_there_too():
 def test_table_of_a_run_holds_every_test_patient_and_change(finished):
     table = pd.read_csv(finished.tables / "cnn_robustness.csv", keep_default_na=False)
     table = table.assign(changed=pd.to_numeric(table.changed))
-    found = models.select(models.read_scores(finished), "external")
+    found = predictions.select(predictions.read_scores(finished), "external")
     score = found[found.model == "CNN"].set_index("patient").score
     counts = table.groupby("change", sort=False).patient.nunique()
     assert counts.index[:2].tolist() == ["outline 1 mm smaller", "outline 1 mm larger"]

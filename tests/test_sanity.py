@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import cnn, explanation, gradcam, map_figures, sanity
-from radiogenomics.cnn import keras
+from radiogenomics import explanation, gradcam, map_figures, sanity
 from radiogenomics.cohort import included
 from radiogenomics.cohort.sources import phantom_scans
 from radiogenomics.images.volumes import load_volumes
+from radiogenomics.models import network as cnn
+from radiogenomics.models.network import keras
 from radiogenomics.study.files import StudyError, read_json
 from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.settings import CNN, Settings

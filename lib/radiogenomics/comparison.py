@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from radiogenomics import confounders, models, paper, readings, scoretable
+from radiogenomics import confounders, paper, scoretable
 from radiogenomics.cohort import seal
-from radiogenomics.cohort.included import read_included, split
+from radiogenomics.cohort.included import read_included
 from radiogenomics.images.inspection import ACQUISITION
+from radiogenomics.models import classical, network
+from radiogenomics.models.predictions import read_scores, score_table, select, write_scores
 from radiogenomics.statistics import calibration, decision, discrimination
 from radiogenomics.statistics.measures import metrics_table
 from radiogenomics.statistics.resampling import FEWER, LARGE, Drawn, draw
@@ -46,43 +48,6 @@ IN_SAMPLE_P = "in-sample: the models were fitted on these patients, p tests noth
 RANKED_ONLY = "scores outside [0, 1] can only be ranked: they are no probabilities"
 
 
-def fit_combined(study: Study, patients: pd.DataFrame) -> None:
-    """Fit both stacks on training patients and put their scores into predictions.csv.
-
-    `Com` is fitted on out-of-fold scores; its own out-of-fold score of a patient comes from a
-    stack without the patient's fold. The networks behind the stack's other inputs have seen that
-    fold, so these scores flatter: a stack that is nested wholly would train the CNN again within
-    each fold. `Com_in_sample` is fitted on in-sample scores, in which
-    every patient was seen, so it has no out-of-fold scores.
-    """
-    scores = models.read_scores(study)
-    train, test = split(patients)
-    labels = train.label.to_numpy()
-    inputs = {
-        kind: _inputs(scores, kind, p) for kind, p in zip(KINDS, (test, train, train), strict=True)
-    }
-    fold = _folds(scores, train)
-    rows = []
-    for name, kind in (("Com", "out_of_fold"), (IN_SAMPLE, "in_sample")):
-        model = models.stack().fit(inputs[kind], labels)
-        models.save_model(model, study.models / f"{name}.skops")
-        rows.append(models.score_rows(test, name, models.probability(model, inputs["external"])))
-        rows.append(models.score_rows(train, name, models.probability(model, inputs["in_sample"])))
-    oof = models.out_of_fold(models.stack(), inputs["out_of_fold"], labels, fold)
-    rows.append(models.score_rows(train, "Com", oof, fold))
-    models.save_scores(study, pd.concat(rows))
-
-
-def _inputs(scores: pd.DataFrame, kind: str, patients: pd.DataFrame) -> np.ndarray:
-    table = models.wide(scores, kind).loc[patients.patient]
-    return models.stack_inputs(table.CNN.to_numpy(), table.SVM.to_numpy())
-
-
-def _folds(scores: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
-    rows = models.select(scores[scores.model == "CNN"], "out_of_fold")
-    return rows.set_index("patient").fold.loc[train.patient].to_numpy(int)
-
-
 def evidence(
     study: Study, predictions: str | None = None, columns: str | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
@@ -97,23 +62,23 @@ def evidence(
         StudyError: scores or columns that are incomplete or disagree.
     """
     if predictions is None:
-        scores, before = seal.join(study, models.read_scores(study), NOTEBOOK)
+        scores, before = seal.join(study, read_scores(study), NOTEBOOK)
         patients = patient_columns(study, read_included(study))
     else:
         scores = scoretable.read_scores(Path(predictions))
         before = seal.told(study, scores)
         patients = scoretable.read_patients(Path(columns) if columns else None, scores)
         seal.record(study, NOTEBOOK, "evaluate", scores)
-    models.write_scores(study, scores)
+    write_scores(study, scores)
     return scores, patients, before
 
 
 def labelled(scores: pd.DataFrame, kind: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return labels and scores of each model, patients in one order."""
-    rows = models.select(scores, kind)
+    rows = select(scores, kind)
     if rows.empty:
         return {}
-    table = models.wide(scores, kind)
+    table = score_table(scores, kind)
     label = rows[rows.model == rows.model.iloc[0]].set_index("patient").label
     labels = label.loc[table.index].to_numpy(int)
     return {model: (labels, table[model].to_numpy(float)) for model in table}
@@ -154,7 +119,7 @@ def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     inside = {kind: labelled(scores, kind) for kind in ("out_of_fold", "in_sample")}
     wanted = study.settings.evaluation.fixed_sensitivity
     bounded = probabilities(scores)
-    for model in models.wide(scores, "external"):
+    for model in score_table(scores, "external"):
         kind = next((k for k, by in inside.items() if model in by), "none")
         if model in bounded:
             rows.append((model, kind, "half", HALF))
@@ -311,7 +276,7 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd
     """
     used = scores[scores.model.isin(probabilities(scores))]
     inside, outside = labelled(used, "out_of_fold"), labelled(used, "external")
-    patients, rows, after = models.wide(used, "external").index, [], []
+    patients, rows, after = score_table(used, "external").index, [], []
     for model in [m for m in outside if m in inside]:
         try:
             intercept, slope = calibration.recalibration(*inside[model])
@@ -398,17 +363,15 @@ def warnings(study: Study, acquisition: str) -> pd.DataFrame:
 def idle_trainings(study: Study) -> str:
     """Return notebook 04's red sentence on trainings that learned nothing, "" without one."""
     path = study.tables / "cnn_trainings.csv"
-    return readings.trainings(study.table(path.name)) if path.exists() else ""
+    return network.trainings(study.table(path.name)) if path.exists() else ""
 
 
 def fold_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Return folds.csv: the out-of-fold AUC of each model by fold, and pooled over the folds."""
     rows = []
-    for (model, fold), part in models.select(scores, "out_of_fold").groupby(
-        ["model", "fold"], sort=False
-    ):
+    for (model, fold), part in select(scores, "out_of_fold").groupby(["model", "fold"], sort=False):
         rows.append((model, str(fold), _auc(part), len(part), int(part.label.sum())))
-    for model, part in models.select(scores, "out_of_fold").groupby("model", sort=False):
+    for model, part in select(scores, "out_of_fold").groupby("model", sort=False):
         rows.append((model, "pooled", _auc(part), len(part), int(part.label.sum())))
     return pd.DataFrame(rows, columns=["model", "fold", "auc", "n", "events"])
 
@@ -461,7 +424,7 @@ def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
 
 def subgroups(study: Study, scores: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     """Return subgroups.csv: every model in every group of the test cohort's patients."""
-    wide = models.wide(scores, "external")
+    wide = score_table(scores, "external")
     labels = next(iter(labelled(scores, "external").values()))[0]
     settings = study.settings.evaluation
     by = groups(patients.reindex(wide.index), settings.subgroups)
@@ -478,7 +441,7 @@ def baselines(
     `reason` says why one has no scores.
     """
     train, test = (patients[patients.cohort == c] for c in ("train", "test"))
-    wide = models.wide(scores, "external")
+    wide = score_table(scores, "external")
     test = test.loc[wide.index]
     labels = test.label.to_numpy(int)
     simple = confounders.baseline_scores(train, test, study.settings.seed)
@@ -529,7 +492,7 @@ def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[floa
     if not (study.tables / "cnn_layers.csv").exists():
         return {}
     trained = int(study.table("cnn_layers.csv").trainable.sum())
-    clinical = models.load_model(study.models / "Clinical.skops")[-1].coef_.size
+    clinical = classical.load_model(study.models / "Clinical.skops")[-1].coef_.size
     steps = study.table("selection_steps.csv")
     found, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
     radiomics = {name: (found if name == "LR" else np.nan, offered) for name in contract.RADIOMICS}

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from radiogenomics.images.inspection import ACQUISITION
-from radiogenomics.models import ridge, unpenalised
+from radiogenomics.models.classical import ridge, unpenalised
 from radiogenomics.statistics.discrimination import auc_interval, holm
 from radiogenomics.statistics.group_tests import categorical_test
 from radiogenomics.statistics.subgroups import groups

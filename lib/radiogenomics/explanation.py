@@ -12,9 +12,9 @@ import SimpleITK as sitk
 from IPython.display import Markdown, display
 
 from radiogenomics import gradcam, sanity
-from radiogenomics.cnn import keras
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import lesion_box, load_volumes
+from radiogenomics.models.network import keras
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.study import Study

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
-from radiogenomics.cnn import keras, tf
 from radiogenomics.images.volumes import resized_grid
+from radiogenomics.models.network import keras, tf
 from radiogenomics.study.files import StudyError
 
 BATCH = 8  # volumes that pass the network at once

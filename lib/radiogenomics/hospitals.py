@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from radiogenomics import models, readers, signature
+from radiogenomics import readers, signature
+from radiogenomics.models import classical
 from radiogenomics.statistics.discrimination import auc_interval
 from radiogenomics.study import contract
 from radiogenomics.study.study import Study
@@ -81,22 +82,22 @@ def _scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame, features: pd.D
     inside = selector.fit_transform(features.loc[rest.patient], labels)
     outside = selector.transform(features.loc[held.patient])
     scores = {
-        name: models.probability(model.fit(inside, labels), outside)
-        for name, model in models.radiomics_models(seed).items()
+        name: classical.probability(model.fit(inside, labels), outside)
+        for name, model in classical.radiomics_models(seed).items()
     }
     predictors = study.settings.clinical.predictors
-    known, new = (models.clinical_columns(part, predictors) for part in (rest, held))
-    fitted = models.clinical_model().fit(known, labels)
-    return {"Clinical": models.probability(fitted, new)} | scores
+    known, new = (classical.clinical_columns(part, predictors) for part in (rest, held))
+    fitted = classical.clinical_model().fit(known, labels)
+    return {"Clinical": classical.probability(fitted, new)} | scores
 
 
 def _cnn_scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
     """Return the held-out patients' scores by a network that was trained on the others."""
-    from radiogenomics import cnn
     from radiogenomics.images import volumes  # TensorFlow, which few runs need here
+    from radiogenomics.models import network
 
     settings, seed, labels = study.settings.cnn, study.settings.seed, rest.label.to_numpy(int)
     key = ["hospitals", volumes.volume_keys(study, rest), labels.tolist()]
-    folder = cnn.training_folder(study.derived, key, settings, seed)
-    fitted = cnn.train(volumes.load_volumes(study, rest), labels, settings, seed, folder)
-    return cnn.score(fitted.model, volumes.load_volumes(study, held), settings.batch)
+    folder = network.training_folder(study.derived, key, settings, seed)
+    fitted = network.train(volumes.load_volumes(study, rest), labels, settings, seed, folder)
+    return network.score(fitted.model, volumes.load_volumes(study, held), settings.batch)

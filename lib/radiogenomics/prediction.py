@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
-from radiogenomics import cnn, models
 from radiogenomics.cohort.reading import EVER
 from radiogenomics.features import extract
 from radiogenomics.images.scans import Scan, read_scan
 from radiogenomics.images.volumes import preprocess
+from radiogenomics.models import classical, predictions
+from radiogenomics.models import network as cnn
 from radiogenomics.study import contract
 from radiogenomics.study.files import ROOT, StudyError, whole_file, write_json
 from radiogenomics.study.study import Study
@@ -55,16 +56,18 @@ def predict(
             value that the model does not know.
     """
     volume = preprocess(ct, mask, study.settings.preprocessing)[..., np.newaxis]
-    names = models.load_signature(study)
+    names = classical.load_signature(study)
     row = extract(ct, mask, study.settings.radiomics)[names].to_frame().T
     scores = {
-        name: float(models.probability(models.load_model(_model(study, name)), row)[0])
+        name: float(classical.probability(classical.load_model(_model(study, name)), row)[0])
         for name in contract.RADIOMICS
     }
     network = cnn.load(study.models / "cnn.keras")
     scores["CNN"] = float(cnn.score(network, volume[np.newaxis])[0])
-    both = models.stack_inputs(np.array([scores["CNN"]]), np.array([scores["SVM"]]))
-    scores["Com"] = float(models.probability(models.load_model(_model(study, "Com")), both)[0])
+    both = classical.stack_inputs(np.array([scores["CNN"]]), np.array([scores["SVM"]]))
+    scores["Com"] = float(
+        classical.probability(classical.load_model(_model(study, "Com")), both)[0]
+    )
     if all(str(person.get(p, "")) for p in study.settings.clinical.predictors):
         scores["Clinical"] = clinical_score(study, person)
     return scores, volume
@@ -76,12 +79,12 @@ def clinical_score(study: Study, person: Mapping[str, str | float]) -> float:
     Raises:
         StudyError: the model is missing, or does not know a value.
     """
-    model = models.load_model(_model(study, "Clinical"))
+    model = classical.load_model(_model(study, "Clinical"))
     table = pd.DataFrame([dict(person)])
     if "smoking" in table:
         table["smoking_history"] = table.smoking.map(EVER)
-    inputs = models.clinical_columns(table, study.settings.clinical.predictors)
-    known, numbers = models.clinical_values(model)
+    inputs = classical.clinical_columns(table, study.settings.clinical.predictors)
+    known, numbers = classical.clinical_values(model)
     for name in inputs:
         found = person[name]
         if name in numbers:
@@ -90,7 +93,7 @@ def clinical_score(study: Study, person: Mapping[str, str | float]) -> float:
         else:
             codes = EVER if name == "smoking" else known[name]
             _refuse(name, found, f"one of {', '.join(map(str, codes))}", found not in codes)
-    return float(models.probability(model, inputs)[0])
+    return float(classical.probability(model, inputs)[0])
 
 
 def _refuse(name: str, found: str | float, expected: str, wrong: bool) -> None:
@@ -107,7 +110,7 @@ def _model(study: Study, name: str) -> Path:
 
 def place_among_training(study: Study, scores: dict[str, float]) -> pd.DataFrame:
     """Return each score and the share of training patients (out-of-fold) who score lower."""
-    known = models.select(models.read_scores(study), "out_of_fold")
+    known = predictions.select(predictions.read_scores(study), "out_of_fold")
     rows = [
         (name, score, float((known.score[known.model == name] < score).mean()))
         for name, score in scores.items()

@@ -75,18 +75,6 @@ def scores(scores: pd.DataFrame, model: str) -> str:
     )
 
 
-def trainings(table: pd.DataFrame) -> str:
-    """Return cnn_trainings.csv's red sentence on trainings that learned nothing, else ""."""
-    idle = table.training[~table.learned].tolist()
-    if not idle:
-        return ""
-    return (
-        f"{len(idle)} of {len(table)} trainings of the CNN learned nothing ({', '.join(idle)}): "
-        "the validation loss is that of a coin, or the scores hardly differ. What rests on "
-        "out-of-fold scores (thresholds, the combined model, recalibration) suffers with it."
-    )
-
-
 def recalibration(table: pd.DataFrame) -> str:
     """Return the sentences that read recalibration.csv: whom it helped, whom not, who has none."""
     lost = [f"{r.model} cannot be recalibrated: {r.reason}." for r in table.itertuples()

@@ -281,7 +281,7 @@ def _refuse_another_study(study: Study) -> None:
 
 def _draw_steps(study: Study) -> None:
     """Keep the figure of the technical steps once the tables are there that it is read from."""
-    from radiogenomics import figures
+    from radiogenomics.models import figures
     from radiogenomics.study import style  # which no other command needs
 
     needed = ("flow.csv", "selection_steps.csv", "cnn_layers.csv")

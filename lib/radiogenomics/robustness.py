@@ -13,9 +13,9 @@ import SimpleITK as sitk
 from joblib import Parallel, delayed
 from scipy import ndimage
 
-from radiogenomics import cnn
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import bounds, crop, load_volumes, preprocess
+from radiogenomics.models import network as cnn
 from radiogenomics.readers import with_second
 from radiogenomics.sanity import AXES, shifted
 from radiogenomics.study.files import StudyError

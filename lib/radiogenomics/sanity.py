@@ -15,11 +15,12 @@ import SimpleITK as sitk
 from scipy import ndimage, stats
 from skimage.metrics import structural_similarity
 
-from radiogenomics import cnn, gradcam
-from radiogenomics.cnn import keras
+from radiogenomics import gradcam
 from radiogenomics.cohort import included
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import lesion_box, load_volumes, volume_keys
+from radiogenomics.models import network as cnn
+from radiogenomics.models.network import keras
 from radiogenomics.study.files import read_json
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.study import Study

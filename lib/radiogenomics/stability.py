@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.pipeline import Pipeline
 
-from radiogenomics import models
+from radiogenomics.models import classical
 from radiogenomics.statistics.discrimination import delong
 
 SHARE = 0.8  # of the training patients in every resample
@@ -73,7 +73,7 @@ def optimism_of_selection(
     """
     rows = []
     for name, model in kinds.items():
-        naive = models.out_of_fold(model, chosen, y, fold)
+        naive = classical.out_of_fold(model, chosen, y, fold)
         aucs = [_mean_auc(y, scores, fold) for scores in (naive, nested[name])]
         rows.append((name, *aucs, aucs[0] - aucs[1]))
     return pd.DataFrame(rows, columns=["model", "naive_auc", "nested_auc", "optimism"])

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from radiogenomics import cnn, features, models, signature
+from radiogenomics import features, signature
 from radiogenomics.cohort import eligibility, included, reading, seal
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.images import volumes
+from radiogenomics.models import classical, network
 from radiogenomics.statistics.discrimination import auc_interval, delong_test, holm
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study, load_study
@@ -37,9 +38,9 @@ def made(folder: Path, patients: int, seed: int, signal: str) -> tuple[Study, pd
 def clinical_scores(study: Study, train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
     """Return the clinical model's external scores."""
     inside, outside = (
-        models.clinical_columns(t, study.settings.clinical.predictors) for t in (train, test)
+        classical.clinical_columns(t, study.settings.clinical.predictors) for t in (train, test)
     )
-    return models.probability(models.clinical_model().fit(inside, train.label), outside)
+    return classical.probability(classical.clinical_model().fit(inside, train.label), outside)
 
 
 def positive(folder: Path, patients: int, seed: int, augmentation: str) -> dict:
@@ -49,8 +50,8 @@ def positive(folder: Path, patients: int, seed: int, augmentation: str) -> dict:
     train, test = included.split(table)
     x_train, x_test = (volumes.load_volumes(study, t) for t in (train, test))
     settings = dataclasses.replace(study.settings.cnn, augmentation=augmentation)
-    fitted = cnn.train(x_train, train.label.to_numpy(), settings, seed, study.derived / "cnn")
-    score, clinical = cnn.score(fitted.model, x_test), clinical_scores(study, train, test)
+    fitted = network.train(x_train, train.label.to_numpy(), settings, seed, study.derived / "cnn")
+    score, clinical = network.score(fitted.model, x_test), clinical_scores(study, train, test)
     auc, low, high = auc_interval(test.label, score)
     truth = read_json(folder / "truth.json")["attainable_auc"]["image"]["test_patients"]
     return {
@@ -70,8 +71,8 @@ def null(folder: Path, patients: int, seed: int, _: str) -> dict:
     inside = selector.fit_transform(values.loc[train.patient], train.label.to_numpy())
     outside = selector.transform(values.loc[test.patient])
     scores = {
-        name: models.probability(model.fit(inside, train.label), outside)
-        for name, model in models.radiomics_models(seed).items()
+        name: classical.probability(model.fit(inside, train.label), outside)
+        for name, model in classical.radiomics_models(seed).items()
     } | {"Clinical": clinical_scores(study, train, test)}
     return {"seed": seed, "n": len(test)} | {
         name: auc_interval(test.label, score)[0] for name, score in scores.items()

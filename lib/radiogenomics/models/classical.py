@@ -20,9 +20,49 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from radiogenomics.study.contract import COLUMNS, MODELS
+from radiogenomics.cohort.included import split
+from radiogenomics.models import predictions
+from radiogenomics.study.contract import IN_SAMPLE, KINDS
 from radiogenomics.study.files import StudyError, read_json, whole_file, write_json
 from radiogenomics.study.study import Study
+
+
+def fit_combined(study: Study, patients: pd.DataFrame) -> None:
+    """Fit both stacks on training patients and put their scores into predictions.csv.
+
+    `Com` is fitted on out-of-fold scores; its own out-of-fold score of a patient comes from a
+    stack without the patient's fold. The networks behind the stack's other inputs have seen that
+    fold, so these scores flatter: a stack that is nested wholly would train the CNN again within
+    each fold. `Com_in_sample` is fitted on in-sample scores, in which
+    every patient was seen, so it has no out-of-fold scores.
+    """
+    scores = predictions.read_scores(study)
+    train, test = split(patients)
+    labels = train.label.to_numpy()
+    inputs = {
+        kind: _inputs(scores, kind, p) for kind, p in zip(KINDS, (test, train, train), strict=True)
+    }
+    fold = _folds(scores, train)
+    rows = []
+    for name, kind in (("Com", "out_of_fold"), (IN_SAMPLE, "in_sample")):
+        model = stack().fit(inputs[kind], labels)
+        save_model(model, study.models / f"{name}.skops")
+        rows.append(predictions.score_rows(test, name, probability(model, inputs["external"])))
+        rows.append(predictions.score_rows(train, name, probability(model, inputs["in_sample"])))
+    oof = out_of_fold(stack(), inputs["out_of_fold"], labels, fold)
+    rows.append(predictions.score_rows(train, "Com", oof, fold))
+    predictions.save_scores(study, pd.concat(rows))
+
+
+def _inputs(scores: pd.DataFrame, kind: str, patients: pd.DataFrame) -> np.ndarray:
+    table = predictions.score_table(scores, kind).loc[patients.patient]
+    return stack_inputs(table.CNN.to_numpy(), table.SVM.to_numpy())
+
+
+def _folds(scores: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
+    rows = predictions.select(scores[scores.model == "CNN"], "out_of_fold")
+    return rows.set_index("patient").fold.loc[train.patient].to_numpy(int)
+
 
 TRUSTED = {  # types of scikit-learn and numpy that skops does not list; no code comes with them
     "numpy.number",
@@ -173,68 +213,6 @@ def probability(model: BaseEstimator, inputs: pd.DataFrame | np.ndarray) -> np.n
     with warnings.catch_warnings():  # of the reference taken for a category (`clinical_model`)
         warnings.filterwarnings("ignore", "Found unknown categories")
         return model.predict_proba(inputs)[:, 1]
-
-
-def score_rows(
-    patients: pd.DataFrame, model: str, score: np.ndarray, fold: np.ndarray | None = None
-) -> pd.DataFrame:
-    """Return rows of predictions.csv, labels empty until notebook 05 joins them."""
-    rows = patients[["patient", "cohort"]].assign(label=pd.NA, model=model, score=score)
-    return rows.assign(fold=pd.array(fold, "Int64") if fold is not None else pd.NA)[COLUMNS]
-
-
-def save_scores(study: Study, rows: pd.DataFrame) -> None:
-    """Put these models' scores into predictions.csv in place of their earlier ones."""
-    if study.predictions_csv.exists():
-        kept = read_scores(study)
-        rows = pd.concat([kept[~kept.model.isin(rows.model.unique())], rows])
-    write_scores(study, rows)
-
-
-def write_scores(study: Study, rows: pd.DataFrame) -> None:
-    """Write predictions.csv whole."""
-    rows = rows.astype({"label": "Int64", "fold": "Int64"})
-    if study.settings.synthetic:
-        rows["synthetic"] = True
-    with whole_file(study.predictions_csv) as part:
-        rows.to_csv(part, index=False)
-
-
-def read_scores(study: Study) -> pd.DataFrame:
-    """Read predictions.csv.
-
-    Raises:
-        StudyError: no model has been fitted yet.
-    """
-    if not study.predictions_csv.exists():
-        raise StudyError("predictions.csv is not there. Fit the models: workbook run --from 03")
-    kinds = {"patient": str, "label": "Int64", "fold": "Int64"}
-    return pd.read_csv(study.predictions_csv, dtype=kinds)
-
-
-def select(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return the rows of one kind: `external`, `in_sample` or `out_of_fold`."""
-    if kind == "external":
-        return scores[scores.cohort == "test"]
-    train = scores[scores.cohort == "train"]
-    return train[train.fold.isna()] if kind == "in_sample" else train[train.fold.notna()]
-
-
-def wide(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return one column a model, one row a patient."""
-    found = scores.model.unique().tolist()
-    order = [m for m in MODELS if m in found] + [m for m in found if m not in MODELS]
-    table = select(scores, kind).pivot(index="patient", columns="model", values="score")
-    return table[[m for m in order if m in table]]
-
-
-def training_scores(
-    patients: pd.DataFrame, model: str, in_sample: np.ndarray, out_of_fold: np.ndarray,
-    fold: np.ndarray,
-) -> pd.DataFrame:  # fmt: skip
-    """Return rows of predictions.csv of training patients: in-sample and out-of-fold."""
-    whole = score_rows(patients, model, in_sample)
-    return pd.concat([whole, score_rows(patients, model, out_of_fold, fold)], ignore_index=True)
 
 
 def save_model(model: BaseEstimator, path: Path) -> None:

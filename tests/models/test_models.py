@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from radiogenomics import models
 from radiogenomics.cohort import seal
+from radiogenomics.models import classical, predictions
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
@@ -16,7 +16,7 @@ from scipy.special import logit
 from sklearn.base import BaseEstimator, clone
 from sklearn.dummy import DummyClassifier
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = Path(__file__).parents[1] / "reference"
 
 
 class Strange(BaseEstimator):
@@ -40,36 +40,36 @@ def patients():
 
 def test_folds_are_balanced_by_label_and_hospital(patients):
     train = patients[patients.cohort == "train"]
-    fold = models.folds(train, 3, seed=1)
+    fold = classical.folds(train, 3, seed=1)
     counts = pd.crosstab(fold, [train.label, train.hospital])
     assert sorted(set(fold)) == [1, 2, 3] and (counts.max() - counts.min() <= 1).all()
     with pytest.raises(StudyError, match="Set folds lower"):
-        models.folds(train.groupby("label").head(2), 3, seed=1)
+        classical.folds(train.groupby("label").head(2), 3, seed=1)
 
 
 def test_folds_leave_enough_patients_to_calibrate_the_svm(patients):
     train = patients[patients.cohort == "train"]
     with pytest.raises(StudyError, match="5 outside each fold"):
-        models.folds(train.groupby("label").head(7), 3, seed=1)
+        classical.folds(train.groupby("label").head(7), 3, seed=1)
     few = train.groupby("label").head(8)
-    fold, x = models.folds(few, 3, seed=1), RNG.normal(size=(16, 2))
-    svm = models.radiomics_models(1)["SVM"]
-    assert np.isfinite(models.out_of_fold(svm, x, few.label.to_numpy(), fold)).all()
+    fold, x = classical.folds(few, 3, seed=1), RNG.normal(size=(16, 2))
+    svm = classical.radiomics_models(1)["SVM"]
+    assert np.isfinite(classical.out_of_fold(svm, x, few.label.to_numpy(), fold)).all()
 
 
 def test_out_of_fold_score_has_not_seen_the_patient(patients):
     """A model of prevalence alone scores a fold with the share of mutants in the others."""
     train = patients[patients.cohort == "train"]
-    labels, fold = train.label.to_numpy(), models.folds(train, 3, 1)
+    labels, fold = train.label.to_numpy(), classical.folds(train, 3, 1)
     model = DummyClassifier(strategy="prior")
-    score = models.out_of_fold(model, np.zeros((60, 1)), labels, fold)
+    score = classical.out_of_fold(model, np.zeros((60, 1)), labels, fold)
     for number in (1, 2, 3):
         assert np.allclose(score[fold == number], labels[fold != number].mean())
 
 
 def test_clinical_model_is_statsmodels_logit(patients):
-    inputs = models.clinical_columns(patients, ("sex", "smoking"))
-    found = models.probability(models.clinical_model().fit(inputs, patients.label), inputs)
+    inputs = classical.clinical_columns(patients, ("sex", "smoking"))
+    found = classical.probability(classical.clinical_model().fit(inputs, patients.label), inputs)
     male, ever = inputs.sex == "male", inputs.smoking == "ever"
     design = sm.add_constant(np.column_stack([male, ever]).astype(float))
     theirs = sm.Logit(patients.label, design).fit(disp=0).predict(design)
@@ -87,36 +87,36 @@ def rs():
 
 def test_unpenalised_logistic_regression_is_rs_glm(rs):
     x, train, y, theirs = rs
-    model = models.radiomics_models(1)["LR"].fit(x[train], y[train])
-    assert np.abs(models.probability(model, x) - theirs.lr).max() < 3e-7
+    model = classical.radiomics_models(1)["LR"].fit(x[train], y[train])
+    assert np.abs(classical.probability(model, x) - theirs.lr).max() < 3e-7
 
 
 def test_ridge_of_the_stack_is_rs_glmnet(rs):
     x, train, y, theirs = rs
     z = (x - x[train].mean()) / x[train].std()
-    model = models.stack().fit(z[train], y[train])
-    assert np.abs(models.probability(model, z) - theirs.ridge_C1).max() < 3e-7
+    model = classical.stack().fit(z[train], y[train])
+    assert np.abs(classical.probability(model, z) - theirs.ridge_C1).max() < 3e-7
 
 
 def test_support_vector_machine_is_e1071s(rs):
     """Scaled by the sample SD, as R does; by the population's, decisions are up to 0.004 off."""
     x, train, y, theirs = rs
     z = (x - x[train].mean()) / x[train].std()
-    machine = clone(models.radiomics_models(1)["SVM"][-1].estimator).set_params(gamma=0.1)
+    machine = clone(classical.radiomics_models(1)["SVM"][-1].estimator).set_params(gamma=0.1)
     found = machine.fit(z[train], y[train]).decision_function(z)
     assert np.abs(found - theirs.svm_rbf_dec).max() < 3e-8
-    ours = models.radiomics_models(1)["SVM"].fit(x[train], y[train])
+    ours = classical.radiomics_models(1)["SVM"].fit(x[train], y[train])
     inner = ours[-1].calibrated_classifiers_[0].estimator
     assert np.abs(inner.decision_function(ours[0].transform(x)) - theirs.svm_rbf_dec).max() < 5e-3
 
 
 def test_naive_bayes_is_e1071s_but_for_the_population_variance(rs):
     x, train, y, theirs = rs
-    model = models.radiomics_models(1)["Bayes"].fit(x[train], y[train])
-    assert np.abs(models.probability(model, x) - theirs.nb).max() < 2e-3
+    model = classical.radiomics_models(1)["Bayes"].fit(x[train], y[train])
+    assert np.abs(classical.probability(model, x) - theirs.nb).max() < 2e-3
     n = model[-1].class_count_[:, np.newaxis]
     model[-1].var_ *= n / (n - 1)
-    assert np.abs(models.probability(model, x) - theirs.nb).max() < 1e-9
+    assert np.abs(classical.probability(model, x) - theirs.nb).max() < 1e-9
 
 
 def test_clinical_model_is_rs_on_the_papers_counts():
@@ -124,22 +124,24 @@ def test_clinical_model_is_rs_on_the_papers_counts():
     theirs = json.loads((REFERENCE / "clinical_model_R.json").read_text())["rank2"]
     table["sex"] = np.where(table.female == 1, "female", "male")
     table["smoking_history"] = np.where(table.smoker == 1, "ever", "never")
-    inputs = models.clinical_columns(table, ("sex", "smoking"))
+    inputs = classical.clinical_columns(table, ("sex", "smoking"))
     train = table.cohort == "train"
-    model = models.clinical_model().fit(inputs[train], table.egfr_mutant[train])
+    model = classical.clinical_model().fit(inputs[train], table.egfr_mutant[train])
     cells = pd.DataFrame(
         {"sex": ["female", "male"] * 2, "smoking": ["never", "never", "ever", "ever"]}
     )
-    assert np.abs(models.probability(model, cells) - theirs["p_by_cell_FN_MN_FS_MS"]).max() < 1e-7
+    assert (
+        np.abs(classical.probability(model, cells) - theirs["p_by_cell_FN_MN_FS_MS"]).max() < 1e-7
+    )
 
 
 def test_scores_replace_earlier_ones_and_labels_join_once(tmp_path, patients):
     study = Study(tmp_path, tmp_path / "reports", Settings(synthetic=True))
-    first = models.score_rows(patients, "LR", np.linspace(0, 1, 80))
-    models.save_scores(study, first)
-    models.save_scores(study, models.score_rows(patients, "SVM", np.full(80, 0.5)))
-    models.save_scores(study, models.score_rows(patients, "LR", np.linspace(1, 0, 80)))
-    scores = models.read_scores(study)
+    first = predictions.score_rows(patients, "LR", np.linspace(0, 1, 80))
+    predictions.save_scores(study, first)
+    predictions.save_scores(study, predictions.score_rows(patients, "SVM", np.full(80, 0.5)))
+    predictions.save_scores(study, predictions.score_rows(patients, "LR", np.linspace(1, 0, 80)))
+    scores = predictions.read_scores(study)
     assert len(scores) == 160 and scores.label.isna().all() and scores.synthetic.all()
     assert scores[scores.model == "LR"].score.iloc[0] == 1
     keep(study, patients)
@@ -147,7 +149,7 @@ def test_scores_replace_earlier_ones_and_labels_join_once(tmp_path, patients):
     assert (joined[joined.model == "SVM"].label.to_numpy() == patients.label).all()
     assert "0 times" in before
     train = patients[patients.cohort == "train"]
-    folded = models.score_rows(train, "LR", np.full(60, 0.5), np.tile([1, 2], 30))
+    folded = predictions.score_rows(train, "LR", np.full(60, 0.5), np.tile([1, 2], 30))
     seal.join(study, pd.concat([scores, folded]), "05_comparison")
     for wrong in (folded.iloc[1:], pd.concat([folded, folded.iloc[:1]])):
         with pytest.raises(StudyError, match="each of the 60 training patients .out-of-fold."):
@@ -166,27 +168,27 @@ def keep(study, patients):
 
 def test_saved_models_score_the_same_and_code_is_refused(tmp_path, patients):
     inputs = pd.DataFrame(RNG.normal(size=(80, 3)), columns=list("abc"))
-    for name, model in models.radiomics_models(7).items():
+    for name, model in classical.radiomics_models(7).items():
         fitted = model.fit(inputs, patients.label)
-        models.save_model(fitted, tmp_path / f"{name}.skops")
-        again = models.load_model(tmp_path / f"{name}.skops")
-        assert np.allclose(*(models.probability(m, inputs) for m in (fitted, again)), atol=1e-12)
-    models.save_model(Strange(), tmp_path / "strange.skops")
+        classical.save_model(fitted, tmp_path / f"{name}.skops")
+        again = classical.load_model(tmp_path / f"{name}.skops")
+        assert np.allclose(*(classical.probability(m, inputs) for m in (fitted, again)), atol=1e-12)
+    classical.save_model(Strange(), tmp_path / "strange.skops")
     with pytest.raises(StudyError, match="strange.skops holds"):
-        models.load_model(tmp_path / "strange.skops")
+        classical.load_model(tmp_path / "strange.skops")
 
 
 def test_a_category_that_training_does_not_know_counts_as_the_reference(recwarn):
     inside = pd.DataFrame({"lobe": ["LUL", "RLL", "RUL"] * 20, "sex": "male"})
     labels = RNG.integers(0, 2, 60)
     outside = pd.DataFrame({"lobe": ["RML", "LUL", "RML"], "sex": ["male", "male", "female"]})
-    score = models.probability(models.clinical_model().fit(inside, labels), outside)
+    score = classical.probability(classical.clinical_model().fit(inside, labels), outside)
     assert score[0] == score[1] == score[2] and not recwarn.list
-    told = models.told_unseen(inside, outside)
+    told = classical.told_unseen(inside, outside)
     assert "lobe RML (2 in the test cohort), sex female (1 in the test cohort)" in told
-    assert models.told_unseen(inside, inside) == ""
+    assert classical.told_unseen(inside, inside) == ""
 
 
 def test_stack_takes_logits_and_bounds_them():
-    inputs = models.stack_inputs(np.array([0.2, 1.0]), np.array([0.7, 0.0]))
+    inputs = classical.stack_inputs(np.array([0.2, 1.0]), np.array([0.7, 0.0]))
     assert np.allclose(inputs[0], logit([0.2, 0.7])) and np.isfinite(inputs).all()

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cnn, readings
+from radiogenomics.models import network as cnn
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import CNN
 
@@ -111,7 +111,7 @@ def test_trainings_that_learned_nothing_are_told():
     table = cnn.trainings_table(trainings, scores, fold)
     assert table.learned.tolist() == [True, True, False]
     assert table[["lowest", "highest"]].iloc[2].tolist() == [0.60, 0.65]
-    assert "1 of 3 trainings of the CNN learned nothing (fold 2)" in readings.trainings(table)
+    assert "1 of 3 trainings of the CNN learned nothing (fold 2)" in cnn.trainings(table)
     coin = cnn.trainings_table({"final": training(0.7)}, scores, fold)
-    assert "(final)" in readings.trainings(coin)
-    assert readings.trainings(table[:2]) == ""
+    assert "(final)" in cnn.trainings(coin)
+    assert cnn.trainings(table[:2]) == ""

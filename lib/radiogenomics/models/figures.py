@@ -1,0 +1,146 @@
+"""Figures of notebooks 02 to 04: network inputs, selection, training, the technical steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from radiogenomics.study.study import Study
+from radiogenomics.study.style import BACK, LABELS, empty, titled
+
+
+def steps(study: Study) -> go.Figure:
+    """Draw the technical steps from CT to external test with this run's numbers (CLEAR, item 12).
+
+    Needs `flow.csv`, `selection_steps.csv` and `cnn_layers.csv`.
+    """
+    flow, training = study.table("flow.csv"), study.ran_with("04_cnn")
+    clinical = study.ran_with("03_radiomics").clinical
+    sides = flow[flow.step == "included"].set_index("reason").n
+    image = study.ran_with("02_preprocessing").preprocessing
+    low, high = image.window_hu
+    seen = "lesion alone" if image.background == "lesion" else "lesion with its surroundings"
+    chosen = study.table("selection_steps.csv")
+    features = chosen.kept.iloc[0] + chosen.dropped.iloc[0]
+    selection = [f"{step.step} {step.kept}" for step in chosen.itertuples()]
+    parameters = study.table("cnn_layers.csv").parameters.sum()
+    shape = "×".join(map(str, image.shape))
+    boxes = [
+        (0.5, 0.95, [f"{sides['train']} training and {sides['test']} external test patients"]),
+        (0.5, 0.82, [f"CT and outline: {image.spacing_mm:g} mm, {low:g} to {high:g} HU, {seen}"]),
+        (0.14, 0.5, ["<b>Clinical</b>", *clinical.predictors, "logistic regression"]),
+        (0.5, 0.5, ["<b>Radiomics</b>", f"{features:,} features", *selection, "LR, SVM, Bayes"]),
+        (0.85, 0.5, ["<b>CNN</b>", f"input {shape}", f"{parameters:,} parameters",
+                     f"{training.cnn.epochs} epochs at most",
+                     f"augmentation: {training.cnn.augmentation}"]),
+        (0.66, 0.18, ["<b>Com</b>: CNN and SVM, logistic regression",
+                      f"of out-of-fold scores, {training.evaluation.folds} folds"]),
+        (0.5, 0.05, ["external test of every model, where scores meet labels: "
+                     "AUC, calibration, net benefit"]),
+    ]  # fmt: skip
+    figure = empty("Technical steps", "", "", study, height=560)
+    line = {"color": BACK, "width": 1.5}
+    for points in (
+        [(0.5, 0.95), (0.5, 0.5)], [(0.5, 0.95), (0.14, 0.95), (0.14, 0.05), (0.5, 0.05)],
+        [(0.5, 0.73), (0.85, 0.73), (0.85, 0.05), (0.5, 0.05)],
+        [(0.48, 0.5), (0.48, 0.05)], [(0.52, 0.5), (0.52, 0.18), (0.66, 0.18)],
+        [(0.85, 0.18), (0.66, 0.18), (0.66, 0.05)],
+    ):  # fmt: skip
+        x, y = zip(*points, strict=True)
+        figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")
+    for x, y, lines in boxes:
+        figure.add_annotation(
+            x=x, y=y, text="<br>".join(lines), showarrow=False, bordercolor=BACK, borderpad=5,
+            bgcolor="white", font={"size": 11},
+        )  # fmt: skip
+    figure.update_layout(margin={"l": 10, "r": 10, "b": 10}, showlegend=False)
+    figure.update_xaxes(visible=False, range=[0, 1]).update_yaxes(visible=False, range=[0, 1])
+    return figure
+
+
+def learning_curves(
+    study: Study, history: pd.DataFrame, best: dict[str, int]
+) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw loss and accuracy of every epoch: training, epoch, loss, accuracy, val_*.
+
+    Args:
+        study: for the mark.
+        history: one row an epoch of a training (`final` and each fold).
+        best: the epoch kept of each training.
+    """
+    figure = make_subplots(cols=2, subplot_titles=["loss", "accuracy"])
+    for name, rows in history.groupby("training", sort=False):
+        main = name == "final"
+        for column, measure in ((1, "loss"), (2, "accuracy")):
+            for part, colour in (("", LABELS[0]), ("val_", LABELS[1])):
+                kind = "validation" if part else "fitted"
+                figure.add_scatter(
+                    x=rows.epoch, y=rows[part + measure], row=1, col=column, mode="lines",
+                    name=f"{name}, {kind}", legendgroup=kind, showlegend=main and column == 1,
+                    line={"color": colour, "width": 2.5 if main else 1}, opacity=1 if main else 0.4,
+                )  # fmt: skip
+    figure.add_vline(x=best["final"], line={"dash": "dot", "color": BACK}, row=1, col=1)
+    figure.update_xaxes(title="epoch").update_layout(height=420)
+    return titled(figure, "Training of the CNN (pale: folds)", study), history
+
+
+def lasso_path(
+    study: Study, path: pd.DataFrame, errors: pd.DataFrame, chosen: float
+) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw LASSO coefficients and the cross-validated deviance over lambda.
+
+    Args:
+        study: for the mark.
+        path: lambda, feature, coefficient.
+        errors: lambda, deviance (mean over folds), se.
+        chosen: lambda.min.
+    """
+    figure = make_subplots(rows=2, shared_xaxes=True, row_heights=[0.65, 0.35])
+    for feature, rows in path.groupby("feature", sort=False):
+        figure.add_scatter(
+            x=rows["lambda"], y=rows.coefficient, mode="lines", name=feature, row=1, col=1,
+            showlegend=False, line={"width": 1.5},
+        )  # fmt: skip
+    figure.add_scatter(
+        x=errors["lambda"], y=errors.deviance, mode="lines+markers", row=2, col=1,
+        showlegend=False, line={"color": BACK}, error_y={"array": errors.se, "thickness": 1},
+    )  # fmt: skip
+    figure.add_vline(x=chosen, line={"dash": "dot", "color": BACK})
+    figure.update_xaxes(type="log").update_xaxes(title="lambda", row=2, col=1)
+    figure.update_yaxes(title="coefficient", row=1, col=1)
+    figure.update_yaxes(title="deviance", row=2, col=1).update_layout(height=560)
+    return titled(figure, "LASSO: coefficients and cross-validated deviance", study), path
+
+
+def bars(
+    study: Study, table: pd.DataFrame, value: str, name: str, title: str, x: str
+) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw one horizontal bar a row of the table, in its order; rows not `chosen` are grey."""
+    height = 160 + 26 * len(table)
+    figure = empty(title, x, "", study, height=height)
+    chosen = table.get("chosen", pd.Series(True, table.index)).astype(bool)
+    colours = np.where(chosen, LABELS[0], BACK).tolist()
+    figure.add_bar(x=table[value], y=table[name], orientation="h", marker={"color": colours})
+    return figure.update_yaxes(autorange="reversed", automargin=True), table
+
+
+def volume_gallery(
+    study: Study, volumes: np.ndarray, names: list[str], columns: int = 4
+) -> go.Figure:
+    """Draw the middle slice of network inputs (patient, z, y, x, 1), grey from 0 to 1."""
+    rows = int(np.ceil(len(names) / columns))
+    figure = make_subplots(rows, columns, subplot_titles=names, vertical_spacing=0.12 / rows)
+    for i, volume in enumerate(volumes):
+        middle = np.round(volume[volume.shape[0] // 2, ..., 0], 3)
+        figure.add_heatmap(
+            z=middle, zmin=0, zmax=1, colorscale="Greys_r", showscale=False,
+            row=i // columns + 1, col=i % columns + 1,
+        )  # fmt: skip
+    figure.update_xaxes(visible=False).update_layout(height=210 * rows + 80)
+    figure.update_yaxes(visible=False, autorange="reversed")
+    for vertical, horizontal in zip(figure.select_yaxes(), figure.select_xaxes(), strict=True):
+        vertical.scaleanchor = vertical.anchor
+        horizontal.constrain = "domain"
+    return titled(figure, "Network inputs, middle slice", study)
