@@ -5,9 +5,10 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cli, comparison, figures, readings, report, scoretable, signature
+from radiogenomics import cli, comparison, figures, readings, report, scoretable
 from radiogenomics.cohort import included, seal
 from radiogenomics.models import predictions
+from radiogenomics.radiomics import signature
 from radiogenomics.statistics import sample_size
 from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study import contract, style

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import CHROMIUM
-from radiogenomics import features, manifest, pages, report
+from radiogenomics import manifest, pages, report
 from radiogenomics.cohort import included
 from radiogenomics.images import scans, volumes
 from radiogenomics.models import classical, figures, predictions
+from radiogenomics.radiomics import features as radiomics_features
 from radiogenomics.study import contract
 from radiogenomics.study.files import StudyError, read_json
 from radiogenomics.study.study import load_study
@@ -72,7 +73,7 @@ def test_real_ct_goes_through_preprocessing_and_radiomics(finished):
     assert 0.02 < (volume > 0.5).mean() < 0.9
     table = pd.read_parquet(finished.tables / "features.parquet").set_index("patient")
     found = table.loc[row.patient]
-    values = features.extract(*pair, finished.settings.radiomics)
+    values = radiomics_features.extract(*pair, finished.settings.radiomics)
     assert np.allclose(found[values.index].astype(float), values, rtol=1e-9)
 
 

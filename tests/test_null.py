@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import signature, stability
 from radiogenomics.models import classical, predictions
+from radiogenomics.radiomics import signature
 from radiogenomics.statistics import discrimination
 from radiogenomics.study import contract
 from radiogenomics.study.settings import Radiomics, Settings
@@ -81,7 +81,7 @@ def chain(study, patients, values):
         rows.append(predictions.score_rows(test, name, classical.probability(fitted, unseen)))
     predictions.save_scores(study, pd.concat(rows))
     classical.fit_combined(study, patients)
-    naive = stability.optimism_of_selection(kinds, chosen, nested, labels, fold)
+    naive = signature.optimism_of_selection(kinds, chosen, nested, labels, fold)
     return predictions.read_scores(study), naive.set_index("model").naive_auc
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from radiogenomics import readers, signature
 from radiogenomics.models import classical
+from radiogenomics.radiomics import second_reader, signature
 from radiogenomics.statistics.discrimination import auc_interval
 from radiogenomics.study import contract
 from radiogenomics.study.study import Study
@@ -41,7 +41,9 @@ def leave_one_out(
     known = "hospital" in patients and (study.tables / "features.parquet").exists()
     if not known or patients.hospital.nunique() < FEWEST:
         return pd.DataFrame(columns=names)
-    from radiogenomics.features import load_features  # PyRadiomics, of no use to `compare`
+    from radiogenomics.radiomics.features import (
+        load_features,  # PyRadiomics, of no use to `compare`
+    )
 
     hospitals, features = patients.hospital.unique(), load_features(study)
     full, rows = study.settings.evaluation.checks == "full", []
@@ -75,9 +77,9 @@ def _scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame, features: pd.D
     seed, labels = study.settings.seed, rest.label.to_numpy(int)
     limit = study.settings.radiomics.reader_icc
     if limit:  # as notebook 03 does, by the others' second readers
-        second, _ = readers.second_features(study, rest)
-        icc = readers.icc_table(features.loc[rest.patient], second)
-        features = features[readers.repeatable(features, icc, limit)]
+        second, _ = second_reader.second_features(study, rest)
+        icc = second_reader.icc_table(features.loc[rest.patient], second)
+        features = features[second_reader.repeatable(features, icc, limit)]
     selector = signature.signature_pipeline(study.settings.radiomics, seed)
     inside = selector.fit_transform(features.loc[rest.patient], labels)
     outside = selector.transform(features.loc[held.patient])

@@ -10,11 +10,11 @@ import pandas as pd
 import SimpleITK as sitk
 
 from radiogenomics.cohort.reading import EVER
-from radiogenomics.features import extract
 from radiogenomics.images.scans import Scan, read_scan
 from radiogenomics.images.volumes import preprocess
 from radiogenomics.models import classical, predictions
 from radiogenomics.models import network as cnn
+from radiogenomics.radiomics.features import extract
 from radiogenomics.study import contract
 from radiogenomics.study.files import ROOT, StudyError, whole_file, write_json
 from radiogenomics.study.study import Study

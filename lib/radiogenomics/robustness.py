@@ -16,7 +16,7 @@ from scipy import ndimage
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import bounds, crop, load_volumes, preprocess
 from radiogenomics.models import network as cnn
-from radiogenomics.readers import with_second
+from radiogenomics.radiomics.second_reader import with_second
 from radiogenomics.sanity import AXES, shifted
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Preprocessing

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from radiogenomics import features, signature
 from radiogenomics.cohort import eligibility, included, reading, seal
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.images import volumes
 from radiogenomics.models import classical, network
+from radiogenomics.radiomics import features, signature
 from radiogenomics.statistics.discrimination import auc_interval, delong_test, holm
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study, load_study

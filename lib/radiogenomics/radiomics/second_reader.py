@@ -10,9 +10,9 @@ import pandas as pd
 import SimpleITK as sitk
 from scipy import stats
 
-from radiogenomics.features import extract_cohort
 from radiogenomics.images import anonymity
 from radiogenomics.images.scans import read_pair
+from radiogenomics.radiomics.features import extract_cohort
 from radiogenomics.study.files import StudyError, content_hash
 from radiogenomics.study.study import Study
 

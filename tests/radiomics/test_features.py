@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import features
 from radiogenomics.images.scans import read_pair
+from radiogenomics.radiomics import features
 from radiogenomics.study.files import content_hash
 from radiogenomics.study.settings import Radiomics, Settings
 from radiogenomics.study.study import Study
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "data" / "example_patient"
-BASELINE = Path(__file__).parent / "reference" / "pyradiomics_lung1.csv"
+BASELINE = Path(__file__).parents[1] / "reference" / "pyradiomics_lung1.csv"
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 import statsmodels.formula.api as smf
-from radiogenomics import readers, signature, stability
 from radiogenomics.models import classical
+from radiogenomics.radiomics import second_reader, signature
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Radiomics
 
@@ -14,7 +14,7 @@ from radiogenomics.study.settings import Radiomics
 def test_icc_is_shrout_and_fleiss():
     """Their Table 2 (1979): ICC(2,1) 0.29; the interval is that of R's psych::ICC."""
     table = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
-    found = readers.icc(np.array(table, float)[:, :, np.newaxis])[0]
+    found = second_reader.icc(np.array(table, float)[:, :, np.newaxis])[0]
     assert found == pytest.approx([0.2898, 0.0188, 0.7611], abs=5e-4)
 
 
@@ -28,17 +28,17 @@ def test_icc_is_that_of_variance_components():
     fit = smf.mixedlm("y ~ 1", long, groups="one", vc_formula=parts).fit()
     component = dict(zip(fit.model.exog_vc.names, fit.vcomp, strict=True))
     theirs = component["p"] / (component["p"] + component["r"] + fit.scale)
-    assert readers.icc(ratings[:, :, np.newaxis])[0, 0] == pytest.approx(theirs, abs=0.01)
+    assert second_reader.icc(ratings[:, :, np.newaxis])[0, 0] == pytest.approx(theirs, abs=0.01)
 
 
 def test_constant_and_equal_features_have_stated_answers():
     first = pd.DataFrame({"same": [1.0, 2, 3, 4], "flat": 5.0}, index=list("abcd"))
-    table = readers.icc_table(first, first).set_index("feature")
+    table = second_reader.icc_table(first, first).set_index("feature")
     assert table.icc["same"] == 1 and np.isnan(table.icc["flat"])
-    assert readers.repeatable(first, table.reset_index(), 0.75) == ["same"]
-    assert readers.repeatable(first, table.reset_index(), 0) == ["same", "flat"]
+    assert second_reader.repeatable(first, table.reset_index(), 0.75) == ["same"]
+    assert second_reader.repeatable(first, table.reset_index(), 0) == ["same", "flat"]
     with pytest.raises(StudyError, match="reader_icc = 0.75 leaves none of 2 features"):
-        readers.repeatable(first, table.reset_index().iloc[:0], 0.75)
+        second_reader.repeatable(first, table.reset_index().iloc[:0], 0.75)
 
 
 def test_dice_and_volumes_by_hand(tmp_path):
@@ -53,7 +53,7 @@ def test_dice_and_volumes_by_hand(tmp_path):
     row = {"patient": "a", "ct": str(tmp_path / "ct.nii.gz"), "mask_label": 1}
     row |= {"mask": str(tmp_path / "one.nii.gz"), "mask_2": str(tmp_path / "two.nii.gz")}
     table = pd.DataFrame([row, row | {"patient": "b", "mask_2": ""}])
-    found = readers.agreement(table)
+    found = second_reader.agreement(table)
     assert found.patient.tolist() == ["a"]
     assert found.dice.item() == pytest.approx(0.5) and found.volume_1_mm3.item() == 128
 
@@ -70,7 +70,7 @@ def chain(x, y):
     fold = classical.folds(pd.DataFrame({"label": y, "hospital": "A"}), 3, 1)
     kinds = {"LR": classical.radiomics_models(1)["LR"]}
     nested = classical.radiomics_out_of_fold(selector, kinds, x, y, fold)
-    return stability.optimism_of_selection(kinds, selector.transform(x), nested, y, fold).iloc[0]
+    return signature.optimism_of_selection(kinds, selector.transform(x), nested, y, fold).iloc[0]
 
 
 def test_selection_outside_the_folds_flatters_noise():
@@ -84,7 +84,7 @@ def test_informative_features_are_chosen_often():
     x, y = features(np.random.default_rng(1), 60, 2)
     selector = signature.signature_pipeline(Radiomics(lasso_folds=3), 1).fit(x, y)
     told = []
-    table = stability.selection_frequency(
+    table = signature.selection_frequency(
         selector, x, y, 6, 1, progress=lambda *counts: told.append(counts)
     ).set_index("feature")
     assert table.frequency["original_x_0"] >= 0.8 and table.chosen["original_x_0"]
@@ -103,10 +103,10 @@ def test_permuted_labels_leave_nothing_to_find():
         selector = signature.signature_pipeline(Radiomics(lasso_folds=3), 1)
         chosen, new = selector.fit_transform(inside, permuted), selector.transform(outside)
         model = classical.radiomics_models(1)["LR"].fit(chosen, permuted)
-        found.append(stability._mean_auc(y[80:], classical.probability(model, new), np.zeros(80)))
+        found.append(signature._mean_auc(y[80:], classical.probability(model, new), np.zeros(80)))
     assert abs(np.mean(found) - 0.5) < 2.5 * np.std(found, ddof=1) / np.sqrt(12) + 0.03
     real = signature.signature_pipeline(Radiomics(lasso_folds=3), 1)
     chosen = real.fit_transform(inside, y[:80])
     model = classical.radiomics_models(1)["LR"].fit(chosen, y[:80])
     score = classical.probability(model, real.transform(outside))
-    assert stability._mean_auc(y[80:], score, np.zeros(80)) > 0.8
+    assert signature._mean_auc(y[80:], score, np.zeros(80)) > 0.8

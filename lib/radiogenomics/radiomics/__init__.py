@@ -1,0 +1,7 @@
+"""Notebook 03: PyRadiomics features, two readers, the signature (paper, Radiomics)."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=["features", "lasso", "second_reader", "signature"]
+)
