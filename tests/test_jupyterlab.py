@@ -8,7 +8,8 @@ import pytest
 from chromium import SLOW_IN_CHROMIUM
 from conftest import QUICK
 from lab import jupyterlab, opened, outputs, run_all, workbook_lab
-from radiogenomics import explanation, pages, report
+from radiogenomics import pages, report
+from radiogenomics.maps import case
 from skimage import io as pictures
 
 pytestmark = SLOW_IN_CHROMIUM
@@ -69,7 +70,7 @@ def menus_show_another_map(page):
     for _ in range(20):  # heights of cells that were never seen are guessed: scroll until there
         page.evaluate(
             f"{cells}.scrollToItem({cells}.widgets.findIndex("
-            "c => c.model.sharedModel.getSource().includes('explanation.explore')))"
+            "c => c.model.sharedModel.getSource().includes('.explore(')))"
         )
         page.wait_for_timeout(1000)
         if menus.filter(has_text="layer").count():  # not the viewer's own menus above
@@ -88,7 +89,7 @@ def the_lesion_is_seen_in_3d(page, address):
     asked = []
     page.on("request", lambda r: asked.append(r.url))
     menu = page.locator(".widget-dropdown").filter(has_text="view")
-    menu.locator("select").select_option(label=explanation.VOLUME)
+    menu.locator("select").select_option(label=case.VOLUME)
     drawn = page.locator("canvas:not([class])")  # those of the slices have one
     drawn.wait_for(timeout=60_000)
     for _ in range(30):

@@ -13,7 +13,6 @@ from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.study import Study
 from radiogenomics.study.style import (
     BACK,
-    COLOURS,
     LABELS,
     MANY,
     PAGE,
@@ -210,19 +209,6 @@ def _box(rows: pd.DataFrame) -> dict:
         return {"x": rows.model, "y": rows.score, "boxpoints": "all"}
     at = {"lowerfence": 0.05, "q1": 0.25, "median": 0.5, "q3": 0.75, "upperfence": 0.95}
     return {"x": by.size().index, **{name: by.quantile(q).to_numpy() for name, q in at.items()}}
-
-
-def score_changes(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
-    """Draw how far each patient's score moves by change of the input (`robustness`)."""
-    height = 180 + 46 * table.change.nunique()
-    figure = empty("How far scores move", "change of the score", "", study, height=height)
-    figure.add_box(
-        x=table.difference, y=table.change, boxpoints="all", jitter=0.4, orientation="h",
-        text=table.patient, marker={"color": COLOURS["CNN"], "size": 4}, line={"width": 1},
-        showlegend=False,
-    )  # fmt: skip
-    figure.add_vline(x=0, line={"dash": "dot", "color": BACK})
-    return figure.update_yaxes(autorange="reversed", automargin=True), table
 
 
 def paper_vs_run(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:

@@ -12,8 +12,9 @@ import nbformat
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from radiogenomics import explanation, map_figures, pages
-from radiogenomics.explanation import Case
+from radiogenomics import pages
+from radiogenomics.maps import figures
+from radiogenomics.maps.case import Case, scene_of_case
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
@@ -144,7 +145,7 @@ def test_eight_of_the_largest_cases_make_a_report_below_5_mb(tmp_path):
     heat = rng.random((63,) * 3)
     drawn = Case(rng.normal(-600, 90, heat.shape), heat > 0.5, heat, None)
     study = Study(tmp_path, tmp_path, Settings())
-    figure = map_figures.gallery(study, {f"P{i}": drawn for i in range(8)})
+    figure = figures.gallery(study, {f"P{i}": drawn for i in range(8)})
     data = {"application/vnd.plotly.v1+json": json.loads(figure.to_json())}
     cells[-1].outputs.append(nbformat.v4.new_output("display_data", data=data))
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "eight.ipynb")
@@ -233,7 +234,7 @@ def test_a_case_on_a_tilted_grid_counts_from_the_lesions_centre():
     one = scene()
     case = SimpleNamespace(hu=one.hu, lesion=one.lesion.astype(np.uint8), heat=one.overlay)
     case.origin_mm = None
-    made = explanation.scene_of_case(case, "P001", True)
+    made = scene_of_case(case, "P001", True)
     centre = np.argwhere(made.lesion).mean(axis=0)
     assert np.allclose(made.origin() + centre, 0) and made.synthetic
     assert "from the lesion's centre" in content(viewer.static_html(made))["caption"]

@@ -15,9 +15,9 @@ from scipy import ndimage
 
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import bounds, crop, load_volumes, preprocess
+from radiogenomics.maps.similarity import AXES, shifted
 from radiogenomics.models import network as cnn
 from radiogenomics.radiomics.second_reader import with_second
-from radiogenomics.sanity import AXES, shifted
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study

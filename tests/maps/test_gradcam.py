@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import explanation, gradcam
+from radiogenomics.maps import gradcam
+from radiogenomics.maps.case import explain_images
 from radiogenomics.models import network as cnn
 from radiogenomics.models.network import keras
 from radiogenomics.study.files import StudyError
@@ -185,11 +186,11 @@ def test_a_case_lies_where_the_ct_says(papers):
     mask.CopyInformation(ct)
     study = SimpleNamespace(settings=Settings())
     volume = volumes_of(1)[0]
-    case = explanation.explain_images(study, ct, mask, volume, papers, "conv3d_2")
+    case = explain_images(study, ct, mask, volume, papers, "conv3d_2")
     brightest = np.array(np.unravel_index(case.hu.argmax(), case.hu.shape))
     place = (np.array(case.origin_mm) + brightest)[::-1]
     assert np.allclose(place, ct.TransformIndexToPhysicalPoint((25, 17, 9)), atol=0.75)
     ct.SetDirection((0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1))
     mask.CopyInformation(ct)
-    tilted = explanation.explain_images(study, ct, mask, volume, papers, "conv3d_2")
+    tilted = explain_images(study, ct, mask, volume, papers, "conv3d_2")
     assert tilted.origin_mm is None

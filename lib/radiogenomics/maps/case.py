@@ -11,9 +11,9 @@ import pandas as pd
 import SimpleITK as sitk
 from IPython.display import Markdown, display
 
-from radiogenomics import gradcam, sanity
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import lesion_box, load_volumes
+from radiogenomics.maps import gradcam, occlusion
 from radiogenomics.models.network import keras
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.progress import HEADLESS
@@ -94,7 +94,7 @@ def hiding_scene(
     The scale reaches as far to both sides of 0 as the largest change.
     """
     ct, mask = read_pair(patient.ct, patient["mask"], patient.mask_label)
-    drop, _ = sanity.occlusion(network, load_volumes(study, pd.DataFrame([patient]))[0], label)
+    drop, _ = occlusion.occlusion(network, load_volumes(study, pd.DataFrame([patient]))[0], label)
     box, _ = lesion_box(ct, mask, study.settings.preprocessing)
     images = _surroundings(ct, mask, gradcam.on_box(drop, box))
     near, lesion, placed = (sitk.GetArrayFromImage(image) for image in images)

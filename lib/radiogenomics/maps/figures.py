@@ -1,4 +1,4 @@
-"""The figures of the Grad-CAM checks: each returns a plotly figure and the table behind it."""
+"""Figures of notebook 06 and of the network's robustness."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from radiogenomics.explanation import Case
-from radiogenomics.sanity import MEASURES, RESET
+from radiogenomics.maps.case import Case
+from radiogenomics.maps.similarity import MEASURES, RESET
 from radiogenomics.study.study import Study
-from radiogenomics.study.style import BACK, LABELS, empty, titled
+from radiogenomics.study.style import BACK, COLOURS, LABELS, empty, titled
 from radiogenomics.viewer.viewer import LUNG, OUTLINE, blocks, majority
+
+
+def score_changes(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw how far each patient's score moves by change of the input (`robustness`)."""
+    height = 180 + 46 * table.change.nunique()
+    figure = empty("How far scores move", "change of the score", "", study, height=height)
+    figure.add_box(
+        x=table.difference, y=table.change, boxpoints="all", jitter=0.4, orientation="h",
+        text=table.patient, marker={"color": COLOURS["CNN"], "size": 4}, line={"width": 1},
+        showlegend=False,
+    )  # fmt: skip
+    figure.add_vline(x=0, line={"dash": "dot", "color": BACK})
+    return figure.update_yaxes(autorange="reversed", automargin=True), table
+
 
 PLANES = ("axial", "coronal", "sagittal")
 HEAT = (  # inferno, clear where the map is 0

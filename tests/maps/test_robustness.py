@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics import robustness
+from radiogenomics.maps import robustness
 from radiogenomics.models import predictions
 
 

@@ -1,0 +1,9 @@
+"""Notebook 06: Grad-CAM of a patient, and how far its maps can be trusted."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={"case": ["Case", "explain", "explain_images", "explore", "show_map"]},
+    submodules=["figures", "gradcam", "location", "occlusion", "robustness", "similarity"],
+)

@@ -1,0 +1,218 @@
+"""Where a Grad-CAM map lies: in the lesion, and in the planted part of the built-in cohort.
+
+Maps are (z, y, x) on a layer's grid, lengths mm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import SimpleITK as sitk
+from scipy import ndimage, stats
+
+from radiogenomics.images.scans import read_pair
+from radiogenomics.images.volumes import lesion_box
+from radiogenomics.maps import gradcam
+from radiogenomics.study.files import read_json
+from radiogenomics.study.study import Study
+from radiogenomics.study.words import say_p
+
+RANDOM = 20  # random maps that a map is held against
+SMOOTH = 1.0  # of a random map, in voxels of the layer
+CLEAR = 0.05  # p below which a difference from chance is called one
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where things are in a patient's box: its grid (LPS, 1 mm) and masks (z, y, x) on it."""
+
+    patient: str
+    label: int
+    box: sitk.Image
+    lesion: np.ndarray
+    planted: np.ndarray | None  # the built-in cohort's ground-glass part, None where not known
+
+
+def places(
+    study: Study, patients: pd.DataFrame,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Place]:  # fmt: skip
+    """Read each patient's lesion and, in the built-in cohort, the planted part of it."""
+    path = study.folder / "truth.json"
+    known = read_json(path).get("soft_part_y_mm", {}) if path.exists() else {}
+    found = []
+    for _, row in patients.iterrows():
+        ct, mask = read_pair(row.ct, row["mask"], row.mask_label)
+        box, lesion = lesion_box(ct, mask, study.settings.preprocessing)
+        inside = sitk.GetArrayFromImage(lesion) > 0
+        part = None
+        if row.patient in known:
+            part = planted_part(box, inside, known[row.patient], ct.GetSpacing()[1])
+        found.append(Place(row.patient, int(row.label), box, inside, part))
+        progress(len(found), len(patients))
+    return found
+
+
+def planted_part(
+    box: sitk.Image, lesion: np.ndarray, y_mm: tuple[float, float], pixel_mm: float
+) -> np.ndarray:
+    """Return the lesion's voxels (z, y, x) between two places across y.
+
+    Args:
+        box: the lesion's grid, LPS.
+        lesion: mask on it.
+        y_mm: centres of the first and last of the CT's rows that were painted.
+        pixel_mm: of the CT: half a row more on each side is painted too.
+    """
+    y = box.GetOrigin()[1] + np.arange(lesion.shape[1]) * box.GetSpacing()[1]
+    inside = (y >= y_mm[0] - pixel_mm / 2) & (y <= y_mm[1] + pixel_mm / 2)
+    return lesion & inside[np.newaxis, :, np.newaxis]
+
+
+def random_maps(heat: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Return n maps (n, z, y, x) with the very values of `heat`, at smooth random places.
+
+    The map's highest value goes to the highest of a smoothed field of noise, and so on down:
+    volume and energy at every level are the map's own.
+    """
+    noise = rng.standard_normal((n, *heat.shape))
+    field = ndimage.gaussian_filter(noise, (0, *[SMOOTH] * 3)).reshape(n, -1)
+    out = np.empty_like(field, dtype=np.float32)
+    np.put_along_axis(out, field.argsort(axis=1), np.sort(heat, axis=None)[np.newaxis], axis=1)
+    return out.reshape(noise.shape)
+
+
+def located(maps: np.ndarray, where: list[Place], seed: int) -> pd.DataFrame:
+    """Return where each patient's map lies, and where random maps of its volume would.
+
+    Columns: patient, label, inside_lesion (share of the map's sum), inside_random,
+    lesion_share_of_box, peak_in_lesion (whether the highest value is in it), peak_random;
+    planted (share of the sum within the lesion that lies in its planted part), planted_random,
+    planted_share_of_lesion, peak_planted, peak_planted_random (highest value within the
+    lesion); zero_map, constant_map. What a zero or constant map, or a lesion without a known
+    part, cannot say is NaN.
+    """
+    rows = []
+    for number, (heat, place) in enumerate(zip(maps, where, strict=True)):
+        state = gradcam.kind(heat)
+        row = {"patient": place.patient, "label": place.label}
+        row |= _located(heat, place, np.random.default_rng([seed, number]), state)
+        rows.append(row | {"zero_map": state == "zero", "constant_map": state == "constant"})
+    return pd.DataFrame(rows)
+
+
+def _located(
+    heat: np.ndarray, place: Place, rng: np.random.Generator, state: str
+) -> dict[str, float]:
+    shares = {"lesion_share_of_box": float(place.lesion.mean())}
+    if place.planted is not None:
+        shares["planted_share_of_lesion"] = float(place.planted.sum() / place.lesion.sum())
+    found = pd.Series(np.nan, ("inside", "peak", "planted", "peak_planted"))
+    drawn = pd.DataFrame([found])
+    if state == "map":
+        found = pd.Series(hits(heat, place))
+        drawn = pd.DataFrame([hits(one, place) for one in random_maps(heat, RANDOM, rng)])
+    chance = drawn.mean()
+    return {
+        "inside_lesion": found.inside,
+        "inside_random": chance.inside,
+        "lesion_share_of_box": shares["lesion_share_of_box"],
+        "peak_in_lesion": found.peak,
+        "peak_random": chance.peak,
+        "planted": found.planted,
+        "planted_random": chance.planted,
+        "planted_share_of_lesion": shares.get("planted_share_of_lesion", np.nan),
+        "peak_planted": found.peak_planted,
+        "peak_planted_random": chance.peak_planted,
+    }
+
+
+def hits(heat: np.ndarray, place: Place) -> dict[str, float]:
+    """Return which share of a map (z, y, x) lies in lesion and planted part, and where its peak is.
+
+    Keys inside, peak, planted, peak_planted; NaN where the planted part is not known.
+    """
+    placed = sitk.GetArrayFromImage(gradcam.on_box(heat, place.box))
+    within = np.where(place.lesion, placed, 0)
+    known = place.planted is not None and within.any()
+    return {
+        "inside": gradcam.inside_share(placed, place.lesion),
+        "peak": float(place.lesion.flat[placed.argmax()]),
+        "planted": gradcam.inside_share(within, place.planted) if known else np.nan,
+        "peak_planted": float(place.planted.flat[within.argmax()]) if known else np.nan,
+    }
+
+
+LOCATED = (
+    ("energy in the lesion", "inside_lesion", "inside_random"),
+    ("pointing game, lesion", "peak_in_lesion", "peak_random"),
+    ("energy in the planted part", "planted", "planted_random"),
+    ("pointing game, planted part", "peak_planted", "peak_planted_random"),
+)
+
+
+def located_checks(table: pd.DataFrame) -> pd.DataFrame:
+    """Return means of `located`'s table: check, value, reference (random maps), n, p.
+
+    p is of Wilcoxon's signed-rank test over patients, two-sided, for the two energies.
+    """
+    rows = []
+    for check, found, chance in LOCATED:
+        pairs = table[[found, chance]].dropna().astype(float)
+        p = paired_p(pairs[found] - pairs[chance]) if check.startswith("energy") else np.nan
+        rows.append((check, pairs[found].mean(), pairs[chance].mean(), len(pairs), p))
+    for name in ("zero", "constant"):
+        rows.append((f"{name} maps", table[f"{name}_map"].sum(), 0, len(table), np.nan))
+    return pd.DataFrame(rows, columns=["check", "value", "reference", "n", "p"])
+
+
+def paired_p(difference: pd.Series) -> float:
+    """Return Wilcoxon's signed-rank p of differences, NaN where none differs from 0."""
+    return float(stats.wilcoxon(difference).pvalue) if difference.any() else float("nan")
+
+
+def told_called(checks: pd.DataFrame) -> str:
+    """Return what `located_checks` says of the maps of the called class, in words."""
+    part = checks.set_index("check").loc["energy in the planted part"]
+    if not part.n:
+        return ""
+    return (
+        f"The map of the class that the network calls has {part.value:.0%} of its share within "
+        f"the lesion in the planted part (random: {part.reference:.0%}, {say_p(part.p)})."
+    )
+
+
+def told_place(checks: pd.DataFrame) -> str:
+    """Return what `located_checks` says, in words."""
+    by = checks.set_index("check")
+    lesion, peak = by.loc["energy in the lesion"], by.loc["pointing game, lesion"]
+    empty = f"{by.value['zero maps']:.0f} of {by.n['zero maps']:.0f} maps are zero everywhere and "
+    empty += f"{by.value['constant maps']:.0f} constant."
+    if not lesion.n:
+        return f"{empty} No map is left that could be placed."
+    return (
+        f"**{lesion.value:.0%}** of a map lies in the lesion; of a random map of its volume "
+        f"{lesion.reference:.0%} ({say_p(lesion.p)}). The highest value lies in it in "
+        f"{peak.value:.0%} of {peak.n:.0f} patients; by chance in {peak.reference:.0%}. {empty}"
+    )
+
+
+def told_planted(checks: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Return what `located_checks` of `located`'s table says of the planted part, in words."""
+    if table.planted_share_of_lesion.isna().all():
+        return "Where the truth lies in the lesion is not known here; the built-in cohort knows it."
+    by = checks.set_index("check")
+    part, peak = by.loc["energy in the planted part"], by.loc["pointing game, planted part"]
+    if not part.n:
+        return "No map has anything within its lesion that could be held against the planted part."
+    how = f"not told apart from chance by {part.n:.0f} patients"
+    if part.p < CLEAR:
+        how = "more than chance" if part.value > part.reference else "**less** than chance"
+    return (
+        f"Of the map within the lesion, **{part.value:.0%}** lies in the planted part, of a random "
+        f"one {part.reference:.0%} ({say_p(part.p)}): {how}. The highest value lies in it in "
+        f"{peak.value:.0%} of {peak.n:.0f} patients; by chance in {peak.reference:.0%}."
+    )

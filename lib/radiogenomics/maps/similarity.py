@@ -1,0 +1,274 @@
+"""How alike two maps are: after new weights, small moves, other trainings (Adebayo 2018).
+
+Maps are (z, y, x) on a layer's grid, volumes (patient, z, y, x, 1) from 0 to 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from skimage.metrics import structural_similarity
+
+from radiogenomics.cohort import included
+from radiogenomics.images.volumes import load_volumes, volume_keys
+from radiogenomics.maps import gradcam
+from radiogenomics.maps.location import paired_p, random_maps
+from radiogenomics.models import network as cnn
+from radiogenomics.models.network import keras
+from radiogenomics.study.settings import CNN
+from radiogenomics.study.study import Study
+
+CHECKED = 6  # patients of the expensive checks; all with checks = "full"
+ALIKE = 0.5  # Spearman from which maps after a reset count as still the same
+SEEDS = 2  # further trainings on the same patients with checks = "full"
+OTHER_SEED = 100  # how far their seeds lie from the study's, and so from its folds'
+RESET = "weights drawn anew to "
+AXES = ("z", "y", "x")
+MEASURES = ("ssim", "spearman")
+
+
+def similarity(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
+    """Return how alike two maps of one grid are: ssim (Wang 2004) and spearman.
+
+    Both are scaled to 1 at their highest; NaN if one of them is zero or constant. SSIM's window
+    is 7 voxels, or the odd number up to the grid's shortest side; below 3 there is none.
+    """
+    if not gradcam.kind(first) == gradcam.kind(second) == "map":
+        return dict.fromkeys(MEASURES, float("nan"))
+    window, ssim = min(7, (min(first.shape) - 1) // 2 * 2 + 1), float("nan")
+    a, b = gradcam.scaled(first), gradcam.scaled(second)
+    if window >= 3:
+        ssim = structural_similarity(a, b, data_range=1.0, win_size=window)
+    return {"ssim": float(ssim), "spearman": float(stats.spearmanr(a, b, axis=None).statistic)}
+
+
+def compared(
+    comparison: str, patients: list[str], maps: Iterable[np.ndarray], others: Iterable[np.ndarray]
+) -> pd.DataFrame:
+    """Return one row a patient: patient, comparison, ssim, spearman, other (kind of its map)."""
+    rows = [
+        {"patient": p, "comparison": comparison, **similarity(a, b), "other": gradcam.kind(b)}
+        for p, a, b in zip(patients, maps, others, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def chance(patients: list[str], maps: np.ndarray, seed: int) -> pd.DataFrame:
+    """Compare each map with a random one of its volume, and with the next patient's map."""
+    drawn = [
+        random_maps(heat, 1, np.random.default_rng([seed, number]))[0]
+        for number, heat in enumerate(maps)
+    ]
+    tables = [compared("random map", patients, maps, np.stack(drawn))]
+    if len(maps) > 1:
+        tables.append(compared("another patient", patients, maps, np.roll(maps, 1, axis=0)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def reset_networks(network: keras.Model, seed: int) -> Iterator[tuple[str, keras.Model]]:
+    """Yield the network with ever more layers drawn anew, from the output to the input.
+
+    Adebayo 2018, cascading randomisation. The network given stays as it is. Yields the name
+    of the layer reset last and the network; a batch norm, with its moving statistics, goes
+    together with the convolution before it.
+    """
+    keras.utils.set_random_seed(seed)
+    fresh = keras.models.clone_model(network)
+    mixed = keras.models.clone_model(network)
+    mixed.set_weights(network.get_weights())
+    for layer in reversed([layer for layer in network.layers if layer.weights]):
+        mixed.get_layer(layer.name).set_weights(fresh.get_layer(layer.name).get_weights())
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            yield layer.name, mixed
+
+
+def of_reset_networks(
+    network: keras.Model, patients: list[str], volumes: np.ndarray, maps: np.ndarray, layer: str,
+    label: int, seed: int, progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:  # fmt: skip
+    """Compare maps with those after each step of `reset_networks`."""
+    steps, tables = len(gradcam.conv_layers(network)) + 2, []
+    for name, mixed in reset_networks(network, seed):
+        others = gradcam.class_maps(mixed, volumes, layer, label)
+        tables.append(compared(RESET + name, patients, maps, others))
+        progress(len(tables), steps)
+    return pd.concat(tables, ignore_index=True)
+
+
+def shifted(array: np.ndarray, axis: int, step: int) -> np.ndarray:
+    """Return the array moved by `step` voxels along `axis`, 0 where nothing moved in."""
+    out = np.zeros_like(array)
+    n = array.shape[axis]
+    to = slice(max(step, 0), n + min(step, 0))
+    source = slice(max(-step, 0), n + min(-step, 0))
+    index = [slice(None)] * array.ndim
+    out[(*index[:axis], to)] = array[(*index[:axis], source)]
+    return out
+
+
+def of_shifts(
+    network: keras.Model, patients: list[str], volumes: np.ndarray, maps: np.ndarray, layer: str,
+    label: int,
+) -> pd.DataFrame:  # fmt: skip
+    """Compare maps with those of the input moved by one voxel, moved back.
+
+    One move along each axis; compared on the input's grid without its outer voxels.
+    """
+    inner, tables = (slice(1, -1),) * 3, []
+    before = [_on_input(heat, volumes)[inner] for heat in maps]
+    for axis, name in enumerate(AXES):
+        moved = gradcam.class_maps(network, shifted(volumes, axis + 1, 1), layer, label)
+        back = [shifted(_on_input(heat, volumes), axis, -1)[inner] for heat in moved]
+        tables.append(compared(f"input moved along {name}", patients, before, back))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _on_input(heat: np.ndarray, volumes: np.ndarray) -> np.ndarray:
+    return gradcam.on_input(heat, volumes.shape[1:4])
+
+
+def fold_networks(study: Study, network: keras.Model) -> dict[str, keras.Model]:
+    """Return the networks that notebook 04 trained beside this one, by name (`fold 1`, ...).
+
+    Each left out one fold of the training patients and had a seed of its own. They are in the
+    study's caches, beside a final network with the same weights; none where those are gone.
+    """
+    for path in sorted(study.derived.glob("cnn/*/final/best.keras")):
+        if same_weights(cnn.load(path), network):
+            folds = sorted(path.parents[1].glob("fold_*/best.keras"))
+            return {p.parent.name.replace("_", " "): cnn.load(p) for p in folds}
+    return {}
+
+
+def same_weights(first: keras.Model, second: keras.Model) -> bool:
+    """Return whether two networks have the same weights to the last bit."""
+    a, b = first.get_weights(), second.get_weights()
+    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def networks_of_seeds(
+    study: Study, progress: Callable[[int, int], None] = lambda done, total: None
+) -> dict[str, keras.Model]:
+    """Train the network on the same patients with other seeds, by name (`seed 2025`, ...)."""
+    train, _ = included.split(included.load_patients(study))
+    volumes, labels = load_volumes(study, train), train.label.to_numpy()
+    settings = study.settings.cnn
+    total, networks = SEEDS * settings.epochs, {}
+    for k in range(SEEDS):
+        seed = study.settings.seed + OTHER_SEED + k
+        folder = _folder(study, train, labels, settings, seed)
+        networks[f"seed {seed}"] = cnn.train(
+            volumes, labels, settings, seed, folder,
+            lambda done, _, k=k: progress(k * settings.epochs + done, total),
+        ).model  # fmt: skip
+    return networks
+
+
+def network_of_permuted_labels(
+    study: Study, progress: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[keras.Model, float]:
+    """Train the network on permuted labels until it has fitted them (Adebayo 2018).
+
+    Same volumes and seed as the final network's; every epoch is trained and the last one kept,
+    as the validation part would keep a network that has learned nothing.
+
+    Returns:
+        The network, and its accuracy on the labels that it was trained with.
+    """
+    train, _ = included.split(included.load_patients(study))
+    settings = replace(study.settings.cnn, patience=study.settings.cnn.epochs)
+    seed, volumes = study.settings.seed, load_volumes(study, train)
+    labels = np.random.default_rng([seed, 6]).permutation(train.label.to_numpy())
+    folder = _folder(study, train, labels, settings, seed)
+    cnn.train(volumes, labels, settings, seed, folder, progress)
+    network = cnn.load(folder / "last.keras")
+    called = cnn.score(network, volumes, settings.batch) >= 0.5
+    return network, float(np.mean(called == labels))
+
+
+def _folder(
+    study: Study, train: pd.DataFrame, labels: np.ndarray, settings: CNN, seed: int
+) -> Path:
+    """Return where a training of this module is kept."""
+    key = ["sanity", volume_keys(study, train), labels.tolist()]
+    return cnn.training_folder(study.derived, key, settings, seed)
+
+
+def of_networks(
+    networks: dict[str, keras.Model], patients: list[str], volumes: np.ndarray, maps: np.ndarray,
+    layer: str, label: int,
+) -> pd.DataFrame:  # fmt: skip
+    """Compare maps with other networks' maps of the same patients; the name is the comparison."""
+    tables = [
+        compared(name, patients, maps, gradcam.class_maps(network, volumes, layer, label))
+        for name, network in networks.items()
+    ]
+    columns = ["patient", "comparison", *MEASURES, "other"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def similarity_checks(table: pd.DataFrame) -> pd.DataFrame:
+    """Return each comparison's means: check, value, reference (random map), n, p.
+
+    n counts the patients of whom both maps are neither zero nor constant; p is Wilcoxon's over
+    these patients' differences from the random map.
+    """
+    random = table[table.comparison == "random map"].set_index("patient")
+    rows = []
+    for name, found in table[table.comparison != "random map"].groupby("comparison", sort=False):
+        for measure in MEASURES:
+            pairs = pd.DataFrame({"a": found.set_index("patient")[measure], "b": random[measure]})
+            pairs = pairs.dropna()
+            p = paired_p(pairs.a - pairs.b)
+            rows.append((f"{name}: {measure}", pairs.a.mean(), pairs.b.mean(), len(pairs), p))
+    return pd.DataFrame(rows, columns=["check", "value", "reference", "n", "p"])
+
+
+def told_reset(table: pd.DataFrame) -> str:
+    """Return what the last reset of the weights left of the maps, in words."""
+    stages = table[table.comparison.str.startswith(RESET)]
+    last = stages[stages.comparison == stages.comparison.iloc[-1]]
+    random = table[table.comparison == "random map"]
+    zero = f"{(last.other == 'zero').sum()} of {len(last)} maps are then zero everywhere"
+    if last.spearman.isna().all():
+        means = stages.groupby("comparison", sort=False).spearman.mean().dropna()
+        before = ""
+        if len(means):
+            name = means.index[-1].removeprefix(RESET).strip()
+            before = f" Down to {name}, the last stage with maps, Spearman is {means.iloc[-1]:.2f}."
+        return f"With all weights drawn anew {zero}; none is left to compare.{before}"
+    kept = last.spearman.mean() >= ALIKE
+    verdict = "hardly depend on what was learned" if kept else "depend on what was learned"
+    return (
+        f"With all weights drawn anew a map is as like the trained one as SSIM "
+        f"{last.ssim.mean():.2f}, Spearman {last.spearman.mean():.2f} say (a random map: "
+        f"{random.ssim.mean():.2f}, {random.spearman.mean():.2f}); {zero}. The maps **{verdict}** "
+        f"(Spearman {'from' if kept else 'below'} {ALIKE})."
+    )
+
+
+def told_stability(table: pd.DataFrame) -> str:
+    """Return how alike maps are after small moves and of other trainings, in words."""
+    kinds = (
+        ("input moved", "After a move of the input by one voxel"),
+        ("fold", "Of networks trained with other seeds on parts of the patients"),
+        ("seed", "Of networks trained on the same patients with other seeds"),
+        ("permuted labels", "Of a network that was trained on permuted labels"),
+        ("another patient", "Between two patients"),
+    )
+    texts = []
+    for start, words in kinds:
+        rows = table[table.comparison.str.startswith(start)]
+        good = rows.dropna(subset=["spearman"])
+        if len(good):
+            text = f"{words} maps are alike with Spearman **{good.spearman.mean():.2f}**, SSIM "
+            gone = f"; {len(rows) - len(good)} of {len(rows)} could not be compared"
+            texts.append(f"{text}{good.ssim.mean():.2f}{gone if len(rows) > len(good) else ''}.")
+        elif start == "fold":
+            texts.append("The folds' networks give no map to compare, or are not in the caches.")
+    return " ".join(texts)
