@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from radiogenomics import audit, report
+from radiogenomics.comparison.paper import PRINTED, load_paper, table2
 from radiogenomics.models import network as cnn
-from radiogenomics.paper import PRINTED, load_paper, table2
 from radiogenomics.statistics.discrimination import auc_interval
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import CNN

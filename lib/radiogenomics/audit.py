@@ -12,11 +12,35 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from radiogenomics.paper import p_text, results
+from radiogenomics.comparison.paper import p_text, results
 from radiogenomics.statistics.sample_size import auc_standard_error
+from radiogenomics.study.style import BACK, LABELS, PAGE
+
+
+def audit_widths(table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+    """Draw a paper's printed AUC intervals beside 95% ones at its numbers of patients."""
+    figure = go.Figure()
+    names = [f"{r.model}, {r.cohort}" for r in table.itertuples()]
+    half = table.width_95 / 2
+    kinds = (
+        ("printed", table.auc_high - table.auc, table.auc - table.auc_low, LABELS[1]),
+        ("95% at this n", half, half, BACK),
+    )
+    for name, up, down, colour in kinds:
+        error = {"array": up, "arrayminus": down, "thickness": 2}
+        figure.add_scatter(
+            x=table.auc, y=names, error_x=error, mode="markers", name=name,
+            marker={"color": colour, "size": 7}, opacity=0.8,
+        )  # fmt: skip
+    title = {"text": "Printed AUC intervals and expected ones", "font": {"size": 16}}
+    figure.update_layout(template=PAGE, title=title, height=140 + 34 * len(table))
+    figure.update_xaxes(title="AUC").update_yaxes(autorange="reversed", automargin=True)
+    return figure, table
+
 
 NETWORK = ("parameters", "filters", "kernel", "channels", "dense", "cells")
 ALIKE = 0.25  # of a width: by less than this two of them are told apart by nothing printed

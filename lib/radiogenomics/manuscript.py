@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics import readings
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.eligibility import excluded
+from radiogenomics.comparison import sentences as readings
 from radiogenomics.study.contract import IN_SAMPLE
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study

@@ -19,9 +19,10 @@ import pandas as pd
 import papermill
 from traitlets.config import Config
 
-from radiogenomics import checklists, privacy, scoretable
+from radiogenomics import checklists, privacy
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.reading import IMAGES
+from radiogenomics.comparison import other_scores
 from radiogenomics.manifest import earlier_states, whereabouts, write_manifest
 from radiogenomics.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
 from radiogenomics.study.cells import read_cells
@@ -307,9 +308,9 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
         StudyError: the tables are faulty (`scoretable`), or `out` holds a study's reports.
         NotebookFailed: after the HTML was written.
     """
-    scores = scoretable.read_scores(predictions)
+    scores = other_scores.read_scores(predictions)
     if columns is not None:
-        scoretable.read_patients(columns, scores)
+        other_scores.read_patients(columns, scores)
     study = _comparison_study(predictions, out)
     start = time.monotonic()
     path = NOTEBOOKS / f"{COMPARISON}.ipynb"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from radiogenomics import comparison, confounders, readings
+from radiogenomics.comparison import confounders, evidence, sentences
 from radiogenomics.images import inspection
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
@@ -40,13 +40,13 @@ def test_scanners_of_the_headers_reach_the_red_sentence(tmp_path):
     found["scanner"], found["kernel"] = np.where(label, "GE", "Siemens"), [""] * 119 + ["sharp"]
     study.save_table(inspection.with_columns(found[::-1], patients), "acquisition.csv")
     study.save_table(pd.DataFrame({"patient": names, "volume_mm3": 900.0}), "masks.csv")
-    told = comparison.patient_columns(study, patients)
+    told = evidence.patient_columns(study, patients)
     assert told.scanner.tolist() == found.scanner.tolist()
     assert told.kernel.tolist() == ["soft"] * 119 + ["sharp"]
     assert (told.thickness_mm == 1.25).all() and (told.volume_mm3 == 900).all()
     scores = patients[["patient", "cohort", "label"]].assign(model="m", score=0.4 + 0.1 * label)
     scores["fold"] = pd.NA
-    table, linked, warning = comparison.baselines(study, scores, told)
+    table, linked, warning = confounders.baselines(study, scores, told)
     assert table.set_index("baseline").auc["Acquisition"] == 1.0
     assert "scanner" in set(linked.variable) and "read off the scanner" in warning
 
@@ -59,15 +59,15 @@ def test_baselines_of_the_test_cohort_alone_have_no_interval_and_say_so(tmp_path
     patients = patients.set_index("patient", drop=False).rename_axis(None)
     scores = patients[["patient", "cohort", "label"]].assign(model="m", score=0.4 + 0.1 * label)
     scores["fold"] = pd.NA
-    table, _, warning = comparison.baselines(study, scores, patients)
+    table, _, warning = confounders.baselines(study, scores, patients)
     one = table.set_index("baseline").loc["Acquisition"]
     assert np.isfinite(one.auc) and one.ci_method == "none" and np.isnan(one.p)
     assert "pooled folds have no interval" in one.reason
-    told = readings.acquisition(table, warning)
+    told = sentences.acquisition(table, warning)
     assert f"an AUC of {one.auc:.3f}; no association with the label is clear" in told
-    without, _, _ = comparison.baselines(study, scores, patients.drop(columns="scanner"))
-    assert "was not tested: no scanner" in readings.acquisition(without, "")
-    assert readings.acquisition(table, "Red.") == '<p class="alert">Red.</p>'
+    without, _, _ = confounders.baselines(study, scores, patients.drop(columns="scanner"))
+    assert "was not tested: no scanner" in sentences.acquisition(without, "")
+    assert sentences.acquisition(table, "Red.") == '<p class="alert">Red.</p>'
 
 
 def test_a_baseline_that_is_left_out_says_why():
@@ -96,6 +96,6 @@ def test_pooled_scores_have_no_interval_in_the_red_sentence(tmp_path):
     patients = patients.assign(cohort="test", scanner=np.where(label, "GE", "S"))
     patients = patients.set_index("patient", drop=False).rename_axis(None)
     scores = patients[["patient", "cohort", "label"]].assign(model="m", score=0.4 + 0.1 * label)
-    warning = comparison.baselines(study, scores.assign(fold=pd.NA), patients)[2]
+    warning = confounders.baselines(study, scores.assign(fold=pd.NA), patients)[2]
     assert "the label goes with scanner" in warning
     assert "an AUC of 1.000 (cross-validated)" in warning and "interval" not in warning

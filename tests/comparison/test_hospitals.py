@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from radiogenomics import hospitals
+from radiogenomics.comparison import hospitals
 from radiogenomics.study.settings import Evaluation, Radiomics, Settings
 from radiogenomics.study.study import Study
 

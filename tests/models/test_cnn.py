@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics.models import network as cnn
+from radiogenomics.models import predictions
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import CNN
 
@@ -60,7 +61,9 @@ def test_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
         cnn.train(volumes, labels, settings, 3, tmp_path / "cut", stop)
     resumed = cnn.train(volumes, labels, settings, 3, tmp_path / "cut")
     assert resumed.history.equals(whole.history)
-    assert np.array_equal(cnn.score(resumed.model, volumes), cnn.score(whole.model, volumes))
+    assert np.array_equal(
+        cnn.score(resumed.model, volumes), cnn.score(whole.model, volumes)
+    )
 
 
 def test_a_stop_between_history_and_network_trains_that_epoch_again(tmp_path, monkeypatch):
@@ -111,7 +114,7 @@ def test_trainings_that_learned_nothing_are_told():
     table = cnn.trainings_table(trainings, scores, fold)
     assert table.learned.tolist() == [True, True, False]
     assert table[["lowest", "highest"]].iloc[2].tolist() == [0.60, 0.65]
-    assert "1 of 3 trainings of the CNN learned nothing (fold 2)" in cnn.trainings(table)
+    assert "1 of 3 trainings of the CNN learned nothing (fold 2)" in predictions.trainings(table)
     coin = cnn.trainings_table({"final": training(0.7)}, scores, fold)
-    assert "(final)" in cnn.trainings(coin)
-    assert cnn.trainings(table[:2]) == ""
+    assert "(final)" in predictions.trainings(coin)
+    assert predictions.trainings(table[:2]) == ""

@@ -16,19 +16,6 @@ from sklearn.model_selection import train_test_split
 from radiogenomics.study.files import StudyError, digest, whole_file
 from radiogenomics.study.settings import CNN
 
-
-def trainings(table: pd.DataFrame) -> str:
-    """Return cnn_trainings.csv's red sentence on trainings that learned nothing, else ""."""
-    idle = table.training[~table.learned].tolist()
-    if not idle:
-        return ""
-    return (
-        f"{len(idle)} of {len(table)} trainings of the CNN learned nothing ({', '.join(idle)}): "
-        "the validation loss is that of a coin, or the scores hardly differ. What rests on "
-        "out-of-fold scores (thresholds, the combined model, recalibration) suffers with it."
-    )
-
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default where AVX-512 is missing
 

@@ -10,6 +10,18 @@ from radiogenomics.study.files import StudyError, whole_file
 from radiogenomics.study.study import Study
 
 
+def trainings(table: pd.DataFrame) -> str:
+    """Return cnn_trainings.csv's red sentence on trainings that learned nothing, else ""."""
+    idle = table.training[~table.learned].tolist()
+    if not idle:
+        return ""
+    return (
+        f"{len(idle)} of {len(table)} trainings of the CNN learned nothing ({', '.join(idle)}): "
+        "the validation loss is that of a coin, or the scores hardly differ. What rests on "
+        "out-of-fold scores (thresholds, the combined model, recalibration) suffers with it."
+    )
+
+
 def score_rows(
     patients: pd.DataFrame, model: str, score: np.ndarray, fold: np.ndarray | None = None
 ) -> pd.DataFrame:

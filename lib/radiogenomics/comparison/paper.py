@@ -7,9 +7,41 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from radiogenomics.comparison.evidence import labelled
+from radiogenomics.statistics import discrimination
+from radiogenomics.study.contract import COHORTS
 from radiogenomics.study.files import ROOT, StudyError
+from radiogenomics.study.words import printed_rows
+
+IN_SAMPLE_P = "in-sample: the models were fitted on these patients, p tests nothing"
+
+
+def against_paper(metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return paper_vs_run.csv: what the paper prints beside this run, at threshold 0.5.
+
+    Train rows are in-sample, as the paper's: AUC with DeLong's interval, sensitivity,
+    specificity and accuracy, then the p values of DeLong's tests (metric `delong_p`, of `model`
+    and `against`; `warning` says what an in-sample one is worth).
+    """
+    columns = ["model", "cohort", "metric", "value", "ci_low", "ci_high", "n"]
+    measured = table2().merge(printed_rows(metrics)[columns], how="left")
+    measured["difference"] = measured.value - measured.published
+    tested = tests().assign(metric="delong_p")
+    pairs = {COHORTS[kind]: labelled(scores, kind) for kind in ("external", "in_sample")}
+    tested["value"] = [_p_of(pairs[row.cohort], row) for row in tested.itertuples()]
+    tested["warning"] = np.where(tested.cohort == "train", IN_SAMPLE_P, "")
+    return pd.concat([measured, tested], ignore_index=True)
+
+
+def _p_of(pairs: dict[str, tuple[np.ndarray, np.ndarray]], row: tuple) -> float:
+    if row.model not in pairs or row.against not in pairs:
+        return float("nan")
+    (labels, one), (_, other) = pairs[row.model], pairs[row.against]
+    return discrimination.delong_test(labels, one, other)[1]
+
 
 PRINTED = ROOT / "data" / "paper.toml"
 MEASURES = ("auc", "auc_low", "auc_high", "sensitivity", "specificity", "accuracy")

@@ -16,9 +16,53 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from radiogenomics.images.inspection import ACQUISITION
 from radiogenomics.models.classical import ridge, unpenalised
+from radiogenomics.models.predictions import score_table
+from radiogenomics.statistics import discrimination
 from radiogenomics.statistics.discrimination import auc_interval, holm
 from radiogenomics.statistics.group_tests import categorical_test
 from radiogenomics.statistics.subgroups import groups
+from radiogenomics.study.study import Study
+
+POOLED = "cross-validated in the test cohort: pooled folds have no interval and no test"
+
+
+def baselines(
+    study: Study, scores: pd.DataFrame, patients: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Return baselines.csv, acquisition_association.csv and the red sentence, or "".
+
+    Each baseline's external AUC, and DeLong's test of every model against it (Holm over all);
+    `reason` says why one has no scores.
+    """
+    train, test = (patients[patients.cohort == c] for c in ("train", "test"))
+    wide = score_table(scores, "external")
+    test = test.loc[wide.index]
+    labels = test.label.to_numpy(int)
+    simple = baseline_scores(train, test, study.settings.seed)
+    rows = []
+    pooled = not len(train)
+    reason = POOLED if pooled else ""
+    own = {model: discrimination.delong(labels, wide[model])[0][0] for model in wide}
+    for name, baseline in simple.items():
+        auc, low, high = discrimination.auc_interval(
+            labels, baseline.to_numpy(), study.settings.evaluation.confidence
+        )
+        low, high = (np.nan, np.nan) if pooled else (low, high)
+        for model in wide:
+            pair = wide[model].to_numpy(), baseline.to_numpy()
+            z, p = (np.nan, np.nan) if pooled else discrimination.delong_test(labels, *pair)
+            rows.append((name, auc, low, high, model, own[model], z, p, reason))
+    names = ["baseline", "auc", "ci_low", "ci_high", "model", "auc_model", "z", "p", "reason"]
+    for name, reason in left_out(train, test).items():
+        rows += [(name, *[np.nan] * 3, model, *[np.nan] * 3, reason) for model in wide]
+    table = pd.DataFrame(rows, columns=names)
+    linked = association(patients, study.settings.seed)
+    told = warning(labels, simple, linked, pooled)
+    fitted = "train" if len(train) else "test, cross-validated"
+    counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
+    counts["ci_method"] = np.where(table.ci_low.notna(), "delong", "none")
+    return table.assign(p_holm=discrimination.holm(table.p.to_numpy()), **counts), linked, told
+
 
 VOLUME = "volume_mm3"
 FEWEST = 2  # patients of a label from which scores can be cross-validated

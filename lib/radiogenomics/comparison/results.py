@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from radiogenomics import confounders, paper, scoretable
-from radiogenomics.cohort import seal
-from radiogenomics.cohort.included import read_included
-from radiogenomics.images.inspection import ACQUISITION
-from radiogenomics.models import classical, network
-from radiogenomics.models.predictions import read_scores, score_table, select, write_scores
+from radiogenomics.comparison.evidence import labelled, probabilities, rules_of
+from radiogenomics.models import classical, predictions
+from radiogenomics.models.predictions import score_table, select
 from radiogenomics.statistics import calibration, decision, discrimination
 from radiogenomics.statistics.measures import metrics_table
-from radiogenomics.statistics.resampling import FEWER, LARGE, Drawn, draw
+from radiogenomics.statistics.resampling import Drawn
 from radiogenomics.statistics.sample_size import (
     cox_snell,
     parameters_supported,
@@ -26,12 +22,9 @@ from radiogenomics.statistics.sample_size import (
 from radiogenomics.statistics.subgroups import groups, subgroup_table
 from radiogenomics.study import contract
 from radiogenomics.study.contract import COHORTS, IN_SAMPLE, KINDS
-from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
-from radiogenomics.study.words import printed_rows, with_interval
+from radiogenomics.study.words import with_interval
 
-NOTEBOOK = "05_comparison"
-HALF = 0.5
 REGRESSIONS = ("Clinical", "LR")  # of the study's models; the others shrink or learn features
 RILEY = {
     "regression": "holds: unpenalised regression",
@@ -42,114 +35,7 @@ RECALIBRATION = [
     "ci_method", "n", "events", "reason",
 ]  # fmt: skip
 RECALIBRATED = ["patient", "label", "model", "score", "before"]
-POOLED = "cross-validated in the test cohort: pooled folds have no interval and no test"
 STACKED = 2  # scores in the combined models
-IN_SAMPLE_P = "in-sample: the models were fitted on these patients, p tests nothing"
-RANKED_ONLY = "scores outside [0, 1] can only be ranked: they are no probabilities"
-
-
-def evidence(
-    study: Study, predictions: str | None = None, columns: str | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """Open the test labels: return labelled scores, the patients' columns and how often before.
-
-    Args:
-        study: whose predictions.csv is taken and gets its labels.
-        predictions: instead, a table of scores made elsewhere (`scoretable.read_scores`).
-        columns: its patients' columns, if there are any.
-
-    Raises:
-        StudyError: scores or columns that are incomplete or disagree.
-    """
-    if predictions is None:
-        scores, before = seal.join(study, read_scores(study), NOTEBOOK)
-        patients = patient_columns(study, read_included(study))
-    else:
-        scores = scoretable.read_scores(Path(predictions))
-        before = seal.told(study, scores)
-        patients = scoretable.read_patients(Path(columns) if columns else None, scores)
-        seal.record(study, NOTEBOOK, "evaluate", scores)
-    write_scores(study, scores)
-    return scores, patients, before
-
-
-def labelled(scores: pd.DataFrame, kind: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return labels and scores of each model, patients in one order."""
-    rows = select(scores, kind)
-    if rows.empty:
-        return {}
-    table = score_table(scores, kind)
-    label = rows[rows.model == rows.model.iloc[0]].set_index("patient").label
-    labels = label.loc[table.index].to_numpy(int)
-    return {model: (labels, table[model].to_numpy(float)) for model in table}
-
-
-def probabilities(scores: pd.DataFrame) -> list[str]:
-    """Return the models whose scores all lie in [0, 1]."""
-    spans = scores.groupby("model", sort=False).score.agg(["min", "max"])
-    return spans.index[(spans["min"] >= 0) & (spans["max"] <= 1)].tolist()
-
-
-def ranked_only(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the models refused for calibration and decision curves: model, span, reason."""
-    spans = scores.groupby("model", sort=False).score.agg(["min", "max"]).reset_index()
-    refused = spans[~spans.model.isin(probabilities(scores))]
-    return refused.assign(reason=RANKED_ONLY)
-
-
-def attainable(study: Study) -> dict | None:
-    """Return the attainable AUCs of a built-in cohort, None for real patients."""
-    path = study.folder / "truth.json"
-    return read_json(path)["attainable_auc"] if path.exists() else None
-
-
-def limits(truth: dict | None) -> dict[str, float]:
-    """Return the AUCs attainable in these test patients, by what is known of them."""
-    known = {"images": "image", "images and clinical data": "joint"}
-    return {name: truth[key]["test_patients"] for name, key in known.items()} if truth else {}
-
-
-def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return thresholds.csv: model, scores they were chosen on, rule, threshold.
-
-    `half` is the paper's 0.5, `youden` and `sensitivity_NN` are chosen on out-of-fold training
-    scores (in-sample ones where a model has no others; none without training patients).
-    """
-    rows = []
-    inside = {kind: labelled(scores, kind) for kind in ("out_of_fold", "in_sample")}
-    wanted = study.settings.evaluation.fixed_sensitivity
-    bounded = probabilities(scores)
-    for model in score_table(scores, "external"):
-        kind = next((k for k, by in inside.items() if model in by), "none")
-        if model in bounded:
-            rows.append((model, kind, "half", HALF))
-        if kind == "none":
-            continue
-        rows.append((model, kind, "youden", discrimination.youden_threshold(*inside[kind][model])))
-        if wanted:
-            found = discrimination.sensitivity_threshold(*inside[kind][model], wanted)
-            rows.append((model, kind, f"sensitivity_{100 * wanted:.3g}", found))
-    return pd.DataFrame(rows, columns=["model", "scores", "rule", "threshold"])
-
-
-def rules_of(chosen: pd.DataFrame, model: str) -> dict[str, float]:
-    """Return a model's thresholds by rule."""
-    rows = chosen[chosen.model == model]
-    return dict(zip(rows.rule, rows.threshold, strict=True))
-
-
-def drawn(study: Study, scores: pd.DataFrame, kind: str) -> Drawn | None:
-    """Draw the bootstrap's patients of one kind of scores, the same for every model.
-
-    Large cohorts (over 4,000 patients) are drawn at most 500 times.
-    """
-    pairs = labelled(scores, kind)
-    if not pairs:
-        return None
-    labels = next(iter(pairs.values()))[0].astype(bool)
-    wanted = study.settings.evaluation.bootstrap
-    resamples = min(wanted, FEWER) if len(labels) > LARGE else wanted
-    return draw(labels, resamples, study.settings.seed)
 
 
 def long(curves: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
@@ -160,12 +46,6 @@ def long(curves: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
         for model, curve in by.items()
     ]
     return pd.concat(rows, ignore_index=True)
-
-
-def best(auc: pd.DataFrame) -> str:
-    """Return the model with the highest AUC; the in-sample stack only where it is alone."""
-    value = auc.set_index("model").value
-    return max(value.index, key=lambda model: (model != IN_SAMPLE, value[model]))
 
 
 def metrics(
@@ -363,7 +243,7 @@ def warnings(study: Study, acquisition: str) -> pd.DataFrame:
 def idle_trainings(study: Study) -> str:
     """Return notebook 04's red sentence on trainings that learned nothing, "" without one."""
     path = study.tables / "cnn_trainings.csv"
-    return network.trainings(study.table(path.name)) if path.exists() else ""
+    return predictions.trainings(study.table(path.name)) if path.exists() else ""
 
 
 def fold_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -404,24 +284,6 @@ def optimism(scores: pd.DataFrame, by_fold: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("model").round(3) if rows else pd.DataFrame()
 
 
-def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
-    """Return the patients' columns with the lesion's volume and how its CT was acquired.
-
-    Scanner, kernel and slice thickness are those of acquisition.csv where it is there; the
-    distance of slices stands for a thickness that nobody tells.
-    """
-    table = patients.set_index("patient", drop=False).rename_axis(None)
-    if (study.tables / "masks.csv").exists():
-        table["volume_mm3"] = study.table("masks.csv").set_index("patient").volume_mm3
-    if (study.tables / "acquisition.csv").exists():
-        found = study.table("acquisition.csv").set_index("patient").reindex(table.index)
-        for column in [c for c in ACQUISITION if c in found]:
-            table[column] = found[column]
-        thickness = table.get("thickness_mm", pd.Series(np.nan, table.index))
-        table["thickness_mm"] = thickness.fillna(found.slice_mm)
-    return table
-
-
 def subgroups(study: Study, scores: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     """Return subgroups.csv: every model in every group of the test cohort's patients."""
     wide = score_table(scores, "external")
@@ -430,44 +292,6 @@ def subgroups(study: Study, scores: pd.DataFrame, patients: pd.DataFrame) -> pd.
     by = groups(patients.reindex(wide.index), settings.subgroups)
     ranked = set(wide) - set(probabilities(scores))
     return subgroup_table(labels, wide, by, settings.confidence, ranked)
-
-
-def baselines(
-    study: Study, scores: pd.DataFrame, patients: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """Return baselines.csv, acquisition_association.csv and the red sentence, or "".
-
-    Each baseline's external AUC, and DeLong's test of every model against it (Holm over all);
-    `reason` says why one has no scores.
-    """
-    train, test = (patients[patients.cohort == c] for c in ("train", "test"))
-    wide = score_table(scores, "external")
-    test = test.loc[wide.index]
-    labels = test.label.to_numpy(int)
-    simple = confounders.baseline_scores(train, test, study.settings.seed)
-    rows = []
-    pooled = not len(train)
-    reason = POOLED if pooled else ""
-    own = {model: discrimination.delong(labels, wide[model])[0][0] for model in wide}
-    for name, baseline in simple.items():
-        auc, low, high = discrimination.auc_interval(
-            labels, baseline.to_numpy(), study.settings.evaluation.confidence
-        )
-        low, high = (np.nan, np.nan) if pooled else (low, high)
-        for model in wide:
-            pair = wide[model].to_numpy(), baseline.to_numpy()
-            z, p = (np.nan, np.nan) if pooled else discrimination.delong_test(labels, *pair)
-            rows.append((name, auc, low, high, model, own[model], z, p, reason))
-    names = ["baseline", "auc", "ci_low", "ci_high", "model", "auc_model", "z", "p", "reason"]
-    for name, reason in confounders.left_out(train, test).items():
-        rows += [(name, *[np.nan] * 3, model, *[np.nan] * 3, reason) for model in wide]
-    table = pd.DataFrame(rows, columns=names)
-    linked = confounders.association(patients, study.settings.seed)
-    told = confounders.warning(labels, simple, linked, pooled)
-    fitted = "train" if len(train) else "test, cross-validated"
-    counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
-    counts["ci_method"] = np.where(table.ci_low.notna(), "delong", "none")
-    return table.assign(p_holm=discrimination.holm(table.p.to_numpy()), **counts), linked, told
 
 
 def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -549,27 +373,3 @@ def _binding(minimum: dict[str, float]) -> str:
     if np.isnan(minimum["n"]):
         return ""
     return max(asked, key=asked.__getitem__).replace("_", " ")
-
-
-def against_paper(metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return paper_vs_run.csv: what the paper prints beside this run, at threshold 0.5.
-
-    Train rows are in-sample, as the paper's: AUC with DeLong's interval, sensitivity,
-    specificity and accuracy, then the p values of DeLong's tests (metric `delong_p`, of `model`
-    and `against`; `warning` says what an in-sample one is worth).
-    """
-    columns = ["model", "cohort", "metric", "value", "ci_low", "ci_high", "n"]
-    measured = paper.table2().merge(printed_rows(metrics)[columns], how="left")
-    measured["difference"] = measured.value - measured.published
-    tested = paper.tests().assign(metric="delong_p")
-    pairs = {COHORTS[kind]: labelled(scores, kind) for kind in ("external", "in_sample")}
-    tested["value"] = [_p_of(pairs[row.cohort], row) for row in tested.itertuples()]
-    tested["warning"] = np.where(tested.cohort == "train", IN_SAMPLE_P, "")
-    return pd.concat([measured, tested], ignore_index=True)
-
-
-def _p_of(pairs: dict[str, tuple[np.ndarray, np.ndarray]], row: tuple) -> float:
-    if row.model not in pairs or row.against not in pairs:
-        return float("nan")
-    (labels, one), (_, other) = pairs[row.model], pairs[row.against]
-    return discrimination.delong_test(labels, one, other)[1]

@@ -1,4 +1,4 @@
-"""The study's figures: a function that draws a table returns the figure and that table."""
+"""Figures of notebook 05."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from radiogenomics.study.style import (
     BACK,
     LABELS,
     MANY,
-    PAGE,
     _as_tall_as_legend,
     _band,
     _thinned,
@@ -229,24 +228,3 @@ def paper_vs_run(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataF
             )  # fmt: skip
     figure.update_xaxes(title="AUC", range=[0.3, 1.02]).update_layout(height=420)
     return titled(figure, "AUC, published and found", study), table
-
-
-def audit_widths(table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
-    """Draw a paper's printed AUC intervals beside 95% ones at its numbers of patients."""
-    figure = go.Figure()
-    names = [f"{r.model}, {r.cohort}" for r in table.itertuples()]
-    half = table.width_95 / 2
-    kinds = (
-        ("printed", table.auc_high - table.auc, table.auc - table.auc_low, LABELS[1]),
-        ("95% at this n", half, half, BACK),
-    )
-    for name, up, down, colour in kinds:
-        error = {"array": up, "arrayminus": down, "thickness": 2}
-        figure.add_scatter(
-            x=table.auc, y=names, error_x=error, mode="markers", name=name,
-            marker={"color": colour, "size": 7}, opacity=0.8,
-        )  # fmt: skip
-    title = {"text": "Printed AUC intervals and expected ones", "font": {"size": 16}}
-    figure.update_layout(template=PAGE, title=title, height=140 + 34 * len(table))
-    figure.update_xaxes(title="AUC").update_yaxes(autorange="reversed", automargin=True)
-    return figure, table

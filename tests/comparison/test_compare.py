@@ -5,8 +5,9 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import cli, comparison, figures, readings, report, scoretable
+from radiogenomics import cli, report
 from radiogenomics.cohort import included, seal
+from radiogenomics.comparison import evidence, figures, other_scores, results, sentences
 from radiogenomics.models import predictions
 from radiogenomics.radiomics import signature
 from radiogenomics.statistics import sample_size
@@ -72,7 +73,7 @@ def test_training_rows_give_thresholds(tmp_path):
     train = rows[rows.model == "good"].assign(cohort="train", fold=1)
     train["patient"] = "T" + train.patient
     both = pd.concat([rows[rows.model == "good"].assign(cohort="test"), train])
-    scores = scoretable.read_scores(written(tmp_path, both))
+    scores = other_scores.read_scores(written(tmp_path, both))
     assert (predictions.select(scores, "out_of_fold").patient.str.startswith("T")).all()
     assert predictions.select(scores, "in_sample").empty
 
@@ -111,17 +112,17 @@ def test_one_event_and_ages_in_words_get_a_report(tmp_path):
 def test_parameters_told_by_a_table_give_rileys_minimum(tmp_path):
     rows = with_train(table())
     rows["parameters"] = rows.model.map({"good": 24, "raw": ""})
-    scores = scoretable.read_scores(written(tmp_path, rows))
+    scores = other_scores.read_scores(written(tmp_path, rows))
     study = Study(tmp_path, tmp_path / "out", Settings())
-    chosen = comparison.thresholds(study, scores)
-    metrics = comparison.metrics(study, scores, chosen, dict.fromkeys(contract.KINDS))
-    size = comparison.sample_size(study, scores, metrics).set_index("model")
+    chosen = evidence.thresholds(study, scores)
+    metrics = results.metrics(study, scores, chosen, dict.fromkeys(contract.KINDS))
+    size = results.sample_size(study, scores, metrics).set_index("model")
     auc = size["AUC expected"]["good"]
     riley = sample_size.riley_minimum(24, 0.5, sample_size.cox_snell(auc, 0.5))["n"]
     assert size["candidate parameters"]["good"] == 24 and size["training events"]["good"] == 30
     assert size["minimum training n (Riley)"]["good"] == pytest.approx(riley, rel=0.02)
     assert np.isnan(size["candidate parameters"]["raw"])
-    alone = comparison.sample_size(study, scores[scores.cohort == "test"], metrics)
+    alone = results.sample_size(study, scores[scores.cohort == "test"], metrics)
     assert alone["candidates that this n supports"].isna().all()
     assert "parameters" in predictions.read_scores(saved(study, scores))
 
@@ -144,18 +145,18 @@ def test_in_sample_stack_has_no_out_of_fold_scores(finished):
     assert set(thresholds["Com_in_sample"]) == {"in_sample"}
     assert set(thresholds["Com"]) == {"out_of_fold"}
     folds = finished.table("folds.csv")
-    table = comparison.optimism(scores, folds)
+    table = results.optimism(scores, folds)
     assert np.isnan(table["out-of-fold, pooled"]["Com_in_sample"])
     assert table["in-sample"].notna().all() and set(table.index) == set(contract.MODELS)
 
 
 def test_words_among_numbers_are_refused_by_name(tmp_path):
-    scores = scoretable.read_scores(written(tmp_path, table()))
+    scores = other_scores.read_scores(written(tmp_path, table()))
     patients = pd.DataFrame({"patient": [f"P{i}" for i in range(N)], "age": 60}).astype(object)
     patients.loc[7, "age"] = "old"
     patients.to_csv(tmp_path / "cohort.csv", index=False)
     with pytest.raises(StudyError, match="age of 1 patients is no number: P7; the first is 'old'"):
-        scoretable.read_patients(tmp_path / "cohort.csv", scores)
+        other_scores.read_patients(tmp_path / "cohort.csv", scores)
 
 
 def test_columns_of_many_patients_are_read_in_linear_time(tmp_path):
@@ -165,7 +166,7 @@ def test_columns_of_many_patients_are_read_in_linear_time(tmp_path):
     scores = pd.DataFrame({"patient": names, "cohort": "test", "label": [0, 1] * (n // 2)})
     pd.DataFrame({"patient": names[::-1], "age": 60}).to_csv(tmp_path / "cohort.csv", index=False)
     start = time.process_time()
-    assert scoretable.read_patients(tmp_path / "cohort.csv", scores).index.tolist() == names
+    assert other_scores.read_patients(tmp_path / "cohort.csv", scores).index.tolist() == names
     assert time.process_time() - start < 3
 
 
@@ -209,41 +210,41 @@ def changed(rows, index, **values):
 def test_faulty_tables_are_refused_by_name(tmp_path, capsys, change, says):
     path = written(tmp_path, change(table()))
     with pytest.raises(StudyError, match=says):
-        scoretable.read_scores(path)
+        other_scores.read_scores(path)
     assert cli.main(["compare", str(path), str(tmp_path / "out")]) == 1
     assert not (tmp_path / "out").exists() and "Traceback" not in capsys.readouterr().err
 
 
 def test_patients_columns_must_fit(tmp_path):
-    scores = scoretable.read_scores(written(tmp_path, table()))
+    scores = other_scores.read_scores(written(tmp_path, table()))
     path = tmp_path / "cohort.csv"
     patients = pd.DataFrame({"patient": [f"P{i}" for i in range(N)], "label": [0, 1] * (N // 2)})
     patients.iloc[1:].to_csv(path, index=False)
     with pytest.raises(StudyError, match="1 patients are missing in cohort.csv: P0"):
-        scoretable.read_patients(path, scores)
+        other_scores.read_patients(path, scores)
     patients.assign(label=1 - patients.label).to_csv(path, index=False)
     with pytest.raises(StudyError, match="labels of 60 patients are not those of the scores"):
-        scoretable.read_patients(path, scores)
+        other_scores.read_patients(path, scores)
     pd.concat([patients, patients.iloc[:1]]).to_csv(path, index=False)
     with pytest.raises(StudyError, match="stand twice"):
-        scoretable.read_patients(path, scores)
+        other_scores.read_patients(path, scores)
 
 
 def test_training_patients_are_never_taken_for_the_test(tmp_path):
     rows = table()
     sides = pd.DataFrame({"patient": rows.patient[:N], "cohort": ["train"] * 20 + ["test"] * 40})
     sides.to_csv(tmp_path / "cohort.csv", index=False)
-    scores = scoretable.read_scores(written(tmp_path, rows))
+    scores = other_scores.read_scores(written(tmp_path, rows))
     with pytest.raises(StudyError, match=r"20 patients are of another cohort.*train here, test"):
-        scoretable.read_patients(tmp_path / "cohort.csv", scores)
+        other_scores.read_patients(tmp_path / "cohort.csv", scores)
 
 
 def test_other_codes_of_smoking_make_groups(tmp_path):
     rows = table()
     codes = np.tile(["yes", "no"], N // 2)
     pd.DataFrame({"patient": rows.patient[:N], "smoking": codes}).to_csv(tmp_path / "c.csv")
-    scores = scoretable.read_scores(written(tmp_path, rows))
-    found = scoretable.read_patients(tmp_path / "c.csv", scores)
+    scores = other_scores.read_scores(written(tmp_path, rows))
+    found = other_scores.read_patients(tmp_path / "c.csv", scores)
     assert found.smoking_history.tolist() == codes.tolist()
 
 
@@ -299,36 +300,34 @@ def test_test_labels_stay_sealed(tmp_path):
 
 
 def test_codes_of_the_patients_columns_are_those_of_a_cohort(tmp_path):
-    scores = scoretable.read_scores(written(tmp_path, table(cohort="Test")))
+    scores = other_scores.read_scores(written(tmp_path, table(cohort="Test")))
     assert set(scores.cohort) == {"test"}
     names = scores.patient.unique().tolist()
     patients = pd.DataFrame({"patient": names})
     patients["sex"] = np.resize(["Female", "female", "MALE", "male"], len(names))
     patients["smoking"] = np.resize(["Never", "former", "Current"], len(names))
     patients.to_csv(tmp_path / "cohort.csv", index=False)
-    found = scoretable.read_patients(tmp_path / "cohort.csv", scores)
+    found = other_scores.read_patients(tmp_path / "cohort.csv", scores)
     assert set(found.sex) == {"female", "male"} and set(found.smoking_history) == {"never", "ever"}
 
 
 def test_a_model_has_one_colour_in_every_figure(tmp_path):
     study = Study(tmp_path, tmp_path / "reports", Settings())
-    scores = scoretable.read_scores(written(tmp_path, table()[::-1]))
+    scores = other_scores.read_scores(written(tmp_path, table()[::-1]))
     names = scores.model.unique()  # first `raw`, which has no calibration and no decision curve
     colours = style.palette(names)
     assert len({colours[name] for name in names}) == len(names)
-    drawn = comparison.drawn(study, scores, "external")
-    chosen = comparison.thresholds(study, scores)
-    metrics = comparison.metrics(study, scores, chosen, dict.fromkeys(contract.KINDS, drawn))
+    drawn = evidence.drawn(study, scores, "external")
+    chosen = evidence.thresholds(study, scores)
+    metrics = results.metrics(study, scores, chosen, dict.fromkeys(contract.KINDS, drawn))
     auc = metrics[metrics.ci_method == "delong"]
-    best = comparison.best(auc)
-    curves = comparison.roc_curves(study, scores, "external", drawn)
-    benefit = comparison.decision_curves(study, scores, dict.fromkeys(contract.KINDS, drawn))
+    best = evidence.best(auc)
+    curves = results.roc_curves(study, scores, "external", drawn)
+    benefit = results.decision_curves(study, scores, dict.fromkeys(contract.KINDS, drawn))
     shown = [
         figures.roc(study, curves, auc, "", best, colours)[0],
         figures.decision(study, benefit, "", colours)[0],
-        figures.calibration(study, comparison.calibration_curves(study, scores), "", colours, best)[
-            0
-        ],
+        figures.calibration(study, results.calibration_curves(study, scores), "", colours, best)[0],
     ]
     for figure in shown:
         entries = sum(line.showlegend is not False for line in figure.data)
@@ -341,11 +340,11 @@ def test_a_model_has_one_colour_in_every_figure(tmp_path):
 
 def test_sentences_hold_where_nothing_is_to_be_said():
     flat = pd.DataFrame({"in-sample": [0.7], "out-of-fold, mean of folds": [0.7], "external": 0.6})
-    assert readings.optimism(flat).startswith("No model's in-sample AUC lies above")
-    assert readings.optimism(flat.assign(**{"in-sample": np.nan})).startswith("No model has")
+    assert sentences.optimism(flat).startswith("No model's in-sample AUC lies above")
+    assert sentences.optimism(flat.assign(**{"in-sample": np.nan})).startswith("No model has")
     ranks = pd.DataFrame(columns=["scores", "model", "ci_method", "threshold_rule", "metric"])
-    assert "no calibration slope" in readings.calibration(ranks.assign(value=[]), "raw")
-    assert readings.ranges(pd.DataFrame(columns=["model", "thresholds"])) == ""
+    assert "no calibration slope" in sentences.calibration(ranks.assign(value=[]), "raw")
+    assert sentences.ranges(pd.DataFrame(columns=["model", "thresholds"])) == ""
     steps = pd.DataFrame({"step": ["a", "b"], "kept": [5, 5], "dropped": [0, 0]})
     assert signature.told_steps(steps) == "Of 5 features 5 are left."
 
@@ -355,6 +354,6 @@ def test_the_headline_names_ties_and_a_cut_interval():
             ("B", "delong", 0.8, 0.7, 0.9), ("B", "delong-logit", 0.8, 0.68, 0.88)]  # fmt: skip
     metrics = pd.DataFrame(rows, columns=["model", "ci_method", "value", "ci_low", "ci_high"])
     metrics = metrics.assign(scores="external", metric="auc", n=25, events=12)
-    told = readings.headline(metrics, "A", None)
+    told = sentences.headline(metrics, "A", None)
     assert "0.800 (0.600 to 1.000, cut at 1; on the logit scale 0.550 to 0.930; n = 25" in told
     assert told.endswith("The same AUC has B.")

@@ -1,0 +1,151 @@
+"""What notebook 05 judges: labelled scores, thresholds, who is best (paper, Statistics)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from radiogenomics.cohort import seal
+from radiogenomics.cohort.included import read_included
+from radiogenomics.comparison import other_scores
+from radiogenomics.images.inspection import ACQUISITION
+from radiogenomics.models.predictions import read_scores, score_table, select, write_scores
+from radiogenomics.statistics import discrimination
+from radiogenomics.statistics.resampling import FEWER, LARGE, Drawn, draw
+from radiogenomics.study.contract import IN_SAMPLE
+from radiogenomics.study.files import read_json
+from radiogenomics.study.study import Study
+
+NOTEBOOK = "05_comparison"
+HALF = 0.5
+RANKED_ONLY = "scores outside [0, 1] can only be ranked: they are no probabilities"
+
+
+def evidence(
+    study: Study, predictions: str | None = None, columns: str | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Open the test labels: return labelled scores, the patients' columns and how often before.
+
+    Args:
+        study: whose predictions.csv is taken and gets its labels.
+        predictions: instead, a table of scores made elsewhere (`scoretable.read_scores`).
+        columns: its patients' columns, if there are any.
+
+    Raises:
+        StudyError: scores or columns that are incomplete or disagree.
+    """
+    if predictions is None:
+        scores, before = seal.join(study, read_scores(study), NOTEBOOK)
+        patients = patient_columns(study, read_included(study))
+    else:
+        scores = other_scores.read_scores(Path(predictions))
+        before = seal.told(study, scores)
+        patients = other_scores.read_patients(Path(columns) if columns else None, scores)
+        seal.record(study, NOTEBOOK, "evaluate", scores)
+    write_scores(study, scores)
+    return scores, patients, before
+
+
+def labelled(scores: pd.DataFrame, kind: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return labels and scores of each model, patients in one order."""
+    rows = select(scores, kind)
+    if rows.empty:
+        return {}
+    table = score_table(scores, kind)
+    label = rows[rows.model == rows.model.iloc[0]].set_index("patient").label
+    labels = label.loc[table.index].to_numpy(int)
+    return {model: (labels, table[model].to_numpy(float)) for model in table}
+
+
+def probabilities(scores: pd.DataFrame) -> list[str]:
+    """Return the models whose scores all lie in [0, 1]."""
+    spans = scores.groupby("model", sort=False).score.agg(["min", "max"])
+    return spans.index[(spans["min"] >= 0) & (spans["max"] <= 1)].tolist()
+
+
+def ranked_only(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the models refused for calibration and decision curves: model, span, reason."""
+    spans = scores.groupby("model", sort=False).score.agg(["min", "max"]).reset_index()
+    refused = spans[~spans.model.isin(probabilities(scores))]
+    return refused.assign(reason=RANKED_ONLY)
+
+
+def attainable(study: Study) -> dict | None:
+    """Return the attainable AUCs of a built-in cohort, None for real patients."""
+    path = study.folder / "truth.json"
+    return read_json(path)["attainable_auc"] if path.exists() else None
+
+
+def limits(truth: dict | None) -> dict[str, float]:
+    """Return the AUCs attainable in these test patients, by what is known of them."""
+    known = {"images": "image", "images and clinical data": "joint"}
+    return {name: truth[key]["test_patients"] for name, key in known.items()} if truth else {}
+
+
+def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return thresholds.csv: model, scores they were chosen on, rule, threshold.
+
+    `half` is the paper's 0.5, `youden` and `sensitivity_NN` are chosen on out-of-fold training
+    scores (in-sample ones where a model has no others; none without training patients).
+    """
+    rows = []
+    inside = {kind: labelled(scores, kind) for kind in ("out_of_fold", "in_sample")}
+    wanted = study.settings.evaluation.fixed_sensitivity
+    bounded = probabilities(scores)
+    for model in score_table(scores, "external"):
+        kind = next((k for k, by in inside.items() if model in by), "none")
+        if model in bounded:
+            rows.append((model, kind, "half", HALF))
+        if kind == "none":
+            continue
+        rows.append((model, kind, "youden", discrimination.youden_threshold(*inside[kind][model])))
+        if wanted:
+            found = discrimination.sensitivity_threshold(*inside[kind][model], wanted)
+            rows.append((model, kind, f"sensitivity_{100 * wanted:.3g}", found))
+    return pd.DataFrame(rows, columns=["model", "scores", "rule", "threshold"])
+
+
+def rules_of(chosen: pd.DataFrame, model: str) -> dict[str, float]:
+    """Return a model's thresholds by rule."""
+    rows = chosen[chosen.model == model]
+    return dict(zip(rows.rule, rows.threshold, strict=True))
+
+
+def drawn(study: Study, scores: pd.DataFrame, kind: str) -> Drawn | None:
+    """Draw the bootstrap's patients of one kind of scores, the same for every model.
+
+    Large cohorts (over 4,000 patients) are drawn at most 500 times.
+    """
+    pairs = labelled(scores, kind)
+    if not pairs:
+        return None
+    labels = next(iter(pairs.values()))[0].astype(bool)
+    wanted = study.settings.evaluation.bootstrap
+    resamples = min(wanted, FEWER) if len(labels) > LARGE else wanted
+    return draw(labels, resamples, study.settings.seed)
+
+
+def best(auc: pd.DataFrame) -> str:
+    """Return the model with the highest AUC; the in-sample stack only where it is alone."""
+    value = auc.set_index("model").value
+    return max(value.index, key=lambda model: (model != IN_SAMPLE, value[model]))
+
+
+def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
+    """Return the patients' columns with the lesion's volume and how its CT was acquired.
+
+    Scanner, kernel and slice thickness are those of acquisition.csv where it is there; the
+    distance of slices stands for a thickness that nobody tells.
+    """
+    table = patients.set_index("patient", drop=False).rename_axis(None)
+    if (study.tables / "masks.csv").exists():
+        table["volume_mm3"] = study.table("masks.csv").set_index("patient").volume_mm3
+    if (study.tables / "acquisition.csv").exists():
+        found = study.table("acquisition.csv").set_index("patient").reindex(table.index)
+        for column in [c for c in ACQUISITION if c in found]:
+            table[column] = found[column]
+        thickness = table.get("thickness_mm", pd.Series(np.nan, table.index))
+        table["thickness_mm"] = thickness.fillna(found.slice_mm)
+    return table
