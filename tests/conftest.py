@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from chromium import CHROMIUM
 from playwright.sync_api import sync_playwright
-from radiogenomics import report
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.prediction import EXAMPLE
+from radiogenomics.report import run
 from radiogenomics.study.study import load_study
 from xdist.scheduler import LoadScopeScheduling
 
@@ -59,7 +59,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study") / "data" / "tiny"
     make_tiny(folder)
     study = load_study(folder, **QUICK)
-    report.run_study(study, overrides=QUICK)
+    run.run_study(study, overrides=QUICK)
     return study
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import QUICK, shrink
-from radiogenomics import report
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.models import predictions
+from radiogenomics.report import run
 from radiogenomics.study.study import load_study
 
 LABEL = """
@@ -30,10 +30,10 @@ def test_the_study_runs_on_another_genes_column(tmp_path):
     settings.write_text(settings.read_text() + LABEL)
     shrink(settings)
     study = load_study(folder, **QUICK)
-    report.run_study(study, only=["01", "02", "03", "04", "05"], overrides=QUICK)
+    run.run_study(study, only=["01", "02", "03", "04", "05"], overrides=QUICK)
     out = study.table("exclusions.csv")
     assert out.reason.tolist() == ["no KRAS mutant status"] * 2
     scores = predictions.read_scores(study)
     expected = table.label.astype(int).set_axis(table.patient)
     assert (scores.label == scores.patient.map(expected)).all() and scores.patient.nunique() == 34
-    assert "no identifier" in report.check_privacy(study)
+    assert "no identifier" in run.check_privacy(study)

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from radiogenomics import report
 from radiogenomics.cohort import eligibility, reading
+from radiogenomics.report import run as report
 from radiogenomics.study.files import ROOT, StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import load_study

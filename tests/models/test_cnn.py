@@ -61,9 +61,7 @@ def test_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
         cnn.train(volumes, labels, settings, 3, tmp_path / "cut", stop)
     resumed = cnn.train(volumes, labels, settings, 3, tmp_path / "cut")
     assert resumed.history.equals(whole.history)
-    assert np.array_equal(
-        cnn.score(resumed.model, volumes), cnn.score(whole.model, volumes)
-    )
+    assert np.array_equal(cnn.score(resumed.model, volumes), cnn.score(whole.model, volumes))
 
 
 def test_a_stop_between_history_and_network_trains_that_epoch_again(tmp_path, monkeypatch):

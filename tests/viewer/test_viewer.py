@@ -12,9 +12,9 @@ import nbformat
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from radiogenomics import pages
 from radiogenomics.maps import figures
 from radiogenomics.maps.case import Case, scene_of_case
+from radiogenomics.report import pages
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study

@@ -8,10 +8,10 @@ import pytest
 from chromium import LOCAL, SLOW_IN_CHROMIUM
 from lab import jupyterlab, run_all
 from lab import opened as in_lab
-from radiogenomics import pages
 from radiogenomics.cohort.sources import phantom, phantom_scans
 from radiogenomics.images.scans import read_pair
 from radiogenomics.prediction import EXAMPLE
+from radiogenomics.report import pages
 from radiogenomics.viewer import viewer
 
 STEP_MS = 50

@@ -7,10 +7,10 @@ import re
 import nbformat
 import pandas as pd
 import pytest
-from radiogenomics import checklists, manuscript
-from radiogenomics.checklists import AUTHOR, MET, MISSING, NOT_APPLICABLE, STATED
 from radiogenomics.cohort import seal
-from radiogenomics.report import notebooks
+from radiogenomics.report import checklists, manuscript
+from radiogenomics.report.checklists import AUTHOR, MET, MISSING, NOT_APPLICABLE, STATED
+from radiogenomics.report.run import notebooks
 from radiogenomics.study.settings import Author
 from radiogenomics.study.study import Study
 

@@ -4,7 +4,7 @@ import html
 import re
 
 import pandas as pd
-from radiogenomics import print_tables
+from radiogenomics.report import print_tables
 from radiogenomics.study.words import SYNTHETIC
 
 

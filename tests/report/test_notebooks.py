@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import CHROMIUM
-from radiogenomics import manifest, pages, report
 from radiogenomics.cohort import included
 from radiogenomics.images import scans, volumes
 from radiogenomics.models import classical, figures, predictions
 from radiogenomics.radiomics import features as radiomics_features
+from radiogenomics.report import manifest, pages, run
 from radiogenomics.study import contract
 from radiogenomics.study.files import StudyError, read_json
 from radiogenomics.study.study import load_study
@@ -22,7 +22,7 @@ from sklearn.metrics import roc_auc_score
 
 def test_all_notebooks_are_done_and_reports_are_there(finished):
     states = read_json(finished.manifest_json)["notebooks"]
-    assert len(states) == len(report.notebooks()) >= 7 and {
+    assert len(states) == len(run.notebooks()) >= 7 and {
         one["state"] for one in states.values()
     } == {"done"}
     assert states["04_cnn"]["overrides"] == {"epochs": 1, "folds": 2}
@@ -50,7 +50,7 @@ def test_reports_of_another_study_are_not_written_over(copied, tmp_path):
     shutil.copy(copied.folder / "study.toml", other)
     study = load_study(other, copied.reports)
     with pytest.raises(StudyError, match="holds the reports of another study"):
-        report.run_study(study, only=["08"])
+        run.run_study(study, only=["08"])
 
 
 def test_flow_accounts_for_every_patient(finished):
@@ -219,17 +219,17 @@ def test_prediction_of_the_real_ct(finished):
 
 def test_unknown_parameter_is_refused(finished):
     with pytest.raises(StudyError, match="-p epoch: no notebook declares"):
-        report.run_study(finished, overrides={"epoch": 3})
+        run.run_study(finished, overrides={"epoch": 3})
     with pytest.raises(StudyError, match="there is no notebook 42"):
-        report.run_study(finished, only=["42"])
+        run.run_study(finished, only=["42"])
 
 
 def test_failing_notebook_names_cell_and_reason_and_keeps_the_rest(finished, tmp_path):
     empty = dataclasses.replace(finished, reports=tmp_path / "reports")
     with pytest.raises(
-        report.NotebookFailed, match=r"05_comparison, cell \[\d+\]: models/fitted.json is not"
+        run.NotebookFailed, match=r"05_comparison, cell \[\d+\]: models/fitted.json is not"
     ):
-        report.run_study(empty, only=["05"])
+        run.run_study(empty, only=["05"])
     assert (tmp_path / "reports" / "05_comparison.html").exists()
     assert "failed" in (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
 
@@ -239,12 +239,12 @@ def test_second_run_gives_the_same_scores(finished):
     before = finished.predictions_csv.read_bytes()
     again = load_study(finished.folder, epochs=1, folds=2, bootstrap=100, shown=1, stability=2)
     overrides = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1, "stability": 2}
-    report.run_study(again, only=["03", "04", "05"], overrides=overrides)
+    run.run_study(again, only=["03", "04", "05"], overrides=overrides)
     assert finished.predictions_csv.read_bytes() == before
 
 
 def test_notebooks_are_short_and_hold_no_functions():
-    for path in report.notebooks():
+    for path in run.notebooks():
         cells = nbformat.read(path, 4).cells
         assert len(cells) <= 32
         for cell in (c for c in cells if c.cell_type == "code"):

@@ -8,8 +8,8 @@ import pytest
 from chromium import SLOW_IN_CHROMIUM
 from conftest import QUICK
 from lab import jupyterlab, opened, outputs, run_all, workbook_lab
-from radiogenomics import pages, report
 from radiogenomics.maps import case
+from radiogenomics.report import pages, run
 from skimage import io as pictures
 
 pytestmark = SLOW_IN_CHROMIUM
@@ -28,7 +28,7 @@ def place(finished, tmp_path_factory):
     """The notebooks beside data/phantom and reports/phantom, as their defaults expect them."""
     root = tmp_path_factory.mktemp("lab")
     (root / "notebooks").mkdir()
-    for path in report.notebooks():
+    for path in run.notebooks():
         shutil.copy(path, root / "notebooks")
     shutil.copytree(finished.folder, root / "data" / "phantom")
     shutil.copytree(finished.reports, root / "reports" / "phantom")
@@ -45,7 +45,7 @@ def address(place, tmp_path_factory):
         yield served
 
 
-@pytest.mark.parametrize("name", [p.name for p in report.notebooks()])
+@pytest.mark.parametrize("name", [p.name for p in run.notebooks()])
 def test_notebook_runs_by_hand(browser, address, place, name):
     page = opened(browser, address, f"notebooks/{name}")
     run_all(page, 400)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import os
 import platform
 import subprocess
@@ -14,10 +15,9 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics.pages import notebooks, title_of
+from radiogenomics.report.pages import notebooks, title_of
 from radiogenomics.study.files import ROOT, content_hash, digest, read_json, write_json
 from radiogenomics.study.study import Study
-from radiogenomics.versions import versions
 
 if os.name == "posix":
     import resource
@@ -98,3 +98,27 @@ def _commit() -> str | None:
     except OSError:
         return None
     return head.stdout.strip() + ("+" if state.stdout else "") if head.returncode == 0 else None
+
+
+PACKAGES = (
+    "radiogenomics", "tensorflow", "keras", "pyradiomics-bhklab", "simpleitk", "scikit-learn",
+    "statsmodels", "numpy", "scipy", "pandas", "plotly", "papermill", "nbconvert",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str | None]:
+    """Return the version of each package; None where it is not installed."""
+    return {name: _version(name) for name in PACKAGES}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def made_with() -> str:
+    """Return the versions as a sentence."""
+    found = [f"{name} {version}" for name, version in versions().items() if version]
+    return f"Made with Python {platform.python_version()}, {', '.join(found)}."

@@ -17,8 +17,8 @@ from urllib.parse import quote
 import jinja2
 import pandas as pd
 
-from radiogenomics import manuscript
-from radiogenomics.pages import TEMPLATE, banner, style
+from radiogenomics.report import manuscript
+from radiogenomics.report.pages import TEMPLATE, banner, style
 from radiogenomics.study.files import read_json, whole_file
 from radiogenomics.study.study import Study
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import kaleido
 from choreographer.browsers.chromium import Chromium
 
-from radiogenomics.pages import TEMPLATE
+from radiogenomics.report.pages import TEMPLATE
 from radiogenomics.study.files import read_json, whole_file
 from radiogenomics.study.study import Study
 

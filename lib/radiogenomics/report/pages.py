@@ -13,7 +13,7 @@ import pandas as pd
 from nbconvert import HTMLExporter
 
 from radiogenomics.cohort import seal
-from radiogenomics.print_tables import save_print_tables, table1
+from radiogenomics.report.print_tables import save_print_tables, table1
 from radiogenomics.study.files import ROOT, StudyError, read_json, whole_file
 from radiogenomics.study.progress import minutes
 from radiogenomics.study.study import Study

@@ -19,12 +19,12 @@ import pandas as pd
 import papermill
 from traitlets.config import Config
 
-from radiogenomics import checklists, privacy
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.comparison import other_scores
-from radiogenomics.manifest import earlier_states, whereabouts, write_manifest
-from radiogenomics.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
+from radiogenomics.report import checklists, mailable
+from radiogenomics.report.manifest import earlier_states, whereabouts, write_manifest
+from radiogenomics.report.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.files import (
     ROOT,
@@ -98,7 +98,7 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
 def _take_paths_out(executed: Path, parameters: dict[str, Any]) -> None:
     """Take this machine's folders out of an executed notebook: it may be mailed."""
     text = executed.read_text(encoding="utf-8")
-    clean = privacy.without_paths(text, parameters["study"], parameters["reports"], parameters)
+    clean = mailable.without_paths(text, parameters["study"], parameters["reports"], parameters)
     executed.write_text(clean, encoding="utf-8")
 
 
@@ -157,11 +157,11 @@ def check_privacy(study: Study) -> str:
     allowed = set(table.hospital) | {one["time"][:10] for one in seal.evaluations(study)}
     if study.settings.privacy.patient_is_pseudonym:
         allowed |= set(table.patient)
-    found = privacy.scan_reports(study, [p for p in images if p.exists()], allowed)
+    found = mailable.scan_reports(study, [p for p in images if p.exists()], allowed)
     manifest = read_json(study.manifest_json)
     manifest["privacy_scan"] = {"time": manifest["written"], "found": found.to_dict("records")}
     write_json(study.manifest_json, manifest)
-    privacy.refuse(found)
+    mailable.refuse(found)
     return CLEAN
 
 
@@ -228,7 +228,8 @@ def run_study(
         StudyError: a parameter that no notebook declares, a notebook that is not there.
         NotebookFailed: after the index was written.
     """
-    from radiogenomics.illustrations import save_illustrations  # which no other command needs
+    # which no other command needs
+    from radiogenomics.report.illustrations import save_illustrations
 
     overrides = overrides or {}
     chosen = _chosen(only, start)
@@ -251,7 +252,7 @@ def run_study(
             states[path.stem] |= {"state": "done", "seconds": seconds}
             print(f"{path.stem} done in {minutes(seconds)}", flush=True)
         except NotebookFailed as fault:
-            told = privacy.without_paths(str(fault), str(study.folder), str(study.reports))
+            told = mailable.without_paths(str(fault), str(study.folder), str(study.reports))
             states[path.stem] |= {"state": "failed", "message": told}
             raise
         finally:
@@ -282,8 +283,9 @@ def _refuse_another_study(study: Study) -> None:
 
 def _draw_steps(study: Study) -> None:
     """Keep the figure of the technical steps once the tables are there that it is read from."""
+    # which no other command needs
     from radiogenomics.models import figures
-    from radiogenomics.study import style  # which no other command needs
+    from radiogenomics.study import style
 
     needed = ("flow.csv", "selection_steps.csv", "cnn_layers.csv")
     if all((study.tables / name).exists() for name in needed):
@@ -326,7 +328,7 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
     state = {"name": COMPARISON, "state": "done", "seconds": time.monotonic() - start}
     write_manifest(study, {COMPARISON: state}, {}, [p for p in (predictions, columns) if p])
     places = [str(predictions.resolve().parent), str(out.resolve()), str(ROOT)]
-    privacy.refuse(privacy.scan_folder(out, [], places))
+    mailable.refuse(mailable.scan_folder(out, [], places))
     return out / f"{COMPARISON}.html"
 
 
@@ -412,5 +414,5 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
     html = export_html(executed, out / f"{PREDICTION}.html", banner(study, PREDICTION))
     images = [Path(patient["ct"]), Path(patient["mask"])]
     places = [str(study.folder), str(study.reports), *(str(p.parent) for p in images)]
-    privacy.refuse(privacy.scan_folder(out, images, places, {patient["sex"], patient["smoking"]}))
+    mailable.refuse(mailable.scan_folder(out, images, places, {patient["sex"], patient["smoking"]}))
     return html

@@ -6,8 +6,8 @@ import pandas as pd
 import pydicom
 import pytest
 from pydicom.dataset import FileMetaDataset
-from radiogenomics import privacy, report
 from radiogenomics.images import anonymity
+from radiogenomics.report import mailable, run
 from radiogenomics.study.files import StudyError, read_json
 
 UID = "1.2.826.0.1.3680043.8.498.45787841905188114249811122652"
@@ -31,7 +31,7 @@ def header(tmp_path):
 
 
 def test_finished_reports_hold_nothing(finished):
-    assert "no identifier" in report.check_privacy(finished)
+    assert "no identifier" in run.check_privacy(finished)
     assert read_json(finished.manifest_json)["privacy_scan"]["found"] == []
 
 
@@ -43,7 +43,7 @@ SECRETS = ("Weissenfels", "WEISSENFELS", "Ottokar", "H-00871-K", "19510314", "20
 def test_every_kind_of_header_value_is_found(copied, header, secret):
     page = copied.reports / "01_cohort.html"
     page.write_text(page.read_text(encoding="utf-8") + f"<p>{secret}</p>", encoding="utf-8")
-    found = privacy.scan_reports(copied, [header])
+    found = mailable.scan_reports(copied, [header])
     assert found.file.tolist() == ["01_cohort.html"] and found.kind.tolist() == ["header"]
     assert secret not in found.to_csv()
 
@@ -52,12 +52,12 @@ def test_uids_and_paths_are_found_and_the_run_refuses_to_call_it_done(copied):
     path = copied.tables / "exclusions.csv"
     path.write_text(path.read_text() + f"P9,images,{UID}.dcm cannot be read\n")
     (copied.reports / "note.md").write_text(f"see {copied.folder}/scans")
-    found = privacy.scan_reports(copied, [])
+    found = mailable.scan_reports(copied, [])
     assert set(zip(found.file, found.kind, strict=True)) == {
         ("tables/exclusions.csv", "uid"), ("note.md", "path"),
     }  # fmt: skip
     with pytest.raises(StudyError, match=r"must not be mailed: note.md \(path, 1 times\)"):
-        report.check_privacy(copied)
+        run.check_privacy(copied)
 
 
 def test_messages_lose_the_uids_of_file_names():
@@ -67,7 +67,7 @@ def test_messages_lose_the_uids_of_file_names():
 
 def test_a_name_between_underscores_is_found(copied, header):
     (copied.reports / "note.md").write_text("read ct_weissenfels_ottokar_1.dcm")
-    found = privacy.scan_reports(copied, [header])
+    found = mailable.scan_reports(copied, [header])
     assert "note.md" in set(found.file)
 
 
@@ -86,7 +86,7 @@ def test_a_fault_does_not_name_a_folder_that_is_the_hospitals_number(header):
 def test_paths_given_by_a_user_leave_only_the_parameters_name():
     text = '{"ct": "/mnt/pacs/DOE_JOHN/ct", "out": "/mnt/pacs/DOE_JOHN", "study": "/srv/data/s"}'
     given = {"ct": "/mnt/pacs/DOE_JOHN/ct", "out": "/mnt/pacs/DOE_JOHN", "study": "/srv/data/s"}
-    clean = privacy.without_paths(text, "/srv/data/s", "/srv/reports/s", given)
+    clean = mailable.without_paths(text, "/srv/data/s", "/srv/reports/s", given)
     assert clean == '{"ct": "[ct]", "out": "[out]", "study": "data/s"}'
 
 
@@ -111,9 +111,9 @@ def test_short_names_are_found_in_either_order_and_every_slice_is_read(header, t
 def test_a_prediction_is_scanned_too(header, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "prediction.json").write_text('{"who": "Weissenfels"}')
-    found = privacy.scan_folder(tmp_path / "out", [header], [str(tmp_path)])
+    found = mailable.scan_folder(tmp_path / "out", [header], [str(tmp_path)])
     with pytest.raises(StudyError, match=r"prediction.json \(header, 1 times\)"):
-        privacy.refuse(found)
+        mailable.refuse(found)
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.html", "a.svg", "a.parquet", "a.csv"])
@@ -132,7 +132,7 @@ def test_names_are_found_however_a_file_writes_them(header, tmp_path, name):
         (out / name).write_bytes("patient\n\xff Jürgen".encode("latin-1") + b"\nM\xc3\xbcller\n")
     else:
         (out / name).write_text(f'<script type="application/json">{escaped}</script>')
-    found = privacy.scan_folder(out, [header], [str(tmp_path)])
+    found = mailable.scan_folder(out, [header], [str(tmp_path)])
     assert found.file.tolist() == [name] and found.kind.tolist() == ["header"]
 
 
@@ -155,7 +155,7 @@ def test_values_are_found_however_they_are_written(header, tmp_path, tag, value,
     made.save_as(header)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.md").write_text(f"see {written} there", encoding="utf-8")
-    assert len(privacy.scan_folder(tmp_path / "out", [header], [])) == 1
+    assert len(mailable.scan_folder(tmp_path / "out", [header], [])) == 1
 
 
 def test_uids_of_uuids_are_uids():
@@ -167,20 +167,20 @@ def test_folders_with_any_letters_are_taken_out(monkeypatch):
     for ascii_only in (True, False):
         text = json.dumps({"study": place, "home": "/x", "doi": "https://doi.org/1"},
                           ensure_ascii=ascii_only)  # fmt: skip
-        monkeypatch.setattr(privacy.Path, "home", lambda: privacy.Path("/"))
-        clean = privacy.without_paths(text, place, "/srv/reports/k")
+        monkeypatch.setattr(mailable.Path, "home", lambda: mailable.Path("/"))
+        clean = mailable.without_paths(text, place, "/srv/reports/k")
         assert json.loads(clean)["study"] == "data/Lungenstudie_Köln"
         assert json.loads(clean)["doi"] == "https://doi.org/1"
 
 
 def test_images_whose_letters_look_like_a_folder_stay_whole(monkeypatch):
-    monkeypatch.setattr(privacy, "ROOT", privacy.Path("/app"))
+    monkeypatch.setattr(mailable, "ROOT", mailable.Path("/app"))
     image = "iVBOR" + "A/app" * 300 + "=="
     text = json.dumps({"image/png": image, "said": "/app/lib and /srv/data/s"})
-    clean = json.loads(privacy.without_paths(text, "/srv/data/s", "/out"))
+    clean = json.loads(mailable.without_paths(text, "/srv/data/s", "/out"))
     assert clean == {"image/png": image, "said": "./lib and data/s"}
 
 
 def test_short_places_are_no_finding(tmp_path):
     (tmp_path / "a.md").write_text("data and app")
-    assert privacy.scan_folder(tmp_path, [], ["/data", "/app"]).empty
+    assert mailable.scan_folder(tmp_path, [], ["/data", "/app"]).empty
