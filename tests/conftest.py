@@ -9,7 +9,7 @@ import pytest
 from chromium import CHROMIUM
 from playwright.sync_api import sync_playwright
 from radiogenomics.cohort.sources import phantom
-from radiogenomics.prediction import EXAMPLE
+from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.report import run
 from radiogenomics.study.study import load_study
 from xdist.scheduler import LoadScopeScheduling

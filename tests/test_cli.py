@@ -2,7 +2,7 @@
 
 import pytest
 from radiogenomics import cli
-from radiogenomics.prediction import EXAMPLE
+from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.study.files import read_json
 
 

@@ -9,7 +9,7 @@ from corpus import write_series
 from radiogenomics import cli
 from radiogenomics.cohort.sources import own
 from radiogenomics.images import dicom
-from radiogenomics.prediction import EXAMPLE
+from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.study import load_study
 

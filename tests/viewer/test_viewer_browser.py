@@ -10,7 +10,7 @@ from lab import jupyterlab, run_all
 from lab import opened as in_lab
 from radiogenomics.cohort.sources import phantom, phantom_scans
 from radiogenomics.images.scans import read_pair
-from radiogenomics.prediction import EXAMPLE
+from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.report import pages
 from radiogenomics.viewer import viewer
 

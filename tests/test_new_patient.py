@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics import prediction
+from radiogenomics import new_patient
 from radiogenomics.models import classical
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Clinical, Settings, overridden
@@ -39,13 +39,13 @@ def fitted(tmp_path):
 @pytest.mark.parametrize("given", [("ct.nii.gz", ""), ("", "mask.nii.gz")])
 def test_one_image_without_the_other_is_refused(given):
     with pytest.raises(StudyError, match="not named. Expected: both of one patient"):
-        prediction.read_images(*given)
+        new_patient.read_images(*given)
 
 
 def test_score_is_the_models_for_every_patient_it_was_fitted_on(fitted):
     study, table, expected = fitted
     people = table[list(PREDICTORS)].astype({"age": str}).to_dict("records")  # as a user types
-    found = [prediction.clinical_score(study, person) for person in people]
+    found = [new_patient.clinical_score(study, person) for person in people]
     assert found == pytest.approx(expected, abs=1e-12)
 
 
@@ -60,7 +60,7 @@ def test_score_is_the_models_for_every_patient_it_was_fitted_on(fitted):
 def test_a_value_that_the_model_does_not_know_is_refused(fitted, change, told):
     person = {"sex": "male", "age": 61, "smoking": "never", "stage": "I"} | change
     with pytest.raises(StudyError, match=told):
-        prediction.clinical_score(fitted[0], person)
+        new_patient.clinical_score(fitted[0], person)
 
 
 def test_models_are_used_with_the_settings_they_were_fitted_with(fitted):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from radiogenomics import audit
+from radiogenomics import paper_audit
 from radiogenomics.comparison.paper import PRINTED, load_paper, table2
 from radiogenomics.models import network as cnn
 from radiogenomics.report import run
@@ -19,7 +19,7 @@ PAPER = load_paper()
 
 
 def test_p_values_are_those_of_the_printed_counts():
-    found = audit.table1(PAPER).set_index("characteristic")
+    found = paper_audit.table1(PAPER).set_index("characteristic")
     assert found.chi_square["cea"] == pytest.approx(0.340901, abs=5e-7)
     assert found.yates["cea"] == pytest.approx(0.3828, abs=5e-5)
     assert found.chi_square["lobe"] == pytest.approx(0.329666, abs=5e-7)
@@ -30,10 +30,10 @@ def test_p_values_are_those_of_the_printed_counts():
 
 
 def test_counts_behind_the_cnns_row():
-    assert audit.attainable(0.938, 65) == [61] and audit.attainable(0.955, 67) == [64]
-    assert audit.attainable(0.938, 132) == [] and audit.attainable(0.934, 260) == []
-    assert audit.attainable(0.951, 268) == [255]
-    found = audit.proportions(PAPER)
+    assert paper_audit.attainable(0.938, 65) == [61] and paper_audit.attainable(0.955, 67) == [64]
+    assert paper_audit.attainable(0.938, 132) == [] and paper_audit.attainable(0.934, 260) == []
+    assert paper_audit.attainable(0.951, 268) == [255]
+    found = paper_audit.proportions(PAPER)
     gone = found[~found.attainable]
     assert set(gone.model) == {"CNN"}
     assert set(zip(gone.cohort, gone.metric, strict=True)) >= {
@@ -43,7 +43,7 @@ def test_counts_behind_the_cnns_row():
 
 
 def test_accuracy_contradicts_and_equals_the_sensitivity():
-    found = audit.consistency(PAPER).set_index(["model", "cohort"])
+    found = paper_audit.consistency(PAPER).set_index(["model", "cohort"])
     assert not found.consistent["CNN", "test"] and not found.consistent["CNN", "train"]
     assert found.consistent["Clinical", "test"] and found.consistent["SVM", "train"]
     assert found.implied_accuracy["CNN", "test"] == pytest.approx(125 / 132, abs=1e-3)
@@ -52,7 +52,7 @@ def test_accuracy_contradicts_and_equals_the_sensitivity():
 
 
 def test_the_cnns_intervals_are_those_of_an_accuracy():
-    found = audit.interval_kinds(PAPER).set_index(["model", "cohort"]).sort_index()
+    found = paper_audit.interval_kinds(PAPER).set_index(["model", "cohort"]).sort_index()
     assert found.binomial["CNN", "train"] == "498/528"
     assert found.binomial["CNN", "test"] == "125/132"
     assert (found.drop("CNN").binomial == "").all()
@@ -65,7 +65,7 @@ def test_the_cnns_intervals_are_those_of_an_accuracy():
 
 def test_parameters_by_hand_are_the_networks():
     network = PAPER["network"]
-    pooled, flat = audit.parameters(network), audit.parameters(network, flattened=True)
+    pooled, flat = paper_audit.parameters(network), paper_audit.parameters(network, flattened=True)
     assert pooled == {"trained": 1_296_130, "moving": 960, "all": 1_297_090}
     assert flat["all"] == pytest.approx(5.36e6, rel=1e-3)
     assert cnn.build((32, 64, 64), CNN(), 1).count_params() == pooled["all"]
@@ -76,7 +76,7 @@ def test_parameters_by_hand_are_the_networks():
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_every_count_is_attainable_by_its_own_print(pair):
     k, n = pair
-    assert k in audit.attainable(round(k / n, 3), n)
+    assert k in paper_audit.attainable(round(k / n, 3), n)
 
 
 def test_another_papers_file_goes_through_the_notebook(finished, tmp_path):
@@ -99,7 +99,10 @@ def test_other_papers_are_read_and_faults_told(tmp_path):
     with pytest.raises(StudyError, match=r"\[table2.LR\] train = .*six numbers"):
         load_paper(other)
     other.write_text('title = "x"')
-    assert audit.table1(load_paper(other)).empty and audit.proportions(load_paper(other)).empty
+    assert (
+        paper_audit.table1(load_paper(other)).empty
+        and paper_audit.proportions(load_paper(other)).empty
+    )
     other.write_text("decimals = 2")
     with pytest.raises(StudyError, match="other.toml lacks title"):
         load_paper(other)
@@ -149,18 +152,18 @@ def _standard(n):
     ],
 )  # fmt: skip
 def test_p_values_are_read_as_they_are_printed(p, printed, so):
-    assert audit.p_prints_as(p, printed) is so
+    assert paper_audit.p_prints_as(p, printed) is so
 
 
 def test_empty_rows_and_other_ways_to_print_p_are_read():
     counts = {"lobe": {"counts": [[5, 0, 3], [7, 0, 2]], "p": "0,45"},
               "stage": {"counts": [[10, 0], [12, 0]], "p": "n.s."}}  # fmt: skip
-    table = audit.table1({"table1": counts}).set_index("characteristic")
+    table = paper_audit.table1({"table1": counts}).set_index("characteristic")
     expected = stats.fisher_exact([[5, 3], [7, 2]]).pvalue
     assert table.fisher["lobe"] == pytest.approx(expected)
     assert np.isnan(table.chi_square["stage"]) and table.reproduced_by["stage"] == ""
-    assert audit.p_prints_as(0.3, "NS") and not audit.p_prints_as(0.01, "NS")
-    assert audit.p_prints_as(0.4512, "P = 0,45")
+    assert paper_audit.p_prints_as(0.3, "NS") and not paper_audit.p_prints_as(0.01, "NS")
+    assert paper_audit.p_prints_as(0.4512, "P = 0,45")
 
 
 def test_words_say_where_an_interval_fits_both():
@@ -172,8 +175,8 @@ def test_words_say_where_an_interval_fits_both():
         values = {"auc": auc, "auc_low": low, "auc_high": high}
         rows[f"m{i}"] = {"test": {name: round(v, 2) for name, v in values.items()}}
     printed = {"decimals": 2, "cohorts": {"test": {"n": 132, "events": 66}}, "table2": rows}
-    table = audit.interval_kinds(printed)
-    told = audit.told_intervals(table)
+    table = paper_audit.interval_kinds(printed)
+    told = paper_audit.told_intervals(table)
     named = (table.binomial != "").sum()
     assert named and told.count("or an AUC of 95%") == named  # they are AUCs: none is accused
 
@@ -207,4 +210,4 @@ def test_an_accuracys_interval_is_told_by_its_kind(method, name):
     row = {"auc": 0.8, "auc_low": low, "auc_high": high}
     printed = {"decimals": 3, "cohorts": {"test": {"n": 100, "events": 50}}, "table2": {}}
     printed["table2"] = {"CNN": {"test": row}}
-    assert audit.interval_kinds(printed).binomial.item() == name
+    assert paper_audit.interval_kinds(printed).binomial.item() == name
