@@ -32,7 +32,7 @@ def fitted(tmp_path):
     study = Study(tmp_path, tmp_path / "reports", settings)
     inputs = classical.clinical_columns(table, PREDICTORS)
     model = classical.clinical_model().fit(inputs, table.label)
-    classical.save_model(model, study.models / "Clinical.skops")
+    classical.save_model(study, "Clinical", model)
     return study, table, classical.probability(model, inputs)
 
 

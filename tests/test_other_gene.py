@@ -7,6 +7,7 @@ from conftest import QUICK, shrink
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.models import predictions
 from radiogenomics.report import run
+from radiogenomics.study import tables
 from radiogenomics.study.study import load_study
 
 LABEL = """
@@ -31,7 +32,7 @@ def test_the_study_runs_on_another_genes_column(tmp_path):
     shrink(settings)
     study = load_study(folder, **QUICK)
     run.run_study(study, only=["01", "02", "03", "04", "05"], overrides=QUICK)
-    out = study.table("exclusions.csv")
+    out = study.table(tables.EXCLUSIONS)
     assert out.reason.tolist() == ["no KRAS mutant status"] * 2
     scores = predictions.read_scores(study)
     expected = table.label.astype(int).set_axis(table.patient)

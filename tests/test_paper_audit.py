@@ -10,6 +10,7 @@ from radiogenomics.comparison.paper import PRINTED, load_paper, table2
 from radiogenomics.models import network as cnn
 from radiogenomics.report import run
 from radiogenomics.statistics.discrimination import auc_interval
+from radiogenomics.study import tables
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import CNN
 from scipy import stats
@@ -87,7 +88,7 @@ def test_another_papers_file_goes_through_the_notebook(finished, tmp_path):
     run.run_notebook(run.NOTEBOOKS / "08_paper_audit.ipynb", output, given)
     table = pd.read_csv(tmp_path / "tables" / "audit_table1.csv").set_index("characteristic")
     assert table.reproduced_by["cea"] == "yates" and "synthetic" not in table
-    ours = finished.table("audit_table1.csv").set_index("characteristic")
+    ours = finished.table(tables.AUDIT_TABLE1).set_index("characteristic")
     assert ours.reproduced_by["cea"] == "chi_square"
 
 

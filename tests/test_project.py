@@ -3,11 +3,11 @@
 import ast
 import importlib.metadata
 import re
+import runpy
 import sys
 import tomllib
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -57,14 +57,7 @@ def test_readme_names_the_commands():
     assert "pip install uv && uv run workbook run" in text and "uv run pytest" in text
 
 
-def test_every_table_of_a_run_is_described_column_by_column(finished):
-    text = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
-    entries = re.split(r"\n(?=- |## )", text)
-    own = {"synthetic", "patient"}  # told once for all
-    for path in sorted(finished.tables.glob("*.csv")):
-        told = " ".join(one for one in entries if f"`{path.name}`" in one)
-        if path.name == "check.csv":  # says that it holds theirs
-            told = " ".join(one for one in entries if "`masks.csv`" in one or "acquisition" in one)
-            told += " `state` `step` `reason`"
-        missing = [c for c in pd.read_csv(path, nrows=0) if f"`{c}`" not in told and c not in own]
-        assert told and not missing, (path.name, missing)
+def test_printed_pages_are_those_of_the_code():
+    made = runpy.run_path(str(ROOT / "docs" / "make.py"))
+    for file, page in made["PAGES"].items():
+        assert (ROOT / file).read_text(encoding="utf-8") == page(), f"{file}: uv run docs/make.py"

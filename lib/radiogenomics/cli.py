@@ -12,6 +12,7 @@ from typing import Any
 
 from radiogenomics.cohort import eligibility, reading
 from radiogenomics.report import run as report
+from radiogenomics.study import tables
 from radiogenomics.study.files import ROOT, StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import load_study
@@ -201,7 +202,7 @@ def _check(given: argparse.Namespace) -> int:
     left, _, _ = eligibility.exclude(study, table, complete=False)
     masks, acquisition, failures = inspection.inspect_cohort(study, left, progress("scans read"))
     left, out, _ = eligibility.exclude(study, table, failures, complete=False)
-    study.save_table(inspection.check_table(table, out, masks, acquisition), "check.csv")
+    study.save_table(inspection.check_table(table, out, masks, acquisition), tables.CHECK)
     for row in out.itertuples():
         print(f"{row.patient}: {row.step}: {row.reason}")
     told = masks[(masks["flags"] != "") | (masks["notes"] != "")] if len(masks) else masks

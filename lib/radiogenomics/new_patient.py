@@ -59,15 +59,13 @@ def predict(
     names = classical.load_signature(study)
     row = extract(ct, mask, study.settings.radiomics)[names].to_frame().T
     scores = {
-        name: float(classical.probability(classical.load_model(_model(study, name)), row)[0])
+        name: float(classical.probability(classical.load_model(study, name), row)[0])
         for name in contract.RADIOMICS
     }
-    network = cnn.load(study.models / "cnn.keras")
+    network = cnn.load_network(study)
     scores["CNN"] = float(cnn.score(network, volume[np.newaxis])[0])
     both = classical.stack_inputs(np.array([scores["CNN"]]), np.array([scores["SVM"]]))
-    scores["Com"] = float(
-        classical.probability(classical.load_model(_model(study, "Com")), both)[0]
-    )
+    scores["Com"] = float(classical.probability(classical.load_model(study, "Com"), both)[0])
     if all(str(person.get(p, "")) for p in study.settings.clinical.predictors):
         scores["Clinical"] = clinical_score(study, person)
     return scores, volume
@@ -79,7 +77,7 @@ def clinical_score(study: Study, person: Mapping[str, str | float]) -> float:
     Raises:
         StudyError: the model is missing, or does not know a value.
     """
-    model = classical.load_model(_model(study, "Clinical"))
+    model = classical.load_model(study, "Clinical")
     table = pd.DataFrame([dict(person)])
     if "smoking" in table:
         table["smoking_history"] = table.smoking.map(EVER)
@@ -102,10 +100,6 @@ def _refuse(name: str, found: str | float, expected: str, wrong: bool) -> None:
             f"the new patient's {name} is {found!r}. Expected: {expected}, as in the training "
             "cohort. Write it so, or leave the clinical predictors out."
         )
-
-
-def _model(study: Study, name: str) -> Path:
-    return study.models / f"{name}.skops"
 
 
 def place_among_training(study: Study, scores: dict[str, float]) -> pd.DataFrame:

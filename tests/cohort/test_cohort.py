@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics.cohort import eligibility, figures, included, reading
+from radiogenomics.study import tables
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import Clinical, Hospitals, Settings
 from radiogenomics.study.study import Study
@@ -245,4 +246,4 @@ def test_failures_that_end_a_study_are_kept(study):
     failures = pd.DataFrame({"patient": lost, "step": "radiomics", "reason": "too small"})
     with pytest.raises(StudyError, match="0 patients with label 1"):
         included.drop_failures(study, failures)
-    assert study.table("exclusions.csv").patient.tolist() == lost
+    assert study.table(tables.EXCLUSIONS).patient.tolist() == lost

@@ -13,7 +13,7 @@ from radiogenomics.radiomics import signature
 from radiogenomics.report import run
 from radiogenomics.statistics import sample_size
 from radiogenomics.statistics.discrimination import delong
-from radiogenomics.study import contract, style
+from radiogenomics.study import contract, style, tables
 from radiogenomics.study.files import StudyError, read_json
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
@@ -134,7 +134,7 @@ def saved(study, scores):
 
 
 def test_combined_models_count_their_inputs_parameters(finished):
-    size = finished.table("sample_size.csv").set_index("model")["candidate parameters"]
+    size = finished.table(tables.SAMPLE_SIZE).set_index("model")["candidate parameters"]
     assert size["Com"] == size["Com_in_sample"] == size["CNN"] + size["SVM"] + 2
 
 
@@ -142,10 +142,10 @@ def test_in_sample_stack_has_no_out_of_fold_scores(finished):
     scores = predictions.read_scores(finished)
     assert "Com" in set(scores[scores.fold.notna()].model)
     assert "Com_in_sample" not in set(scores[scores.fold.notna()].model)
-    thresholds = finished.table("thresholds.csv").set_index("model").scores
+    thresholds = finished.table(tables.THRESHOLDS).set_index("model").scores
     assert set(thresholds["Com_in_sample"]) == {"in_sample"}
     assert set(thresholds["Com"]) == {"out_of_fold"}
-    folds = finished.table("folds.csv")
+    folds = finished.table(tables.FOLDS)
     table = results.optimism(scores, folds)
     assert np.isnan(table["out-of-fold, pooled"]["Com_in_sample"])
     assert table["in-sample"].notna().all() and set(table.index) == set(contract.MODELS)

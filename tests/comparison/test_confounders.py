@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from radiogenomics.comparison import confounders, evidence, sentences
 from radiogenomics.images import inspection
+from radiogenomics.study import tables
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 
@@ -38,8 +39,9 @@ def test_scanners_of_the_headers_reach_the_red_sentence(tmp_path):
     patients["cohort"] = np.where(np.arange(120) < 70, "train", "test")
     found = pd.DataFrame({"patient": names, "slice_mm": 1.25, "thickness_mm": np.nan})
     found["scanner"], found["kernel"] = np.where(label, "GE", "Siemens"), [""] * 119 + ["sharp"]
-    study.save_table(inspection.with_columns(found[::-1], patients), "acquisition.csv")
-    study.save_table(pd.DataFrame({"patient": names, "volume_mm3": 900.0}), "masks.csv")
+    study.tables.mkdir(parents=True)
+    inspection.with_columns(found[::-1], patients).to_csv(study.path(tables.ACQUISITION))
+    pd.DataFrame({"patient": names, "volume_mm3": 900.0}).to_csv(study.path(tables.MASKS))
     told = evidence.patient_columns(study, patients)
     assert told.scanner.tolist() == found.scanner.tolist()
     assert told.kernel.tolist() == ["soft"] * 119 + ["sharp"]

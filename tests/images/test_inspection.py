@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from PIL import Image
 from radiogenomics.images import inspection
 from radiogenomics.images.scans import Scan, read_scan
+from radiogenomics.study import tables
 
 
 def scan(lung=-800, inside=20, corner=(6, 12, 12), size=(4, 6, 6), hole=None):
@@ -72,11 +73,11 @@ def test_tables_and_contact_sheet_are_in_the_report(finished):
 
 
 def test_check_has_one_row_a_patient_of_the_cohort(finished):
-    rows = finished.table("check.csv")
+    rows = finished.table(tables.CHECK)
     asked = pd.read_csv(finished.folder / "cohort.csv", dtype=str)
     assert rows.patient.tolist() == asked.patient.tolist() and len(rows) == 26
     out = rows[rows.state == "excluded"].set_index("patient")
-    told = finished.table("exclusions.csv").set_index("patient")
+    told = finished.table(tables.EXCLUSIONS).set_index("patient")
     assert len(out) == 2 and out.reason.to_dict() == told.reason.to_dict()
     used = rows[rows.state == "used"]
     assert used[["voxels", "volume_mm3", "slice_mm", "orientation"]].notna().all(axis=None)

@@ -8,6 +8,7 @@ from radiogenomics.images.volumes import load_volumes
 from radiogenomics.maps import case, gradcam, occlusion, similarity
 from radiogenomics.models import network as cnn
 from radiogenomics.models.network import keras
+from radiogenomics.study import tables
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.settings import CNN
@@ -100,7 +101,7 @@ def test_occlusion_finds_what_a_linear_network_needs():
 
 
 def test_network_of_permuted_labels_is_another_one_and_kept(finished):
-    network = cnn.load(finished.models / "cnn.keras")
+    network = cnn.load_network(finished)
     found = similarity.fold_networks(finished, network)
     assert set(found) == {"fold 1", "fold 2"}
     assert not similarity.same_weights(found["fold 1"], network)
@@ -112,7 +113,7 @@ def test_network_of_permuted_labels_is_another_one_and_kept(finished):
 
 
 def test_networks_of_other_seeds_are_kept_and_differ(finished):
-    network = cnn.load(finished.models / "cnn.keras")
+    network = cnn.load_network(finished)
     found = similarity.networks_of_seeds(finished)
     assert set(found) == {"seed 105", "seed 106"}
     assert not any(similarity.same_weights(one, network) for one in found.values())
@@ -121,20 +122,20 @@ def test_networks_of_other_seeds_are_kept_and_differ(finished):
 
 
 def test_notebook_writes_the_checks(finished):
-    checks = finished.table("gradcam_checks.csv")
+    checks = finished.table(tables.GRADCAM_CHECKS)
     assert {"check", "value", "reference", "n", "p", "layer", "synthetic"} <= set(checks)
     assert {"energy in the planted part", "occlusion: spearman", "fold 1: ssim"} <= set(
         checks.check
     )
     old = "patient label inside_lesion lesion_share_of_box zero_map score"
-    assert set(old.split()) <= set(finished.table("gradcam.csv"))
+    assert set(old.split()) <= set(finished.table(tables.GRADCAM))
 
 
 def test_explorer_shows_what_hiding_does(finished, monkeypatch):
     """As a report does: one patient, the logit's drop in the place of Grad-CAM."""
     patients = included.load_patients(finished)
     one = patients[patients.cohort == "test"].iloc[0]
-    network, shown = cnn.load(finished.models / "cnn.keras"), []
+    network, shown = cnn.load_network(finished), []
     monkeypatch.setenv(HEADLESS, "1")
     monkeypatch.setattr(case.viewer, "show", shown.append)
     asked = (finished, patients, network, one.patient, "conv3d_3", 1)

@@ -167,15 +167,16 @@ def keep(study, patients):
 
 
 def test_saved_models_score_the_same_and_code_is_refused(tmp_path, patients):
+    study = Study(tmp_path, tmp_path, Settings())
     inputs = pd.DataFrame(RNG.normal(size=(80, 3)), columns=list("abc"))
     for name, model in classical.radiomics_models(7).items():
         fitted = model.fit(inputs, patients.label)
-        classical.save_model(fitted, tmp_path / f"{name}.skops")
-        again = classical.load_model(tmp_path / f"{name}.skops")
+        classical.save_model(study, name, fitted)
+        again = classical.load_model(study, name)
         assert np.allclose(*(classical.probability(m, inputs) for m in (fitted, again)), atol=1e-12)
-    classical.save_model(Strange(), tmp_path / "strange.skops")
+    classical.save_model(study, "strange", Strange())
     with pytest.raises(StudyError, match="strange.skops holds"):
-        classical.load_model(tmp_path / "strange.skops")
+        classical.load_model(study, "strange")
 
 
 def test_a_category_that_training_does_not_know_counts_as_the_reference(recwarn):

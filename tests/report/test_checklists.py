@@ -11,6 +11,7 @@ from radiogenomics.cohort import seal
 from radiogenomics.report import checklists, manuscript
 from radiogenomics.report.checklists import AUTHOR, MET, MISSING, NOT_APPLICABLE, STATED
 from radiogenomics.report.run import notebooks
+from radiogenomics.study import tables
 from radiogenomics.study.settings import Author
 from radiogenomics.study.study import Study
 
@@ -98,7 +99,7 @@ def test_a_file_alone_is_not_enough(copied):
     assert {after[i].state for i in ("4", "6", "20", "21", "22", "23", "27")} == {MISSING}
     (copied.tables / "confusion.csv").write_text("model\nCNN\n")
     assert by_item(copied, "clear")["39"].state == MISSING
-    copied.table("delong.csv").iloc[:0].to_csv(copied.tables / "delong.csv", index=False)
+    copied.table(tables.DELONG).iloc[:0].to_csv(copied.tables / "delong.csv", index=False)
     assert by_item(copied, "clear")["41"].state == MISSING
 
 
@@ -212,17 +213,17 @@ def test_each_sentence_goes_with_its_table(copied):
 def test_the_drafted_numbers_are_those_of_the_tables(copied):
     words = {h: " ".join(w for w, _ in s) for h, s in manuscript.draft(copied).items()}
     assert all(text.startswith(manuscript.SYNTHETIC) for text in words.values())
-    metrics = copied.table("metrics.csv")
+    metrics = copied.table(tables.METRICS)
     auc = metrics[(metrics.scores == "external") & (metrics.ci_method == "delong")]
     for row in auc[auc.model != "Com_in_sample"].itertuples():
         told = f"{row.model} {row.value:.3f} ({row.ci_low:.3f} to {row.ci_high:.3f})"
         assert told in words["Results"]
     assert "Com_in_sample" not in words["Results"]
-    layers = copied.table("cnn_layers.csv")
+    layers = copied.table(tables.CNN_LAYERS)
     assert f"{layers.parameters.sum():,} parameters" in words["Methods"]
     assert "1,297,090 parameters" in words["Methods"]  # the network that the paper describes
     assert f"signature has {len(copied.table('signature.csv'))} features" in words["Results"]
-    flow = copied.table("flow.csv").set_index(["step", "reason"]).n
+    flow = copied.table(tables.FLOW).set_index(["step", "reason"]).n
     assert f"Of {flow['found', 'in cohort.csv']} patients" in words["Results"]
     n = len(seal.evaluations(copied))
     assert f"evaluated {'once' if n == 1 else f'{n} times'} in" in words["Results"]
@@ -230,7 +231,7 @@ def test_the_drafted_numbers_are_those_of_the_tables(copied):
 
 
 def test_the_draft_follows_a_table_that_changes(copied):
-    copied.table("gradcam.csv").assign(inside_lesion=0.25).to_csv(
+    copied.table(tables.GRADCAM).assign(inside_lesion=0.25).to_csv(
         copied.tables / "gradcam.csv", index=False
     )
     told = {file: words for words, file in manuscript.draft(copied)["Results"]}
@@ -242,5 +243,5 @@ def test_the_draft_tells_the_settings_that_each_notebook_ran_with(copied):
     manifest["notebooks"]["05_comparison"]["settings"]["evaluation"]["confidence"] = 0.9
     copied.manifest_json.write_text(json.dumps(manifest))
     methods = " ".join(words for words, _ in manuscript.draft(copied)["Methods"])
-    drawn = copied.table("metrics.csv").resamples.max()
+    drawn = copied.table(tables.METRICS).resamples.max()
     assert "DeLong's 90% interval" in methods and f"of {drawn:,.0f} bootstrap samples" in methods

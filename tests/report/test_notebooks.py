@@ -14,7 +14,7 @@ from radiogenomics.images import scans, volumes
 from radiogenomics.models import classical, figures, predictions
 from radiogenomics.radiomics import features as radiomics_features
 from radiogenomics.report import manifest, pages, run
-from radiogenomics.study import contract
+from radiogenomics.study import contract, tables
 from radiogenomics.study.files import StudyError, read_json
 from radiogenomics.study.study import load_study
 from sklearn.metrics import roc_auc_score
@@ -37,7 +37,7 @@ def test_a_later_run_changes_nothing_that_is_told_of_an_earlier_one(copied):
     states = manifest.earlier_states(plain)
     manifest.write_manifest(plain, states, {}, [])
     assert plain.settings.cnn.epochs != 1 and plain.settings.evaluation.folds != 2
-    assert plain.ran_with("04_cnn").cnn.epochs == 1
+    assert plain.ran_with(contract.TRAINING).cnn.epochs == 1
     index = pages.build_index(plain, list(states.values())).read_text(encoding="utf-8")
     assert "2 folds" in index
     boxes = " ".join(one.text for one in figures.steps(plain).layout.annotations)
@@ -54,8 +54,8 @@ def test_reports_of_another_study_are_not_written_over(copied, tmp_path):
 
 
 def test_flow_accounts_for_every_patient(finished):
-    flow = finished.table("flow.csv").set_index(["step", "reason"]).n
-    out = finished.table("exclusions.csv")
+    flow = finished.table(tables.FLOW).set_index(["step", "reason"]).n
+    out = finished.table(tables.EXCLUSIONS)
     assert flow["found", "in cohort.csv"] == 26 and len(out) == 2
     assert flow["included", "train"] + flow["included", "test"] == 24
     assert flow["eligibility", "age under 18"] == 1
@@ -90,7 +90,7 @@ def test_scores_are_complete_and_labels_right(finished):
 
 def test_metrics_are_functions_of_predictions(finished):
     scores = predictions.select(predictions.read_scores(finished), "external")
-    metrics = finished.table("metrics.csv")
+    metrics = finished.table(tables.METRICS)
     auc = metrics[(metrics.scores == "external") & (metrics.ci_method == "delong")]
     auc = auc[auc.metric == "auc"].set_index("model").value
     for model, rows in scores.groupby("model"):
@@ -115,12 +115,12 @@ def test_tables_have_the_designs_columns(finished):
     }
     for name, columns in expected.items():
         assert set(columns.split()) <= set(finished.table(name)), name
-    layers = finished.table("cnn_layers.csv")
+    layers = finished.table(tables.CNN_LAYERS)
     assert len(layers) == 17 and layers.parameters.sum() == 1_297_090
     features = pd.read_parquet(finished.tables / "features.parquet")
     assert features.shape == (24, 1689)
-    steps = finished.table("selection_steps.csv")
-    assert (np.diff(steps.kept) <= 0).all() and len(finished.table("signature.csv")) >= 1
+    steps = finished.table(tables.SELECTION_STEPS)
+    assert (np.diff(steps.kept) <= 0).all() and len(finished.table(tables.SIGNATURE)) >= 1
 
 
 def test_every_point_of_the_evaluation_has_its_table(finished):
@@ -141,17 +141,17 @@ def test_every_point_of_the_evaluation_has_its_table(finished):
     for name, columns in expected.items():
         table = finished.table(name)
         assert set(columns.split()) <= set(table) and len(table), name
-    rules = set(finished.table("thresholds.csv").rule)
+    rules = set(finished.table(tables.THRESHOLDS).rule)
     assert rules == {"half", "youden", "sensitivity_90"}
-    folds = finished.table("folds.csv")
+    folds = finished.table(tables.FOLDS)
     assert (folds.groupby("model").size() == 3).all() and "pooled" in set(folds.fold)
-    agreement = finished.table("readers.csv")
+    agreement = finished.table(tables.READERS)
     assert agreement.dice.dropna().between(0.3, 1).all()
     assert (agreement.reason.notna() == agreement.dice.isna()).all()
-    counts = finished.table("confusion.csv")
+    counts = finished.table(tables.CONFUSION)
     external = counts[counts.scores == "external"]
     assert (external[["tp", "fp", "fn", "tn"]].sum(axis=1) == 4).all()
-    size = finished.table("sample_size.csv").set_index("model")
+    size = finished.table(tables.SAMPLE_SIZE).set_index("model")
     assert size.parameters["CNN"] == 1_297_090 - 960
     assert (size["candidate parameters"][["LR", "SVM"]] == 1688).all()
 
@@ -178,19 +178,19 @@ def test_test_labels_were_opened_in_order_and_recorded(finished):
 
 
 def test_paper_vs_run_has_every_row_and_the_mark(finished):
-    table = finished.table("paper_vs_run.csv")
+    table = finished.table(tables.PAPER_VS_RUN)
     assert len(table) == 12 * 4 + 9 and table.value.notna().all() and table.synthetic.all()
     p = table[table.metric == "delong_p"]
     assert p.warning.notna().tolist() == (p.cohort == "train").tolist()
     one = p[(p.against == "LR") & (p.cohort == "test")].value.item()
-    pairs = finished.table("delong.csv").set_index(["model_a", "model_b"]).p
+    pairs = finished.table(tables.DELONG).set_index(["model_a", "model_b"]).p
     assert one == pytest.approx(pairs["LR", "CNN"])
     row = table[(table.model == "CNN") & (table.cohort == "test") & (table.metric == "auc")]
     assert row.published.item() == 0.947
 
 
 def test_stack_sees_no_test_label(finished):
-    stored = classical.load_model(finished.models / "Com.skops")
+    stored = classical.load_model(finished, "Com")
     scores = predictions.read_scores(finished)
     oof = predictions.score_table(scores, "out_of_fold")
     label = scores.drop_duplicates("patient").set_index("patient").label.loc[oof.index]
@@ -255,9 +255,9 @@ def test_notebooks_are_short_and_hold_no_functions():
 def test_technical_steps_carry_the_runs_numbers(finished):
     layout = read_json(finished.figures / "steps.json")["layout"]
     texts = " ".join(one["text"] for one in layout["annotations"])
-    for step in finished.table("selection_steps.csv").itertuples():
+    for step in finished.table(tables.SELECTION_STEPS).itertuples():
         assert f"{step.step} {step.kept}<br>" in texts
-    sides = finished.table("flow.csv").query("step == 'included'").set_index("reason").n
+    sides = finished.table(tables.FLOW).query("step == 'included'").set_index("reason").n
     assert f"{sides['train']} training and {sides['test']} external test" in texts
-    parameters = finished.table("cnn_layers.csv").parameters.sum()
+    parameters = finished.table(tables.CNN_LAYERS).parameters.sum()
     assert f"{parameters:,} parameters" in texts and "synthetic" in layout["title"]["text"]

@@ -5,6 +5,7 @@ import re
 
 import pandas as pd
 from radiogenomics.report import print_tables
+from radiogenomics.study import tables
 from radiogenomics.study.words import SYNTHETIC
 
 
@@ -27,7 +28,7 @@ def test_each_table_that_has_its_csv_is_printed_with_the_mark(finished):
 
 
 def test_cells_are_the_csvs(finished):
-    metrics, groups = finished.table("metrics.csv"), finished.table("subgroups.csv")
+    metrics, groups = finished.table(tables.METRICS), finished.table(tables.SUBGROUPS)
     external = metrics[metrics.scores == "external"]
 
     table = printed(finished, "calibration")[0].set_index("Model")
@@ -54,7 +55,7 @@ def test_cells_are_the_csvs(finished):
     assert (flagged == cnn.flag.fillna("").ne("")).all()
 
     table = printed(finished, "table1_cohorts")[0]
-    assert table.Training.tolist() == finished.table("table1_cohorts.csv").train.tolist()
+    assert table.Training.tolist() == finished.table(tables.TABLE1_COHORTS).train.tolist()
 
 
 def test_nothing_is_printed_without_its_csv(copied):

@@ -8,6 +8,7 @@ import pandas as pd
 
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.images import anonymity
+from radiogenomics.study import tables
 from radiogenomics.study.files import StudyError, content_hash
 from radiogenomics.study.study import Study
 
@@ -118,7 +119,7 @@ def _first_reason(table: pd.DataFrame, checks: list) -> pd.DataFrame:
     for step, reason, bad in checks:
         rows += [(p, step, reason) for p in table.patient[bad & ~gone]]
         gone |= bad
-    return pd.DataFrame(rows, columns=["patient", "step", "reason"])
+    return tables.EXCLUSIONS.frame(rows)
 
 
 def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
@@ -133,7 +134,7 @@ def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.Data
         side = left[left.cohort == cohort]
         rows.append(("included", cohort, len(side)))
         rows += [(f"{cohort} label", str(v), int((side.label == v).sum())) for v in (1, 0)]
-    return pd.DataFrame(rows, columns=["step", "reason", "n"])
+    return tables.FLOW.frame(rows)
 
 
 def excluded(flow: pd.DataFrame) -> pd.DataFrame:

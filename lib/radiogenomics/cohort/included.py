@@ -9,6 +9,7 @@ import pandas as pd
 
 from radiogenomics.cohort.eligibility import as_written, exclude, readable_hash, require_both
 from radiogenomics.cohort.reading import IMAGES, NEEDED, read_cohort
+from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import numbered
 from radiogenomics.study.files import StudyError, content_hash, digest, image_files, whole_file
 from radiogenomics.study.study import Study
@@ -23,8 +24,8 @@ def keep_included(study: Study, left: pd.DataFrame, out: pd.DataFrame, flow: pd.
     Raises:
         StudyError: no study can be made of those left (`require_both`); the exclusions are kept.
     """
-    study.save_table(out, "exclusions.csv")
-    study.save_table(flow, "flow.csv")
+    study.save_table(out, tables.EXCLUSIONS)
+    study.save_table(flow, tables.FLOW)
     require_both(left, out)
     with whole_file(study.derived / "included.csv") as part:
         stamps = {f"{c}_stamp": left[c].map(_stamp) for c in IMAGES if c in left}
@@ -55,7 +56,7 @@ def read_included(study: Study) -> pd.DataFrame:
     """
     path = study.derived / "included.csv"
     if not path.exists():
-        raise StudyError("derived/included.csv is not there. Run: workbook run --only 01")
+        raise study.not_yet("the list of patients who take part", contract.COHORT)
     table = pd.read_csv(path, dtype=str, keep_default_na=False)  # None and TRUE are words here
     words = [*NEEDED, *IMAGES, "mask_label", *(c for c in table if c.endswith(ENDINGS))]
     table = table.replace("", np.nan)
@@ -93,7 +94,7 @@ def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
     if study.cohort_csv.exists() and seen - {_source(study)}:
         raise StudyError(
             "cohort.csv, or [label], [hospitals] or [eligibility] of study.toml, is not what "
-            "notebook 01 saw. Expected: the same. Run again from the start: workbook run --from 01"
+            f"notebook 01 saw. Expected: the same. Run again: {contract.COHORT.run_from}"
         )
     for column in [c for c in IMAGES if f"{c}_stamp" in table]:
         now = table[column].map(_stamp)
@@ -102,8 +103,8 @@ def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
             if readable_hash(Path(row[column])) != row[f"{column}_hash"]:
                 raise StudyError(
                     f"patient {row.patient}: {as_written(study, row[column])} is another file than "
-                    "notebook 01 saw. Expected: the same content. Run again from the start: "
-                    "workbook run --from 01"
+                    "notebook 01 saw. Expected: the same content. Run again: "
+                    f"{contract.COHORT.run_from}"
                 )
 
 
@@ -132,7 +133,7 @@ def drop_failures(study: Study, failures: pd.DataFrame) -> pd.DataFrame:
         StudyError: no study can be made of those left (`require_both`); the exclusions are kept.
     """
     if len(failures):
-        known = study.table("exclusions.csv")[["patient", "step", "reason"]]
+        known = study.table(tables.EXCLUSIONS)[["patient", "step", "reason"]]
         images = known[known.step.isin(IMAGE_STEPS)]
         failures = pd.concat([images, failures])
         keep_included(study, *exclude(study, read_cohort(study), failures, complete=False))

@@ -10,6 +10,7 @@ import time
 import pandas as pd
 
 from radiogenomics.cohort.included import read_included
+from radiogenomics.study import contract
 from radiogenomics.study.files import StudyError, digest, read_json, write_json
 from radiogenomics.study.study import Study
 
@@ -37,7 +38,7 @@ def record(study: Study, notebook: str, purpose: str, scores: pd.DataFrame | Non
     if purpose == "explain" and not evaluations(study):
         raise StudyError(
             "the test cohort has not been evaluated yet. Expected: notebook 05 before notebook 06. "
-            "Run: workbook run --from 05"
+            f"Run: {contract.COMPARISON.run_from}"
         )
     manifest = read_json(study.manifest_json) if study.manifest_json.exists() else {}
     entry = {"notebook": notebook, "purpose": purpose, "time": _now()}
@@ -92,7 +93,7 @@ def _refuse_incomplete(model: str, rows: pd.DataFrame, patients: pd.Series) -> N
         kind = "training patients (out-of-fold)" if rows.fold.notna().any() else "patients"
         raise StudyError(
             f"predictions.csv: {model} does not have one score for each of the {len(patients)} "
-            f"{kind}; first difference: {other[:1]}. Run: workbook run --from 03"
+            f"{kind}; first difference: {other[:1]}. Run: {contract.SELECTION.run_from}"
         )
 
 

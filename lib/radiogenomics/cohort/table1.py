@@ -12,6 +12,7 @@ from radiogenomics.statistics.group_tests import (
     continuous_test,
     standardised_difference,
 )
+from radiogenomics.study import tables
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import print_p, say_p
 
@@ -83,8 +84,7 @@ def interval_table(cohort: pd.DataFrame) -> pd.DataFrame:
         q1, median, q3 = days.quantile([0.25, 0.5, 0.75])
         known = days.count()
         rows.append((name, known, q1, median, q3, days.max(), len(days) - known))
-    columns = ["cohort", "n", "q1", "median", "q3", "longest", "not_known"]
-    return pd.DataFrame(rows, columns=columns)
+    return tables.INTERVAL.frame(rows)
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,11 +14,11 @@ from radiogenomics.images.inspection import ACQUISITION
 from radiogenomics.models.predictions import read_scores, score_table, select, write_scores
 from radiogenomics.statistics import discrimination
 from radiogenomics.statistics.resampling import FEWER, LARGE, Drawn, draw
+from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import IN_SAMPLE
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
 
-NOTEBOOK = "05_comparison"
 HALF = 0.5
 RANKED_ONLY = "scores outside [0, 1] can only be ranked: they are no probabilities"
 
@@ -37,13 +37,13 @@ def evidence(
         StudyError: scores or columns that are incomplete or disagree.
     """
     if predictions is None:
-        scores, before = seal.join(study, read_scores(study), NOTEBOOK)
+        scores, before = seal.join(study, read_scores(study), contract.COMPARISON.name)
         patients = patient_columns(study, read_included(study))
     else:
         scores = other_scores.read_scores(Path(predictions))
         before = seal.told(study, scores)
         patients = other_scores.read_patients(Path(columns) if columns else None, scores)
-        seal.record(study, NOTEBOOK, "evaluate", scores)
+        seal.record(study, contract.COMPARISON.name, "evaluate", scores)
     write_scores(study, scores)
     return scores, patients, before
 
@@ -104,7 +104,7 @@ def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
         if wanted:
             found = discrimination.sensitivity_threshold(*inside[kind][model], wanted)
             rows.append((model, kind, f"sensitivity_{100 * wanted:.3g}", found))
-    return pd.DataFrame(rows, columns=["model", "scores", "rule", "threshold"])
+    return tables.THRESHOLDS.frame(rows)
 
 
 def rules_of(chosen: pd.DataFrame, model: str) -> dict[str, float]:
@@ -140,10 +140,10 @@ def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
     distance of slices stands for a thickness that nobody tells.
     """
     table = patients.set_index("patient", drop=False).rename_axis(None)
-    if (study.tables / "masks.csv").exists():
-        table["volume_mm3"] = study.table("masks.csv").set_index("patient").volume_mm3
-    if (study.tables / "acquisition.csv").exists():
-        found = study.table("acquisition.csv").set_index("patient").reindex(table.index)
+    if study.has(tables.MASKS):
+        table["volume_mm3"] = study.table(tables.MASKS).set_index("patient").volume_mm3
+    if study.has(tables.ACQUISITION):
+        found = study.table(tables.ACQUISITION).set_index("patient").reindex(table.index)
         for column in [c for c in ACQUISITION if c in found]:
             table[column] = found[column]
         thickness = table.get("thickness_mm", pd.Series(np.nan, table.index))

@@ -10,7 +10,7 @@ import pandas as pd
 from radiogenomics.models import classical
 from radiogenomics.radiomics import second_reader, signature
 from radiogenomics.statistics.discrimination import auc_interval
-from radiogenomics.study import contract
+from radiogenomics.study import contract, tables
 from radiogenomics.study.study import Study
 
 FEWEST = 3  # hospitals
@@ -34,16 +34,14 @@ def leave_one_out(
         progress: called with (done, total) after each hospital.
 
     Returns:
-        hospital, model, n, events, auc, ci_low, ci_high, reason, ci_method; no rows with fewer
+        hospital, model, n, events, auc, ci_low, ci_high, ci_method, reason; no rows with fewer
         than three hospitals, or where the study has no features.
     """
-    names = ["hospital", "model", "n", "events", "auc", "ci_low", "ci_high", "reason", "ci_method"]
-    known = "hospital" in patients and (study.tables / "features.parquet").exists()
+    known = "hospital" in patients and study.has(tables.FEATURES)
     if not known or patients.hospital.nunique() < FEWEST:
-        return pd.DataFrame(columns=names)
-    from radiogenomics.radiomics.features import (
-        load_features,  # PyRadiomics, of no use to `compare`
-    )
+        return tables.HOSPITALS.frame()
+    # PyRadiomics, of no use to `compare`
+    from radiogenomics.radiomics.features import load_features
 
     hospitals, features = patients.hospital.unique(), load_features(study)
     full, rows = study.settings.evaluation.checks == "full", []
@@ -59,9 +57,9 @@ def leave_one_out(
             found, method = [float("nan")] * 3, "delong" if model in scores else "none"
             if model in scores:
                 found = auc_interval(labels, scores[model], study.settings.evaluation.confidence)
-            rows.append((hospital, model, len(labels), int(labels.sum()), *found, reason, method))
+            rows.append((hospital, model, len(labels), int(labels.sum()), *found, method, reason))
         progress(done, len(hospitals))
-    return pd.DataFrame(rows, columns=names)
+    return tables.HOSPITALS.frame(rows)
 
 
 def _reason(others: pd.Series, labels: np.ndarray) -> str:

@@ -20,7 +20,7 @@ from radiogenomics.statistics.sample_size import (
     riley_minimum,
 )
 from radiogenomics.statistics.subgroups import groups, subgroup_table
-from radiogenomics.study import contract
+from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import COHORTS, IN_SAMPLE, KINDS
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import with_interval
@@ -30,11 +30,6 @@ RILEY = {
     "regression": "holds: unpenalised regression",
     "other": "a scale only: no unpenalised regression, or not known",
 }
-RECALIBRATION = [
-    "model", "intercept", "slope", "recalibrated", "metric", "value", "ci_low", "ci_high",
-    "ci_method", "n", "events", "reason",
-]  # fmt: skip
-RECALIBRATED = ["patient", "label", "model", "score", "before"]
 STACKED = 2  # scores in the combined models
 
 
@@ -69,8 +64,7 @@ def metrics(
     jobs = [(kind, *one) for kind in KINDS for one in labelled(scores, kind).items()]
     with ThreadPoolExecutor() as pool:
         table = pd.concat(pool.map(table_of, *zip(*jobs, strict=True)), ignore_index=True)
-    first = ["model", "cohort", "scores"]
-    return table[[*first, *table.columns.drop(first)]]
+    return table.reindex(columns=list(tables.METRICS.columns))
 
 
 def _without_intervals(table: pd.DataFrame) -> pd.DataFrame:
@@ -87,7 +81,7 @@ def confusion_matrices(scores: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFra
                 where = {"model": model, "cohort": COHORTS[kind], "scores": kind}
                 at = {"threshold_rule": rule, "threshold": threshold}
                 rows.append(where | at | discrimination.confusion(*pair, threshold))
-    return pd.DataFrame(rows)
+    return tables.CONFUSION.frame(rows)
 
 
 def roc_curves(
@@ -116,21 +110,19 @@ def calibration_curves(
     else:
         by = recalibrated.groupby("model", sort=False)
         pairs = {m: (part.label.to_numpy(int), part.score.to_numpy()) for m, part in by}
-    tables = []
+    curves = []
     for model, pair in pairs.items():
         smooth = calibration.smooth_curve(*pair, confidence)
         grouped = calibration.grouped_curve(*pair, confidence=confidence)
         size = {"n": len(pair[0]), "events": int(pair[0].sum())}
-        tables += [
+        curves += [
             smooth.assign(model=model, curve="smooth", ci_method="wald", **size),
             grouped.assign(model=model, curve="groups", ci_method="wilson"),
         ]
-    names = ["model", "curve", "predicted", "observed", "ci_low", "ci_high", "ci_method"]
-    names += ["n", "events", "recalibrated"]
-    if not tables:
-        return pd.DataFrame(columns=names)
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(recalibrated=recalibrated is not None)[names]
+    if not curves:
+        return tables.CALIBRATION.frame()
+    table = pd.concat(curves, ignore_index=True).assign(recalibrated=recalibrated is not None)
+    return table[list(tables.CALIBRATION.columns)]
 
 
 def at_thresholds(table: pd.DataFrame) -> pd.DataFrame:
@@ -173,9 +165,9 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd
         columns = {"patient": patients, "label": labels, "model": model, "score": new}
         after.append(pd.DataFrame(columns | {"before": before}))
     if not rows:
-        return pd.DataFrame(columns=RECALIBRATION), pd.DataFrame(columns=RECALIBRATED)
-    table = pd.concat(rows, ignore_index=True).reindex(columns=RECALIBRATION)
-    return table, pd.concat(after) if after else pd.DataFrame(columns=RECALIBRATED)
+        return tables.RECALIBRATION.frame(), tables.RECALIBRATED.frame()
+    table = pd.concat(rows, ignore_index=True).reindex(columns=list(tables.RECALIBRATION.columns))
+    return table, pd.concat(after) if after else tables.RECALIBRATED.frame()
 
 
 def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame:
@@ -193,7 +185,7 @@ def decision_curves(
     study: Study, scores: pd.DataFrame, drawings: dict[str, Drawn | None]
 ) -> pd.DataFrame:
     """Return decision_curve.csv: external and in-sample."""
-    tables = []
+    curves = []
     for kind in ("external", "in_sample"):
         pairs = labelled(scores[scores.model.isin(probabilities(scores))], kind)
         if pairs:
@@ -203,19 +195,16 @@ def decision_curves(
             table = decision.decision_curve(
                 labels, values, confidence=confidence, drawn=drawings[kind]
             )
-            tables.append(table.assign(cohort=COHORTS[kind], scores=kind))
-    first = ["cohort", "scores"]
-    if not tables:
-        names = ["model", "threshold", "net_benefit", "ci_low", "ci_high"]
-        return pd.DataFrame(columns=[*first, *names])
-    table = pd.concat(tables, ignore_index=True)
-    return table[[*first, *table.columns.drop(first)]]
+            curves.append(table.assign(cohort=COHORTS[kind], scores=kind))
+    if not curves:
+        return tables.DECISION_CURVE.frame()
+    return pd.concat(curves, ignore_index=True)[list(tables.DECISION_CURVE.columns)]
 
 
 def best_ranges(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
     """Return decision_best.csv: which model has the highest net benefit where (declared range)."""
     if not len(curves):
-        return pd.DataFrame(columns=["model", "from", "to", "thresholds"])
+        return tables.DECISION_BEST.frame()
     rows = curves[(curves.scores == "external") & (curves.model != IN_SAMPLE)]
     return decision.best_ranges(rows, *study.settings.evaluation.decision_range)
 
@@ -230,19 +219,19 @@ def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:
     candidates = [model for model in pairs if model != IN_SAMPLE or len(pairs) == 1]
     wide = pd.DataFrame({model: pairs[model][1] for model in candidates})
     table = discrimination.delong_table(labels, wide).assign(cohort="test", scores="external")
-    return table[["cohort", "scores", *table.columns.drop(["cohort", "scores"])]]
+    return table[list(tables.DELONG.columns)]
 
 
 def warnings(study: Study, acquisition: str) -> pd.DataFrame:
     """Return warnings.csv: where, warning (what the reports say in red, the index too)."""
     told = {"acquisition": acquisition, "CNN": idle_trainings(study)}
     rows = [(where, text) for where, text in told.items() if text]
-    return pd.DataFrame(rows, columns=["where", "warning"])
+    return tables.WARNINGS.frame(rows)
 
 
 def idle_trainings(study: Study) -> str:
     """Return notebook 04's red sentence on trainings that learned nothing, "" without one."""
-    path = study.tables / "cnn_trainings.csv"
+    path = study.path(tables.CNN_TRAININGS)
     return predictions.trainings(study.table(path.name)) if path.exists() else ""
 
 
@@ -253,7 +242,7 @@ def fold_table(scores: pd.DataFrame) -> pd.DataFrame:
         rows.append((model, str(fold), _auc(part), len(part), int(part.label.sum())))
     for model, part in select(scores, "out_of_fold").groupby("model", sort=False):
         rows.append((model, "pooled", _auc(part), len(part), int(part.label.sum())))
-    return pd.DataFrame(rows, columns=["model", "fold", "auc", "n", "events"])
+    return tables.FOLDS.frame(rows)
 
 
 def _auc(rows: pd.DataFrame) -> float:
@@ -313,11 +302,11 @@ def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[floa
     if "parameters" in scores:
         told = scores.groupby("model", sort=False).parameters.first()
         return {model: (np.nan, candidates) for model, candidates in told.items()}
-    if not (study.tables / "cnn_layers.csv").exists():
+    if not study.has(tables.CNN_LAYERS):
         return {}
-    trained = int(study.table("cnn_layers.csv").trainable.sum())
-    clinical = classical.load_model(study.models / "Clinical.skops")[-1].coef_.size
-    steps = study.table("selection_steps.csv")
+    trained = int(study.table(tables.CNN_LAYERS).trainable.sum())
+    clinical = classical.load_model(study, "Clinical")[-1].coef_.size
+    steps = study.table(tables.SELECTION_STEPS)
     found, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
     radiomics = {name: (found if name == "LR" else np.nan, offered) for name in contract.RADIOMICS}
     own = {"Clinical": (clinical, clinical), "CNN": (trained, trained)}
@@ -365,7 +354,7 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
                 "test n for a width of 0.1": patients_for_width(one.value, one.events / one.n),
             }
         )
-    return pd.DataFrame(rows)
+    return tables.SAMPLE_SIZE.frame(rows)
 
 
 def _binding(minimum: dict[str, float]) -> str:

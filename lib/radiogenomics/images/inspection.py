@@ -20,6 +20,7 @@ from radiogenomics.images import anonymity
 from radiogenomics.images.dicom import first_of, patient_id
 from radiogenomics.images.scans import Scan, read_ct, read_scan
 from radiogenomics.images.volumes import bounds, crop
+from radiogenomics.study import tables
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.study import Study
 
@@ -161,7 +162,7 @@ def inspect_cohort(
                 if one.get("acquisition")
             ]
         ),  # fmt: skip
-        pd.DataFrame(failures, columns=["patient", "step", "reason"]),
+        tables.EXCLUSIONS.frame(failures),
     )
 
 

@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 
 from radiogenomics.images import anonymity
 from radiogenomics.images.scans import read_pair
+from radiogenomics.study import contract
 from radiogenomics.study.files import StudyError, digest, whole_file
 from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study
@@ -177,6 +178,6 @@ def load_volumes(study: Study, cohort: pd.DataFrame) -> np.ndarray:
     if len(missing):
         raise StudyError(
             f"{len(missing)} of {len(cohort)} volumes are not prepared with these settings, the "
-            f"first is {missing.iloc[0]}'s. Run notebook 02 first: workbook run --only 02"
+            f"first is {missing.iloc[0]}'s. Run: {contract.PREPROCESSING.run_only}"
         )
     return np.stack([np.load(p, allow_pickle=False) for p in paths])[..., np.newaxis]

@@ -14,6 +14,7 @@ from scipy import stats
 from radiogenomics.maps import gradcam
 from radiogenomics.maps.location import RANDOM, Place, hits, paired_p, random_maps
 from radiogenomics.models.network import keras
+from radiogenomics.study import tables
 from radiogenomics.study.words import say_p
 
 CUBE = (8, 16, 16)  # voxels (z, y, x) of the network's input that are hidden at once
@@ -93,7 +94,7 @@ def of_occlusion(
             }
         )
         progress(number + 1, len(where))
-    return pd.DataFrame(rows)
+    return tables.GRADCAM_OCCLUSION.frame(rows)
 
 
 def _agreement(

@@ -22,6 +22,7 @@ from sklearn.svm import SVC
 
 from radiogenomics.cohort.included import split
 from radiogenomics.models import predictions
+from radiogenomics.study import contract
 from radiogenomics.study.contract import IN_SAMPLE, KINDS
 from radiogenomics.study.files import StudyError, read_json, whole_file, write_json
 from radiogenomics.study.study import Study
@@ -46,7 +47,7 @@ def fit_combined(study: Study, patients: pd.DataFrame) -> None:
     rows = []
     for name, kind in (("Com", "out_of_fold"), (IN_SAMPLE, "in_sample")):
         model = stack().fit(inputs[kind], labels)
-        save_model(model, study.models / f"{name}.skops")
+        save_model(study, name, model)
         rows.append(predictions.score_rows(test, name, probability(model, inputs["external"])))
         rows.append(predictions.score_rows(train, name, probability(model, inputs["in_sample"])))
     oof = out_of_fold(stack(), inputs["out_of_fold"], labels, fold)
@@ -215,15 +216,20 @@ def probability(model: BaseEstimator, inputs: pd.DataFrame | np.ndarray) -> np.n
         return model.predict_proba(inputs)[:, 1]
 
 
-def save_model(model: BaseEstimator, path: Path) -> None:
+def save_model(study: Study, name: str, model: BaseEstimator) -> None:
     """Write a fitted scikit-learn model with skops: data, no code that runs on reading."""
     import skops.io  # takes a second, and few callers save or load
 
-    with whole_file(path) as part:
+    with whole_file(model_file(study, name)) as part:
         skops.io.dump(model, part)
 
 
-def load_model(path: Path) -> BaseEstimator:
+def model_file(study: Study, name: str) -> Path:
+    """Return where a scikit-learn model is kept."""
+    return study.models / f"{name}.skops"
+
+
+def load_model(study: Study, name: str) -> BaseEstimator:
     """Read a model that `save_model` wrote; types that scikit-learn does not know are refused.
 
     Raises:
@@ -231,8 +237,9 @@ def load_model(path: Path) -> BaseEstimator:
     """
     import skops.io
 
+    path = model_file(study, name)
     if not path.exists():
-        raise StudyError(f"{path.name} is not there. Fit the models: workbook run --from 03")
+        raise study.not_yet(f"models/{path.name}", contract.SELECTION)
     strange = set(skops.io.get_untrusted_types(file=path)) - TRUSTED
     if strange:
         raise StudyError(f"{path.name} holds {', '.join(strange)}, which no model here has.")
@@ -248,5 +255,5 @@ def load_signature(study: Study) -> list[str]:
     """Read the names of the selected features."""
     path = study.models / "signature.json"
     if not path.exists():
-        raise StudyError("models/signature.json is not there. Run: workbook run --only 03")
+        raise study.not_yet("models/signature.json", contract.SELECTION)
     return read_json(path)

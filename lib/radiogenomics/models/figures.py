@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from radiogenomics.study import contract, tables
 from radiogenomics.study.study import Study
 from radiogenomics.study.style import BACK, LABELS, empty, titled
 
@@ -16,16 +17,16 @@ def steps(study: Study) -> go.Figure:
 
     Needs `flow.csv`, `selection_steps.csv` and `cnn_layers.csv`.
     """
-    flow, training = study.table("flow.csv"), study.ran_with("04_cnn")
-    clinical = study.ran_with("03_radiomics").clinical
+    flow, training = study.table(tables.FLOW), study.ran_with(contract.TRAINING)
+    clinical = study.ran_with(contract.SELECTION).clinical
     sides = flow[flow.step == "included"].set_index("reason").n
-    image = study.ran_with("02_preprocessing").preprocessing
+    image = study.ran_with(contract.PREPROCESSING).preprocessing
     low, high = image.window_hu
     seen = "lesion alone" if image.background == "lesion" else "lesion with its surroundings"
-    chosen = study.table("selection_steps.csv")
+    chosen = study.table(tables.SELECTION_STEPS)
     features = chosen.kept.iloc[0] + chosen.dropped.iloc[0]
     selection = [f"{step.step} {step.kept}" for step in chosen.itertuples()]
-    parameters = study.table("cnn_layers.csv").parameters.sum()
+    parameters = study.table(tables.CNN_LAYERS).parameters.sum()
     shape = "×".join(map(str, image.shape))
     boxes = [
         (0.5, 0.95, [f"{sides['train']} training and {sides['test']} external test patients"]),

@@ -13,8 +13,10 @@ import pandas as pd
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
+from radiogenomics.study import contract, tables
 from radiogenomics.study.files import StudyError, digest, whole_file
 from radiogenomics.study.settings import CNN
+from radiogenomics.study.study import Study
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default where AVX-512 is missing
@@ -40,6 +42,7 @@ with _quiet():
     tf.config.list_physical_devices("GPU")  # says on the terminal when there is none
 
 FILTERS = (32, 64, 128, 256)
+NETWORK = "cnn.keras"  # the study's, among its models
 SPAN = 0.1  # of unseen patients' scores, below which a network says the same of all
 
 
@@ -97,7 +100,7 @@ def layers_table(model: keras.Model) -> pd.DataFrame:
         )
         for layer in model.layers
     ]
-    return pd.DataFrame(rows, columns=["layer", "kind", "output_shape", "parameters", "trainable"])
+    return tables.CNN_LAYERS.frame(rows)
 
 
 def device(wanted: str = "auto") -> str:
@@ -156,7 +159,7 @@ def train(
         progress(epoch, settings.epochs)
     progress(settings.epochs, settings.epochs)
     best = best_epoch(history)
-    return Training(_load(folder / "best.keras"), history, best)
+    return Training(load(folder / "best.keras"), history, best)
 
 
 def cross_fit(
@@ -209,7 +212,7 @@ def trainings_table(
             row |= {"lowest": unseen.min(), "highest": unseen.max()}
             learned &= np.ptp(unseen) >= SPAN
         rows.append(row | {"learned": bool(learned)})
-    return pd.DataFrame(rows)
+    return tables.CNN_TRAININGS.frame(rows)
 
 
 def told_kept(training: Training, checked: int) -> str:
@@ -301,7 +304,7 @@ def _resumed(
     The history may be a row ahead: a stop between the two files. That epoch is trained again.
     """
     if (folder / "last.keras").exists():
-        model = _load(folder / "last.keras")
+        model = load(folder / "last.keras")
         history = pd.read_csv(folder / "history.csv")
         epochs, rest = divmod(int(model.optimizer.iterations.numpy()), steps)
         if epochs and not rest and epochs <= len(history):
@@ -324,19 +327,25 @@ def save(model: keras.Model, path: Path) -> None:
         model.save(part)
 
 
-def _load(path: Path) -> keras.Model:
+def load(path: Path) -> keras.Model:
+    """Read a network that `save` wrote; no code of the file is run."""
     return keras.models.load_model(path, safe_mode=True)
 
 
-def load(path: Path) -> keras.Model:
-    """Read a network that `save` wrote.
+def save_network(study: Study, model: keras.Model) -> None:
+    """Keep the study's network among its models."""
+    save(model, study.models / NETWORK)
+
+
+def load_network(study: Study) -> keras.Model:
+    """Read the study's network.
 
     Raises:
-        StudyError: there is none; names the notebook that trains it.
+        StudyError: there is none; names the notebook to run.
     """
-    if not path.exists():
-        raise StudyError(f"{path.name} is not there. Train it first: workbook run --only 04")
-    return _load(path)
+    if not (study.models / NETWORK).exists():
+        raise study.not_yet(f"models/{NETWORK}", contract.TRAINING)
+    return load(study.models / NETWORK)
 
 
 def score(model: keras.Model, volumes: np.ndarray, batch: int = 8) -> np.ndarray:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from radiogenomics.study import contract
 from radiogenomics.study.contract import COLUMNS, MODELS
-from radiogenomics.study.files import StudyError, whole_file
+from radiogenomics.study.files import whole_file
 from radiogenomics.study.study import Study
 
 
@@ -54,7 +55,7 @@ def read_scores(study: Study) -> pd.DataFrame:
         StudyError: no model has been fitted yet.
     """
     if not study.predictions_csv.exists():
-        raise StudyError("predictions.csv is not there. Fit the models: workbook run --from 03")
+        raise study.not_yet("predictions.csv", contract.SELECTION)
     kinds = {"patient": str, "label": "Int64", "fold": "Int64"}
     return pd.read_csv(study.predictions_csv, dtype=kinds)
 

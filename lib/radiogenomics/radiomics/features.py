@@ -17,6 +17,7 @@ from radiomics.featureextractor import RadiomicsFeatureExtractor
 from radiogenomics.images import anonymity
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import SPLINE_REACH, bounds, crop
+from radiogenomics.study import contract, tables
 from radiogenomics.study.files import StudyError, digest, read_json, whole_file, write_json
 from radiogenomics.study.settings import Radiomics
 from radiogenomics.study.study import Study
@@ -150,7 +151,7 @@ def extract_cohort(
             rows[patient] = values
         progress(done, len(cohort))
     features = pd.DataFrame.from_dict(rows, orient="index").rename_axis("patient")
-    return features, pd.DataFrame(failures, columns=["patient", "step", "reason"])
+    return features, tables.EXCLUSIONS.frame(failures)
 
 
 def _cache_path(study: Study, row: dict) -> Path:
@@ -174,7 +175,7 @@ def _extract_one(study: Study, row: dict) -> tuple[str, dict, str]:
 
 def save_features(study: Study, features: pd.DataFrame, cohort: pd.DataFrame) -> None:
     """Write features.parquet and, beside it, what made the values: settings, versions, inputs."""
-    with whole_file(study.tables / "features.parquet") as part:
+    with whole_file(study.path(tables.FEATURES)) as part:
         features.reset_index().to_parquet(part, index=False)
     hashes = cohort.set_index("patient")[["ct_hash", "mask_hash"]].to_dict("index")
     content = {
@@ -194,9 +195,9 @@ def load_features(study: Study) -> pd.DataFrame:
     Raises:
         StudyError: notebook 03 has not run.
     """
-    path = study.tables / "features.parquet"
+    path = study.path(tables.FEATURES)
     if not path.exists():
-        raise StudyError("tables/features.parquet is not there. Run: workbook run --only 03")
+        raise study.not_yet("tables/features.parquet", contract.SELECTION)
     return pd.read_parquet(path).set_index("patient")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import stats
 from radiogenomics.images import anonymity
 from radiogenomics.images.scans import read_pair
 from radiogenomics.radiomics.features import extract_cohort
+from radiogenomics.study import tables
 from radiogenomics.study.files import StudyError, content_hash
 from radiogenomics.study.study import Study
 
@@ -78,12 +80,11 @@ def icc_table(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
         second: the second's.
     """
     both = first.index.intersection(second.index)
-    names = ["feature", "icc", "ci_low", "ci_high", "n"]
     if len(both) < 3:
-        return pd.DataFrame(columns=names)
+        return tables.ICC.frame()
     ratings = np.stack([first.loc[both], second.loc[both, first.columns]], axis=1).astype(float)
-    found = pd.DataFrame(icc(ratings), columns=names[1:4])
-    return found.assign(feature=first.columns, n=len(both))[names]
+    value, low, high = icc(ratings).T
+    return tables.ICC.frame(list(zip(first.columns, value, low, high, repeat(len(both)))))
 
 
 def repeatable(features: pd.DataFrame, table: pd.DataFrame, limit: float) -> list[str]:
@@ -120,8 +121,7 @@ def agreement(patients: pd.DataFrame) -> pd.DataFrame:
                     "reason": anonymity.reason(fault, (row["ct"], row["mask"])),
                 }
             )
-    columns = ["patient", "dice", "volume_1_mm3", "volume_2_mm3", "reason"]
-    return pd.DataFrame(rows, columns=columns)
+    return tables.READERS.frame(rows)
 
 
 def _overlap(first: sitk.Image, second: sitk.Image) -> dict[str, float]:

@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline
 from radiogenomics.models import classical
 from radiogenomics.radiomics.lasso import Lasso, Selector, standardised
 from radiogenomics.statistics.discrimination import delong
+from radiogenomics.study import tables
 from radiogenomics.study.settings import Radiomics
 
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
@@ -134,7 +135,7 @@ def steps_table(pipeline: Pipeline) -> pd.DataFrame:
         (name, rule, int(s.support_.sum()), int((~s.support_).sum()), s.fell_back_)
         for (name, s), rule in zip(pipeline.steps, rules, strict=True)
     ]
-    return pd.DataFrame(rows, columns=["step", "rule", "kept", "dropped", "fell_back"])
+    return tables.SELECTION_STEPS.frame(rows)
 
 
 def told_steps(steps: pd.DataFrame) -> str:
@@ -256,7 +257,7 @@ def optimism_of_selection(
         naive = classical.out_of_fold(model, chosen, y, fold)
         aucs = [_mean_auc(y, scores, fold) for scores in (naive, nested[name])]
         rows.append((name, *aucs, aucs[0] - aucs[1]))
-    return pd.DataFrame(rows, columns=["model", "naive_auc", "nested_auc", "optimism"])
+    return tables.SELECTION_OPTIMISM.frame(rows)
 
 
 def _mean_auc(y: np.ndarray, scores: np.ndarray, fold: np.ndarray) -> float:

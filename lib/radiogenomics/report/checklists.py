@@ -191,7 +191,7 @@ def build(study: Study) -> Path:
     answers = {}
     for name in TITLES:  # CLEAR and METRICS ask for a filled checklist: TRIPOD+AI's comes first
         answers[name] = answer(study, name)
-        study.save_table(table(answers[name]), f"checklist_{name}.csv")
+        study.keep(**{f"checklist_{name}": table(answers[name])})
     text = manuscript.draft(study)
     with whole_file(study.reports / "manuscript.md") as part:
         part.write_text(manuscript.as_markdown(text, study), encoding="utf-8")

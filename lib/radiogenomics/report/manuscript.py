@@ -12,6 +12,7 @@ import pandas as pd
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.eligibility import excluded
 from radiogenomics.comparison import sentences as readings
+from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import IN_SAMPLE
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
@@ -74,14 +75,14 @@ def _told(row: pd.Series, digits: int) -> str:
 
 def _external(study: Study, metric: str, method: str) -> pd.DataFrame:
     """Return the external rows of metrics.csv that have a value, `Com_in_sample` left out."""
-    table = study.table("metrics.csv")
+    table = study.table(tables.METRICS)
     table = table[(table.scores == "external") & (table.model != IN_SAMPLE)]
     return table[(table.metric == metric) & (table.ci_method == method) & table.value.notna()]
 
 
 def _split(study: Study) -> str:
-    flow = study.table("flow.csv").set_index(["step", "reason"]).n
-    used = study.ran_with("01_cohort")
+    flow = study.table(tables.FLOW).set_index(["step", "reason"]).n
+    used = study.ran_with(contract.COHORT)
     side, rules = used.hospitals, used.eligibility
     wanted = dict.fromkeys([*rules.required, *used.clinical.predictors])
     needed = ["CEA" if name == "cea" else name.replace("_", " ") for name in wanted]
@@ -100,15 +101,15 @@ def _split(study: Study) -> str:
 
 def _interval(study: Study) -> str:
     """Return of how many included patients the days from CT to biopsy are known, in brackets."""
-    if not (study.tables / "interval.csv").exists():
+    if not study.has(tables.INTERVAL):
         return ""
-    table = study.table("interval.csv")
+    table = study.table(tables.INTERVAL)
     known = table.n.sum()
     return f" (known of {known} of the {known + table.not_known.sum()} included)"
 
 
 def _acquisition(study: Study) -> str:
-    table = study.table("acquisition.csv")
+    table = study.table(tables.ACQUISITION)
     text = f"CT slices lay {table.slice_mm.median():g} mm apart (median; "
     text += f"{table.slice_mm.min():g} to {table.slice_mm.max():g})"
     scanners = table.scanner.nunique() if "scanner" in table else 0
@@ -116,7 +117,7 @@ def _acquisition(study: Study) -> str:
 
 
 def _preprocessing(study: Study) -> str:
-    used = study.ran_with("02_preprocessing").preprocessing
+    used = study.ran_with(contract.PREPROCESSING).preprocessing
     z, y, x = used.shape
     outside = {
         "lesion": f"voxels outside the lesion were set to {used.outside_hu:g} HU",
@@ -145,7 +146,7 @@ def _features(study: Study) -> str:
 
 
 def _selection(study: Study) -> str:
-    steps = study.table("selection_steps.csv")
+    steps = study.table(tables.SELECTION_STEPS)
     entered = steps.kept.iloc[0] + steps.dropped.iloc[0]
     told = [f"{r.step} ({r.rule}; {r.kept:,} kept)" for r in steps.itertuples()]
     text = f"{_readers(study, entered)}On training patients alone, {entered:,} features were "
@@ -156,7 +157,7 @@ def _selection(study: Study) -> str:
 
 def _readers(study: Study, left: int) -> str:
     """Return what the two readers' agreement left of the features, where it was asked for."""
-    limit = study.ran_with("03_radiomics").radiomics.reader_icc
+    limit = study.ran_with(contract.SELECTION).radiomics.reader_icc
     if not limit:
         return ""
     return (
@@ -166,7 +167,7 @@ def _readers(study: Study, left: int) -> str:
 
 
 def _models(study: Study) -> str:
-    predictors = _listed(study.ran_with("03_radiomics").clinical.predictors)
+    predictors = _listed(study.ran_with(contract.SELECTION).clinical.predictors)
     known = {
         "Clinical": f"Clinical (logistic regression on {predictors})",
         "LR": "LR (unpenalised logistic regression on the selected features)",
@@ -181,7 +182,7 @@ def _models(study: Study) -> str:
 
 
 def _network(study: Study) -> str:
-    layers = study.table("cnn_layers.csv")
+    layers = study.table(tables.CNN_LAYERS)
     kinds = layers.kind.value_counts()
     return (
         f"The CNN has {len(layers)} layers, {kinds.get('Conv3D', 0)} of them 3D convolutions, and "
@@ -191,8 +192,8 @@ def _network(study: Study) -> str:
 
 
 def _training(study: Study) -> str:
-    history = study.table("cnn_history.csv")
-    used, final = study.ran_with("04_cnn").cnn, history[history.training == "final"]
+    history = study.table(tables.CNN_HISTORY)
+    used, final = study.ran_with(contract.TRAINING).cnn, history[history.training == "final"]
     best = final.epoch[final.val_loss.idxmin()]
     flips = {"none": "no augmentation", "flips": "random flips"}[used.augmentation]
     return (
@@ -205,9 +206,9 @@ def _training(study: Study) -> str:
 
 
 def _statistics(study: Study) -> str:
-    used = study.ran_with("05_comparison").evaluation
+    used = study.ran_with(contract.COMPARISON).evaluation
     low, high = used.decision_range
-    drawn = study.table("metrics.csv").resamples.max()
+    drawn = study.table(tables.METRICS).resamples.max()
     return (
         f"Discrimination is given as AUC with DeLong's {used.confidence:.0%} interval, proportions "
         f"with Wilson's; intervals of {drawn:,.0f} bootstrap samples are tabled beside, drawn "
@@ -223,7 +224,7 @@ def _software(study: Study) -> str:
     made = read_json(study.manifest_json)
     named = ("radiogenomics", "tensorflow", "scikit-learn", "statsmodels", "simpleitk")
     told = [f"{name} {made['versions'][name]}" for name in named if made["versions"].get(name)]
-    seed = study.ran_with("05_comparison").seed
+    seed = study.ran_with(contract.COMPARISON).seed
     return f"Software: Python {made['python']}, {', '.join(told)}; seed {seed}."
 
 
@@ -235,7 +236,7 @@ def _stated(study: Study) -> list[Sentence]:
 
 
 def _flow(study: Study) -> str:
-    table = study.table("flow.csv")
+    table = study.table(tables.FLOW)
     found = table[table.step == "found"].n.sum()
     out = excluded(table)
     n = table.set_index(["step", "reason"]).n
@@ -254,7 +255,7 @@ def _flow(study: Study) -> str:
 
 
 def _characteristics(study: Study) -> str:
-    table = study.table("table1_cohorts.csv").dropna(subset="smd")
+    table = study.table(tables.TABLE1_COHORTS).dropna(subset="smd")
     if table.empty:
         return ""
     most = table.loc[table.smd.idxmax()]
@@ -266,11 +267,11 @@ def _characteristics(study: Study) -> str:
 
 
 def _signature(study: Study) -> str:
-    return f"The signature has {len(study.table('signature.csv'))} features."
+    return f"The signature has {len(study.table(tables.SIGNATURE))} features."
 
 
 def _stability(study: Study) -> str:
-    table = study.table("stability.csv")
+    table = study.table(tables.STABILITY)
     chosen = table[table.chosen.astype(bool)]
     often = (chosen.frequency >= 0.5).sum()
     return (
@@ -284,7 +285,7 @@ def _auc(study: Study) -> str:
     rows = _external(study, "auc", "delong").sort_values("value", ascending=False)
     if rows.empty:
         return ""
-    level = study.ran_with("05_comparison").evaluation.confidence
+    level = study.ran_with(contract.COMPARISON).evaluation.confidence
     told = [f"{r.model} {_told(r, 3)}" for _, r in rows.iterrows()]
     one = rows.iloc[0]
     return (
@@ -294,7 +295,7 @@ def _auc(study: Study) -> str:
 
 
 def _delong(study: Study) -> str:
-    return readings.pairs(study.table("delong.csv"))
+    return readings.pairs(study.table(tables.DELONG))
 
 
 def _proportions(study: Study) -> str:
@@ -325,7 +326,7 @@ def _calibration(study: Study) -> str:
 
 
 def _net_benefit(study: Study) -> str:
-    table = study.table("decision_best.csv")
+    table = study.table(tables.DECISION_BEST)
     acts = {"all": "acting on everybody", "none": "acting on nobody"}
     wide = table[table["to"] - table["from"] > WIDE]
     told = [
@@ -336,18 +337,18 @@ def _net_benefit(study: Study) -> str:
 
 
 def _subgroups(study: Study) -> str:
-    return readings.groups(study.table("subgroups.csv"))
+    return readings.groups(study.table(tables.SUBGROUPS))
 
 
 def _baselines(study: Study) -> str:
-    table = study.table("baselines.csv").drop_duplicates("baseline").dropna(subset="auc")
+    table = study.table(tables.BASELINES).drop_duplicates("baseline").dropna(subset="auc")
     rows = table.rename(columns={"auc": "value"})[table.baseline.values != "Prevalence"]
     told = [f"{r.baseline.lower()} alone {_told(r, 3)}" for _, r in rows.iterrows()]
     return f"External AUC of simpler readers of the label: {_listed(told)}." if told else ""
 
 
 def _maps(study: Study) -> str:
-    table = study.table("gradcam.csv")
+    table = study.table(tables.GRADCAM)
     if table.inside_lesion.isna().all():
         return (
             f"No Grad-CAM map of the {len(table)} test patients could be placed: "

@@ -14,6 +14,7 @@ from nbconvert import HTMLExporter
 
 from radiogenomics.cohort import seal
 from radiogenomics.report.print_tables import save_print_tables, table1
+from radiogenomics.study import contract, tables
 from radiogenomics.study.files import ROOT, StudyError, read_json, whole_file
 from radiogenomics.study.progress import minutes
 from radiogenomics.study.study import Study
@@ -35,8 +36,8 @@ INDEX_FIGURES = (
     "flow", "roc_test", "calibration_test", "decision_test", "scores_test", "steps",
 )  # fmt: skip
 OTHER_DATA = {  # of pages with other data than the study's: their tables are not marked
-    "07_new_patient": " The models are of these; the CT below may be a real patient's.",
-    "08_paper_audit": " This page is about a paper's printed numbers, not about them.",
+    contract.NEW_PATIENT.name: " The models are of these; the CT below may be a real patient's.",
+    contract.PAPER_AUDIT.name: " This page is about a paper's printed numbers, not about them.",
 }
 PRIVACY = (
     "These reports hold images of patients' lesions and one row a patient; they carry no name, "
@@ -46,8 +47,8 @@ PRIVACY = (
 
 
 def notebooks() -> list[Path]:
-    """Return the numbered notebooks in their order."""
-    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    """Return the notebooks' files in their order; copies beside them are no part of it."""
+    return [NOTEBOOKS / f"{notebook.name}.ipynb" for notebook in contract.NOTEBOOKS]
 
 
 def title_of(path: Path) -> str:
@@ -138,8 +139,8 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
     page = {
         "title": settings.title,
         "label": settings.label.name,
-        "seed": study.ran_with("05_comparison").seed,
-        "folds": study.ran_with("04_cnn").evaluation.folds,
+        "seed": study.ran_with(contract.COMPARISON).seed,
+        "folds": study.ran_with(contract.TRAINING).evaluation.folds,
         "banner": banner(study),
         "failure": {"name": failed["title"], "message": failed.get("message", "")}
         if failed
@@ -188,21 +189,21 @@ def _below(study: Study, *patterns: str) -> list[str]:
 
 
 def _table1(study: Study) -> list[list[str]]:
-    if not (study.tables / "table1.csv").exists():
+    if not study.has(tables.TABLE1):
         return []
-    table, _, _ = table1(study, study.table("table1.csv"))
+    table, _, _ = table1(study, study.table(tables.TABLE1))
     return [list(table), *table.to_numpy().tolist()]
 
 
 def _warnings(study: Study) -> list[str]:
-    path = study.tables / "warnings.csv"
+    path = study.path(tables.WARNINGS)
     return pd.read_csv(path).warning.tolist() if path.exists() else []
 
 
 def _headline(study: Study) -> list[list[str]]:
-    if not (study.tables / "metrics.csv").exists():
+    if not study.has(tables.METRICS):
         return []
-    metrics = study.table("metrics.csv")
+    metrics = study.table(tables.METRICS)
     metrics = metrics[metrics.scores == "external"]
     counts = printed_rows(metrics).drop_duplicates("model").set_index("model")
     table = table2(metrics).droplevel("cohort")

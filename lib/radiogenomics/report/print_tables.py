@@ -6,6 +6,7 @@ import html
 
 import pandas as pd
 
+from radiogenomics.study import contract, tables
 from radiogenomics.study.files import whole_file
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import (
@@ -41,16 +42,16 @@ def save_print_tables(study: Study) -> list[str]:
         The names of those that are there.
     """
     makers = {
-        "table1": ("table1.csv", table1),
-        "table1_cohorts": ("table1_cohorts.csv", _by_cohort),
-        "table2": ("metrics.csv", _performance),
-        "delong": ("delong.csv", _delong),
-        "calibration": ("metrics.csv", _calibration),
-        "subgroups": ("subgroups.csv", _subgroups),
+        "table1": (tables.TABLE1, table1),
+        "table1_cohorts": (tables.TABLE1_COHORTS, _by_cohort),
+        "table2": (tables.METRICS, _performance),
+        "delong": (tables.DELONG, _delong),
+        "calibration": (tables.METRICS, _calibration),
+        "subgroups": (tables.SUBGROUPS, _subgroups),
     }
     there = []
     for name, (needed, maker) in makers.items():
-        rows = study.table(needed) if (study.tables / needed).exists() else pd.DataFrame()
+        rows = study.table(needed) if study.has(needed) else pd.DataFrame()
         if rows.empty:
             continue
         table, caption, note = maker(study, rows)
@@ -61,7 +62,7 @@ def save_print_tables(study: Study) -> list[str]:
 
 
 def _level(study: Study) -> str:
-    return f"{study.ran_with('05_comparison').evaluation.confidence:.0%}"
+    return f"{study.ran_with(contract.COMPARISON).evaluation.confidence:.0%}"
 
 
 def _mark(study: Study) -> str:

@@ -25,7 +25,9 @@ from radiogenomics.comparison import other_scores
 from radiogenomics.report import checklists, mailable
 from radiogenomics.report.manifest import earlier_states, whereabouts, write_manifest
 from radiogenomics.report.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
+from radiogenomics.study import tables
 from radiogenomics.study.cells import read_cells
+from radiogenomics.study.contract import COMPARISON, NEW_PATIENT
 from radiogenomics.study.files import (
     ROOT,
     StudyError,
@@ -49,10 +51,8 @@ QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a ker
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
     HEADLESS: "1",  # no browser looks on: the viewer shows its static twin
 }
-COMPARISON = "05_comparison"
 LOCK = "run.lock"
 CLEAN = "Privacy: no identifier of the DICOM headers and no path stands in the reports."
-PREDICTION = "07_new_patient"
 
 
 class NotebookFailed(StudyError):
@@ -287,8 +287,7 @@ def _draw_steps(study: Study) -> None:
     from radiogenomics.models import figures
     from radiogenomics.study import style
 
-    needed = ("flow.csv", "selection_steps.csv", "cnn_layers.csv")
-    if all((study.tables / name).exists() for name in needed):
+    if all(map(study.has, (tables.FLOW, tables.SELECTION_STEPS, tables.CNN_LAYERS))):
         style.keep(study, "steps", figures.steps(study))
 
 
@@ -315,7 +314,7 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
         other_scores.read_patients(columns, scores)
     study = _comparison_study(predictions, out)
     start = time.monotonic()
-    path = NOTEBOOKS / f"{COMPARISON}.ipynb"
+    path = NOTEBOOKS / f"{COMPARISON.name}.ipynb"
     given = {"study": str(study.folder), "reports": str(study.reports)}
     given["predictions"] = str(predictions.resolve())
     given["columns"] = str(columns.resolve()) if columns else None
@@ -324,12 +323,12 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
         run_notebook(path, executed, given)
     finally:
         if executed.exists():
-            export_html(executed, out / f"{COMPARISON}.html", banner(study))
-    state = {"name": COMPARISON, "state": "done", "seconds": time.monotonic() - start}
-    write_manifest(study, {COMPARISON: state}, {}, [p for p in (predictions, columns) if p])
+            export_html(executed, out / f"{COMPARISON.name}.html", banner(study))
+    state = {"name": COMPARISON.name, "state": "done", "seconds": time.monotonic() - start}
+    write_manifest(study, {COMPARISON.name: state}, {}, [p for p in (predictions, columns) if p])
     places = [str(predictions.resolve().parent), str(out.resolve()), str(ROOT)]
     mailable.refuse(mailable.scan_folder(out, [], places))
-    return out / f"{COMPARISON}.html"
+    return out / f"{COMPARISON.name}.html"
 
 
 def _comparison_study(predictions: Path, out: Path) -> Study:
@@ -407,11 +406,11 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
         NotebookFailed: the images or the models cannot be used.
         StudyError: what was written holds something of the patient's DICOM headers.
     """
-    path = NOTEBOOKS / f"{PREDICTION}.ipynb"
+    path = NOTEBOOKS / f"{NEW_PATIENT.name}.ipynb"
     parameters = {"study": str(study.folder), "reports": str(study.reports), **patient}
-    executed = out / f"{PREDICTION}.ipynb"
+    executed = out / f"{NEW_PATIENT.name}.ipynb"
     run_notebook(path, executed, parameters)
-    html = export_html(executed, out / f"{PREDICTION}.html", banner(study, PREDICTION))
+    html = export_html(executed, out / f"{NEW_PATIENT.name}.html", banner(study, NEW_PATIENT.name))
     images = [Path(patient["ct"]), Path(patient["mask"])]
     places = [str(study.folder), str(study.reports), *(str(p.parent) for p in images)]
     mailable.refuse(mailable.scan_folder(out, images, places, {patient["sex"], patient["smoking"]}))

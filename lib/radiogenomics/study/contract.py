@@ -1,11 +1,136 @@
-"""What the parts agree on: names of models, cohorts and kinds of scores."""
+"""What the parts agree on: the notebooks, the models, the kinds of scores, the form of a table.
+
+Every table is declared once in `tables`; a table that is written or read is named by it.
+"""
 
 from __future__ import annotations
 
-KINDS = ("external", "in_sample", "out_of_fold")
-COHORTS = {"external": "test", "in_sample": "train", "out_of_fold": "train"}
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+import pandas as pd
+
+KINDS = ("external", "in_sample", "out_of_fold")  # of scores
+COHORTS = {"external": "test", "in_sample": "train", "out_of_fold": "train"}
 IN_SAMPLE = "Com_in_sample"  # the stack that explains the paper's combined model, never the best
 RADIOMICS = ("LR", "SVM", "Bayes")
 MODELS = ("Clinical", *RADIOMICS, "CNN", "Com", IN_SAMPLE)
-COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]
+COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]  # of predictions.csv
+SYNTHETIC = "synthetic"  # the column that ends each table of simulated patients
+
+
+class Notebook(NamedTuple):
+    """A notebook in its order: its number, the file's word, the question that it answers."""
+
+    number: int
+    word: str
+    question: str
+
+    @property
+    def name(self) -> str:
+        """The file's stem, `05_comparison`."""
+        return f"{self.digits}_{self.word}"
+
+    @property
+    def digits(self) -> str:
+        """The number as the command takes it, `05`."""
+        return f"{self.number:02d}"
+
+    @property
+    def run_only(self) -> str:
+        """The command that runs this notebook alone."""
+        return f"workbook run --only {self.digits}"
+
+    @property
+    def run_from(self) -> str:
+        """The command that runs this notebook and those after it."""
+        return f"workbook run --from {self.digits}"
+
+
+COHORT = Notebook(1, "cohort", "Who takes part, who does not and why; how the patients look")
+PREPROCESSING = Notebook(2, "preprocessing", "What the network sees of a CT")
+SELECTION = Notebook(3, "radiomics", "Which features carry the label; radiomics, clinical models")
+TRAINING = Notebook(4, "cnn", "Whether the 3D CNN learns the label")
+COMPARISON = Notebook(5, "comparison", "Which model reads the label best in another hospital")
+MAPS = Notebook(6, "gradcam", "Where the network looks, and whether its maps can be trusted")
+NEW_PATIENT = Notebook(7, "new_patient", "What the saved models say about one new patient")
+PAPER_AUDIT = Notebook(8, "paper_audit", "Which of a paper's printed numbers can be true together")
+NOTEBOOKS = (
+    COHORT, PREPROCESSING, SELECTION, TRAINING, COMPARISON, MAPS, NEW_PATIENT, PAPER_AUDIT,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that a notebook writes: its file below `tables/`, its rows, its columns.
+
+    `columns` gives each column's meaning; `optional` ones need not be there; `more` says which
+    further columns the data decide, empty where there are none. `of_patients` is False where no row
+    says anything of the study's patients: such a table carries no mark of simulated patients.
+    """
+
+    file: str
+    notebook: Notebook | None  # None: written by the command itself
+    row: str
+    columns: dict[str, str]
+    optional: frozenset[str] = frozenset()
+    more: str = ""
+    of_patients: bool = True
+
+    def frame(self, rows: Sequence = ()) -> pd.DataFrame:
+        """Return rows (values in the declared order, or by column) as a data frame of this form."""
+        return pd.DataFrame(rows, columns=list(self.columns))
+
+    def ordered(self, found: Iterable[str]) -> list[str]:
+        """Return a table's columns in the declared order, further ones behind.
+
+        Raises:
+            ValueError: names the columns that are missing, and those that are not declared.
+        """
+        names = [name for name in map(str, found) if name != SYNTHETIC]
+        missing = sorted(set(self.columns) - self.optional - set(names))
+        further = [name for name in names if name not in self.columns]
+        strange = [] if self.more else further
+        if missing or strange:
+            raise ValueError(
+                f"{self.file}: columns missing: {missing}, not declared: {strange}. Expected: the "
+                "columns of radiogenomics.study.tables. Declare them there."
+            )
+        return [*(name for name in self.columns if name in names), *further]
+
+
+COMMON = {
+    "patient": "pseudonym of cohort.csv",
+    "cohort": "train or test",
+    "label": "1 where the label is positive (mutant), else 0",
+    "scores": "kind of scores: in_sample, out_of_fold or external",
+    "model": "name of the model",
+    "n": "patients",
+    "events": "patients with label 1",
+    "ci_low": "lower end of the interval",
+    "ci_high": "upper end of the interval",
+    "ci_method": "method of the interval",
+    "reason": "why there is no value, empty where there is one",
+    "synthetic": "True: simulated patients",
+}
+
+
+def declared(
+    notebook: Notebook | None, file: str, row: str, columns: str, of_patients: bool = True
+) -> Table:
+    """Return the table that a few lines of text declare.
+
+    Each line of `columns` names columns and, after a colon, says what they mean; columns of
+    `COMMON` need no meaning. A name that ends in `?` is optional; the name `...` stands for
+    further columns.
+    """
+    meanings, optional = {}, set()
+    for line in columns.strip().splitlines():
+        names, _, meaning = line.strip().partition(": ")
+        for name in (one.strip() for one in names.split(",")):
+            bare = name.removesuffix("?")
+            meanings[bare] = meaning or COMMON[bare]
+            optional |= {bare} if name.endswith("?") else set()
+    more = meanings.pop("...", "")
+    return Table(file, notebook, row, meanings, frozenset(optional), more, of_patients)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from radiogenomics.study import tables
+from radiogenomics.study.contract import NOTEBOOKS, SELECTION, SYNTHETIC, Notebook, Table
 from radiogenomics.study.files import StudyError, read_json, whole_file, write_json
 from radiogenomics.study.settings import Settings, build, overridden
 
@@ -65,12 +67,14 @@ class Study:
         """Processes for work over patients (`workers = 0`: one a core)."""
         return self.settings.workers or os.cpu_count() or 1
 
-    def ran_with(self, notebook: str) -> Settings:
+    def ran_with(self, notebook: Notebook) -> Settings:
         """Return the settings that a notebook last ran with; study.toml's where it has not run."""
         if not self.manifest_json.exists():
             return self.settings
-        one = read_json(self.manifest_json).get("notebooks", {}).get(notebook, {})
-        return build(Settings, one["settings"], notebook) if "settings" in one else self.settings
+        state = read_json(self.manifest_json).get("notebooks", {}).get(notebook.name, {})
+        if "settings" not in state:
+            return self.settings
+        return build(Settings, state["settings"], notebook.name)
 
     def keep_fitted(self, *sections: str) -> None:
         """Keep, beside the saved models, the seed and the settings that they were fitted with."""
@@ -87,9 +91,7 @@ class Study:
         """
         path = self.models / FITTED
         if not path.exists():
-            raise StudyError(
-                f"models/{FITTED} is not there. Fit the models: workbook run --from 03"
-            )
+            raise self.not_yet(f"models/{FITTED}", SELECTION)
         return read_json(path)
 
     def as_fitted(self) -> Study:
@@ -105,31 +107,57 @@ class Study:
         changed = {name: getattr(fitted, name) for name in kept}
         return dataclasses.replace(self, settings=dataclasses.replace(self.settings, **changed))
 
-    def save_table(self, table: pd.DataFrame, name: str, of_patients: bool = True) -> Path:
-        """Write `tables/name` (CSV) whole or not at all; synthetic studies carry the mark.
+    def path(self, table: Table) -> Path:
+        """Return where a table lies."""
+        return self.tables / table.file
 
-        A table that is not of the study's patients (`of_patients` false) never does.
-        """
-        if self.settings.synthetic and of_patients:
-            table = table.assign(synthetic=True)
-        path = self.tables / name
-        with whole_file(path) as part:
-            table.to_csv(part, index=False)
-        return path
+    def has(self, table: Table) -> bool:
+        """Return whether a table is there."""
+        return self.path(table).exists()
 
-    def table(self, name: str) -> pd.DataFrame:
-        """Read `tables/name`.
+    def save_table(self, rows: pd.DataFrame, table: Table) -> Path:
+        """Write a table (CSV) whole or not at all; a synthetic study's carries the mark.
 
         Raises:
-            StudyError: the table is not there yet; names the notebook to run.
+            ValueError: other columns than the table's declared ones.
         """
-        path = self.tables / name
-        if not path.exists():
-            raise StudyError(
-                f"{path} is not there. Expected: the table that an earlier notebook writes. "
-                "Run the notebooks in order: workbook run --from 01"
-            )
-        return pd.read_csv(path, dtype={"patient": str}, keep_default_na=False, na_values=[""])
+        rows = rows.rename(columns=str)
+        rows = rows[table.ordered(rows.columns)]
+        if self.settings.synthetic and table.of_patients:
+            rows = rows.assign(**{SYNTHETIC: True})
+        with whole_file(self.path(table)) as part:
+            rows.to_csv(part, index=False)
+        return self.path(table)
+
+    def keep(self, **rows: pd.DataFrame) -> None:
+        """Write tables by the stem of their file: `keep(flow=...)` writes tables/flow.csv."""
+        by_stem = {table.file.removesuffix(".csv"): table for table in tables.EVERY}
+        for stem, frame in rows.items():
+            self.save_table(frame, by_stem[stem])
+
+    def table(self, table: Table) -> pd.DataFrame:
+        """Read a table.
+
+        Raises:
+            StudyError: it is not there yet; names the first notebook that is to be run.
+        """
+        if not self.has(table):
+            raise self.not_yet(f"tables/{table.file}", table.notebook)
+        kinds = {"dtype": {"patient": str}, "keep_default_na": False, "na_values": [""]}
+        return pd.read_csv(self.path(table), **kinds)
+
+    def not_yet(self, file: str, notebook: Notebook) -> StudyError:
+        """Return the error of a file that a notebook has still to write.
+
+        It names the first notebook whose tables are missing, from which a run must begin.
+        """
+        written = {table.notebook for table in tables.EVERY if self.has(table)}
+        waiting = [n for n in NOTEBOOKS if n.number <= notebook.number and n not in written]
+        first = waiting[0] if waiting else notebook
+        return StudyError(
+            f"{file} is not there: notebook {notebook.digits} writes it. The first that has "
+            f"not run is {first.digits}. Run: {first.run_from}"
+        )
 
 
 def load_study(folder: str | Path, reports: str | Path | None = None, **override: Any) -> Study:

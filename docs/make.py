@@ -1,0 +1,73 @@
+"""Print the pages that are made from the code: `uv run docs/make.py` writes them, a test compares.
+
+docs/tables.md comes from radiogenomics.study.tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from radiogenomics.study import contract, tables
+from radiogenomics.study.contract import Table
+
+ROOT = Path(__file__).parents[1]
+TABLES_HEAD = """# The tables of a run
+
+`reports/STUDY/tables/` holds every number of the reports as CSV (UTF-8, comma, point as decimal
+sign, full precision); `predictions.csv` lies beside the folder. Tables of simulated patients end
+with the column `synthetic`. Lengths are in mm, volumes in mm³, CT values in HU; probabilities and
+AUCs run from 0 to 1; intervals are at `[evaluation] confidence` (0.95).
+
+Printed from `lib/radiogenomics/study/tables.py` by `uv run docs/make.py`. Columns in italics need
+not be there.
+
+## predictions.csv (notebooks 03, 04, 05)
+
+One row a patient, model and kind of score: `patient`, `cohort`, `label` (of test patients empty
+until notebook 05 joins them), `model`, `score`, `fold` (of an out-of-fold score; empty: in-sample
+or external).
+"""
+TABLES_TAIL = """
+## models/
+
+`cnn.keras`, one `.skops` a scikit-learn model (neither runs code when it is read), the names of
+the signature, and `fitted.json`: the seed and the settings they were fitted with. Notebooks 05 to
+07 and `workbook predict` use the models with these, whatever study.toml says by then.
+"""
+
+
+def tables_page() -> str:
+    """Return docs/tables.md."""
+    parts = [TABLES_HEAD]
+    for notebook in (*contract.NOTEBOOKS, None):
+        written = [table for table in tables.EVERY if table.notebook == notebook]
+        if written:
+            title = f"Notebook {notebook.digits}, {notebook.word}" if notebook else "Every run"
+            parts += [f"## {title}\n", *map(_table, written)]
+    return "\n".join([*parts, TABLES_TAIL.strip()]) + "\n"
+
+
+def _table(table: Table) -> str:
+    lines = [f"### {table.file}\n", f"One row: {table.row}.\n", "| column | meaning |", "|---|---|"]
+    lines += [f"| {', '.join(names)} | {meaning} |" for names, meaning in _grouped(table)]
+    return "\n".join([*lines, ""])
+
+
+def _grouped(table: Table) -> Iterable[tuple[list[str], str]]:
+    """Return neighbouring columns of one meaning together."""
+    groups: list[tuple[list[str], str]] = []
+    for column, meaning in table.columns.items():
+        name = f"*{column}*" if column in table.optional else f"`{column}`"
+        if groups and groups[-1][1] == meaning:
+            groups[-1][0].append(name)
+        else:
+            groups.append(([name], meaning))
+    return groups + ([(["further columns"], table.more)] if table.more else [])
+
+
+PAGES = {"docs/tables.md": tables_page}
+
+if __name__ == "__main__":
+    for file, page in PAGES.items():
+        (ROOT / file).write_text(page(), encoding="utf-8")

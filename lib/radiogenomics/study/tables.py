@@ -1,0 +1,418 @@
+"""Every table of a run, declared once: docs/tables.md is printed from here.
+
+`Study.save_table` checks against it; other parts name a table by it.
+"""
+
+from radiogenomics.study.contract import (
+    COHORT,
+    COMPARISON,
+    MAPS,
+    PAPER_AUDIT,
+    PREPROCESSING,
+    SELECTION,
+    TRAINING,
+    Table,
+    declared,
+)
+
+# ---- 01 cohort
+FLOW = declared(COHORT, "flow.csv", "a step from cohort.csv to the two cohorts", """
+    step: found, each exclusion, included, label
+    reason: of the exclusion; the cohort, or the label
+    n
+""")  # fmt: skip
+EXCLUSIONS = declared(COHORT, "exclusions.csv", "a patient left out", """
+    patient
+    step: table, eligibility, clinical data, files, images, preprocessing or radiomics
+    reason: why, with what to do
+""")  # fmt: skip
+MASKS = declared(COHORT, "masks.csv", "a patient with images", """
+    patient
+    labels: values, segments or ROIs that the mask's file holds
+    voxels: of the lesion
+    volume_mm3: of the lesion, mm³
+    components: separate parts
+    slices: with outline
+    empty_slices_between: slices without outline between those with one
+    touches_border: True where the lesion reaches the CT's edge
+    mean_hu, min_hu, max_hu: HU in the lesion
+    air_share: share of the lesion's voxels below -900 HU
+    lung_near: share of lung within 10 mm of the lesion
+    flags: what a reader should look at
+    notes: what was chosen or taken over
+    second_mask?: the second reader's outline: its volume, or why it cannot be used
+""")  # fmt: skip
+ACQUISITION = declared(COHORT, "acquisition.csv", "a CT", """
+    patient
+    cohort
+    size: voxels x×y×z
+    pixel_x_mm, pixel_y_mm: pixel size, mm
+    slice_mm: distance of slices, mm
+    orientation: of the file's axes, such as LPS
+    ct_min, ct_max: lowest and highest HU
+    scanner?, kernel?: of the DICOM header, else of cohort.csv
+    thickness_mm?: slice thickness, mm, likewise
+    vendor?, kvp?, mas?, contrast?, phase?, rescale?: of the DICOM header
+    gap_mm?: distance of slices less their thickness, mm
+    uneven_mm?: largest difference of slice distances, mm
+""")  # fmt: skip
+CHECK = declared(COHORT, "check.csv", "a patient of cohort.csv", """
+    patient
+    cohort
+    state: used or excluded
+    step, reason: as in exclusions.csv
+    ...: the columns of masks.csv and acquisition.csv
+""")  # fmt: skip
+_CHARACTERISTICS = """
+    characteristic: a clinical variable; the first row counts the patients
+    level: its category, or mean ± SD
+    all: both groups together, n (%) or mean ± SD
+    method: of the test
+    p: as printed
+    p_value: as computed
+    smd: standardised mean difference
+    missing: patients without a value
+    ...: one column a group, n (%) or mean ± SD
+"""
+TABLE1 = declared(COHORT, "table1.csv", "a level, by label", _CHARACTERISTICS)
+TABLE1_COHORTS = declared(COHORT, "table1_cohorts.csv", "a level, by cohort", _CHARACTERISTICS)
+INTERVAL = declared(COHORT, "interval.csv", "a cohort: days from CT to biopsy or surgery", """
+    cohort
+    n: patients of whom it is known
+    q1, median, q3, longest: days
+    not_known: patients of whom it is not
+""")  # fmt: skip
+
+# ---- 02 preprocessing
+VOLUMES = declared(PREPROCESSING, "volumes.csv", "a patient", """
+    patient
+    cohort
+    mean: of the network's input, 0 to 1
+    share_zero: share of the input that is 0: outside the lesion, or at the window's low end
+""")  # fmt: skip
+
+# ---- 03 radiomics
+FEATURES = declared(SELECTION, "features.parquet", "a patient", """
+    patient
+    ...: every feature, by PyRadiomics' name
+""")  # fmt: skip
+READERS = declared(SELECTION, "readers.csv", "a patient with a second reader's outline", """
+    patient
+    dice: of the two outlines
+    volume_1_mm3, volume_2_mm3: of the first and the second outline, mm³
+    reason: why it took no part
+""")  # fmt: skip
+ICC = declared(SELECTION, "icc.csv", "a feature", """
+    feature: PyRadiomics' name
+    icc: ICC(2,1), absolute agreement of two readers
+    ci_low, ci_high
+    n
+""")  # fmt: skip
+SELECTION_STEPS = declared(SELECTION, "selection_steps.csv", "a step of the selection", """
+    step: its name
+    rule: what it keeps
+    kept, dropped: features
+    fell_back: True where no feature passed and the best was kept
+""")  # fmt: skip
+LASSO_PATH = declared(SELECTION, "lasso_path.csv", "a lambda and feature", """
+    lambda: weight of the penalty
+    feature: PyRadiomics' name
+    coefficient: of the z-scored feature
+""")  # fmt: skip
+LASSO_DEVIANCE = declared(SELECTION, "lasso_deviance.csv", "a lambda", """
+    lambda: weight of the penalty
+    deviance: of held-out patients, mean over folds
+    se: its standard error
+""")  # fmt: skip
+SIGNATURE = declared(SELECTION, "signature.csv", "a selected feature", """
+    feature, image_type, feature_class: PyRadiomics' names
+    mann_whitney_p: of the first step
+    lasso_coefficient: at lambda.min, of the z-scored feature
+    univariate_p: likelihood ratio test
+    q1_wild_type, median_wild_type, q3_wild_type: quartiles in patients with label 0
+    q1_mutant, median_mutant, q3_mutant: quartiles in patients with label 1
+    icc: of two readers, where there are two
+""")  # fmt: skip
+STABILITY = declared(SELECTION, "stability.csv", "a feature chosen at least once", """
+    feature: PyRadiomics' name
+    frequency: share of resamples that chose it
+    chosen: True where the study's own signature has it
+""")  # fmt: skip
+SELECTION_OPTIMISM = declared(SELECTION, "selection_optimism.csv", "a model", """
+    model
+    naive_auc: mean over folds, features selected once on all training patients
+    nested_auc: mean over folds, features selected within each fold
+    optimism: their difference
+""")  # fmt: skip
+
+# ---- 04 cnn
+CNN_LAYERS = declared(TRAINING, "cnn_layers.csv", "a layer", """
+    layer, kind, output_shape: of Keras
+    parameters: moving statistics of batch norm counted
+    trainable: parameters that training changes
+""")  # fmt: skip
+CNN_HISTORY = declared(TRAINING, "cnn_history.csv", "an epoch of a training", """
+    training: final, or the fold left out
+    epoch: from 1
+    loss, accuracy: of the patients it is fitted to
+    val_loss, val_accuracy: of the patients held out to choose the epoch
+""")  # fmt: skip
+CNN_TRAININGS = declared(TRAINING, "cnn_trainings.csv", "a training", """
+    training: final, or the fold left out
+    best_epoch: with the lowest validation loss
+    val_loss, val_accuracy: of that epoch
+    lowest?, highest?: scores of the fold's patients
+    learned: False: a loss of log 2 or more, or scores that span under 0.1
+""")  # fmt: skip
+CNN_ROBUSTNESS = declared(TRAINING, "cnn_robustness.csv", "a test patient and change", """
+    patient
+    change: of the outline, or of the position
+    score, changed, difference: before and after the change
+    reason: why there is no changed score
+""")  # fmt: skip
+
+# ---- 05 comparison
+METRICS = declared(COMPARISON, "metrics.csv", "a model, kind of scores, threshold, measure and "
+                   "method of interval", """
+    model
+    cohort
+    scores
+    threshold_rule: half (0.5), youden, sensitivity_90; empty where none is needed
+    metric: the measure
+    value: of the measure
+    ci_low, ci_high, ci_method
+    resamples: of the bootstrap
+    resampling: how the bootstrap drew patients
+    n
+    events
+""")  # fmt: skip
+THRESHOLDS = declared(COMPARISON, "thresholds.csv", "a model and rule", """
+    model
+    scores: the training scores it was chosen on
+    rule: half (0.5), youden, sensitivity_90
+    threshold: a score from here on counts as mutant
+""")  # fmt: skip
+CONFUSION = declared(COMPARISON, "confusion.csv", "a model, kind of scores and threshold", """
+    model
+    cohort
+    scores
+    threshold_rule, threshold: as in thresholds.csv
+    tp, fp, fn, tn: true and false positives, false and true negatives
+""")  # fmt: skip
+ROC = declared(COMPARISON, "roc.csv", "a corner of a ROC curve", """
+    model
+    scores
+    fpr, tpr: false and true positive rate
+    threshold: of the corner
+    tpr_low, tpr_high: band of the true positive rate
+    ci_method
+""")  # fmt: skip
+CALIBRATION = declared(COMPARISON, "calibration.csv", "a point of a calibration curve", """
+    model
+    curve: smooth, or groups of about equal size
+    predicted: probability
+    observed: share of patients with label 1
+    ci_low, ci_high, ci_method
+    n
+    events
+    recalibrated: True after the recalibration
+""")  # fmt: skip
+RECALIBRATION = declared(COMPARISON, "recalibration.csv", "a model and measure", """
+    model
+    intercept, slope: fitted on out-of-fold training scores
+    recalibrated: False before, True after
+    metric, value: external calibration
+    ci_low, ci_high, ci_method
+    n
+    events
+    reason: why none can be fitted
+""")  # fmt: skip
+RECALIBRATED = declared(COMPARISON, "recalibrated.csv", "a test patient and model", """
+    patient
+    label
+    model
+    score: after recalibration
+    before: as the model gave it
+""")  # fmt: skip
+DECISION_CURVE = declared(COMPARISON, "decision_curve.csv", "a model and threshold", """
+    cohort
+    scores
+    model: all and none too: treat everybody, nobody
+    threshold: probability from which one would act
+    net_benefit: per patient
+    ci_low, ci_high, ci_method
+    resamples: of the bootstrap
+    n
+    events
+""")  # fmt: skip
+DECISION_BEST = declared(COMPARISON, "decision_best.csv", "a range of thresholds", """
+    model: with the highest net benefit there
+    from, to: the range, within the declared one
+    thresholds: their number
+""")  # fmt: skip
+FOLDS = declared(COMPARISON, "folds.csv", "a model and fold", """
+    model
+    fold: its number, or pooled
+    auc: of out-of-fold scores
+    n
+    events
+""")  # fmt: skip
+DELONG = declared(COMPARISON, "delong.csv", "a pair of models", """
+    cohort
+    scores
+    model_a, model_b: the pair
+    auc_a, auc_b: their AUCs
+    z, p: of DeLong's test, two-sided
+    p_holm: corrected for all pairs
+""")  # fmt: skip
+SUBGROUPS = declared(COMPARISON, "subgroups.csv", "a model and group of test patients", """
+    model
+    variable, group: sex: female
+    n
+    events
+    auc: of the group
+    ci_low, ci_high, ci_method
+    o_over_e, o_over_e_low, o_over_e_high: observed over expected events, with interval
+    calibration_in_the_large: intercept with slope 1
+    calibration_in_the_large_low, calibration_in_the_large_high: its interval
+    calibration_ci_method: method of both intervals
+    flag: few events or non-events
+    p_heterogeneity: Cochran's Q of the AUCs' logits, flagged groups left out
+    p_interaction: Rao's score test of score × group, flagged groups left out
+    p_holm?: of the interaction, corrected for the model's variables
+""")  # fmt: skip
+HOSPITALS = declared(COMPARISON, "hospitals.csv", "a hospital left out and model", """
+    hospital: whose patients no model was fitted to
+    model
+    n
+    events
+    auc: of models fitted to all other hospitals
+    ci_low, ci_high, ci_method
+    reason
+""")  # fmt: skip
+BASELINES = declared(COMPARISON, "baselines.csv", "a baseline and model", """
+    baseline: Prevalence, Volume or Acquisition
+    auc, ci_low, ci_high, ci_method: of the baseline
+    model
+    auc_model: its AUC
+    z, p, p_holm: of DeLong's test of the model against the baseline
+    reason: why the baseline is left out
+    n
+    events
+    fitted_on: train, or the test cohort by cross-validation
+""")  # fmt: skip
+ASSOCIATION = declared(COMPARISON, "acquisition_association.csv", "a cohort and variable", """
+    cohort
+    variable: scanner, kernel or thickness
+    method, p: of the test against the label
+    p_holm: corrected for all rows
+""")  # fmt: skip
+WARNINGS = declared(COMPARISON, "warnings.csv", "a warning, printed in red", """
+    where: what it is about
+    warning: its sentence
+""")  # fmt: skip
+SAMPLE_SIZE = declared(COMPARISON, "sample_size.csv", "a model", """
+    model
+    parameters, candidate parameters: fitted, and offered to the selection
+    training events: training patients with label 1
+    rarer label per candidate: training patients of the rarer label per candidate parameter
+    AUC expected, expected from scores: the AUC that the criteria take, and its source
+    minimum training n (Riley), criterion that asks most: Riley's minimum
+    riley: whether the criteria apply to the model
+    candidates that this n supports: by the same criteria
+    external AUC, width of its interval, test n: what was obtained
+    test n for a width of 0.1: test patients for an interval of that width
+""")  # fmt: skip
+PAPER_VS_RUN = declared(COMPARISON, "paper_vs_run.csv", "a number that the paper prints", """
+    model
+    cohort
+    metric: auc, sensitivity, specificity, accuracy, or delong_p
+    published, published_low, published_high: in print
+    value, ci_low, ci_high: of this run
+    n
+    difference: this run less print
+    against: the other model of a DeLong test
+    published_p: as printed
+    warning: what an in-sample p is worth
+""")  # fmt: skip
+
+# ---- 06 Grad-CAM
+_SHARES = "inside_lesion, inside_random, lesion_share_of_box, peak_in_lesion, peak_random"
+GRADCAM = declared(MAPS, "gradcam.csv", "a test patient", f"""
+    patient
+    label
+    {_SHARES}: share of the map, or its peak, in the lesion; random maps'; the lesion's of its box
+    planted, planted_random, planted_share_of_lesion: the same of the planted part (built-in cohort)
+    peak_planted, peak_planted_random: whether the peak within the lesion lies in that part
+    zero_map, constant_map: True where the map says nothing
+    score: of the CNN
+""")  # fmt: skip
+GRADCAM_SIMILARITY = declared(MAPS, "gradcam_similarity.csv", "a test patient and comparison", """
+    patient
+    comparison: with which other map
+    ssim, spearman: likeness of the two maps, 1: the same
+    other: whether the other map is a map, zero or constant
+""")  # fmt: skip
+GRADCAM_OCCLUSION = declared(MAPS, "gradcam_occlusion.csv", "a test patient", """
+    patient
+    spearman, spearman_random: of map and drop of the logit over cubes; random maps'
+    cubes: number of cubes with lesion
+    planted, planted_share_of_lesion: share of the drops, and of the lesion, in the planted part
+""")  # fmt: skip
+GRADCAM_CHECKS = declared(MAPS, "gradcam_checks.csv", "a check of the maps", """
+    check: its name
+    value, reference: mean over patients; of random maps, or what chance would give
+    n
+    p: Wilcoxon's signed-rank test
+    layer: whose maps
+""")  # fmt: skip
+
+# ---- 08 paper audit: no patient of the study is in them
+AUDIT_TABLE1 = declared(PAPER_AUDIT, "audit_table1.csv", "a characteristic", """
+    characteristic: of the paper's Table 1
+    printed: its p
+    reproduced_by: the tests that give it
+    chi_square?, yates?, fisher?, welch?, student?, anova?: p of each test
+""", of_patients=False)  # fmt: skip
+AUDIT_PROPORTIONS = declared(PAPER_AUDIT, "audit_proportions.csv", "a printed proportion", """
+    model
+    cohort
+    metric: sensitivity, specificity or accuracy
+    printed: the proportion
+    n
+    counts: numbers of patients that print so
+    nearest: the nearest proportion that is possible
+    attainable: whether any number of patients prints so
+""", of_patients=False)  # fmt: skip
+AUDIT_CONSISTENCY = declared(PAPER_AUDIT, "audit_consistency.csv", "a model and cohort", """
+    model
+    cohort
+    consistent: whether sensitivity, specificity and accuracy can be true together
+    implied_accuracy: from sensitivity and specificity
+    accuracy: in print
+    accuracy_is_sensitivity: True where both are printed equal
+    auc: in print
+    two_point_auc: of hard labels: mean of sensitivity and specificity
+""", of_patients=False)  # fmt: skip
+AUDIT_INTERVALS = declared(PAPER_AUDIT, "audit_intervals.csv", "a printed AUC", """
+    model
+    cohort
+    auc, auc_low, auc_high: in print
+    binomial: the proportion whose exact interval prints so
+    width, width_95: of the printed interval, and that of 95%
+    level: confidence that the printed width has
+""", of_patients=False)  # fmt: skip
+
+# ---- checklists, by every run
+_ITEMS = """
+    item, label: of the checklist
+    state: met, met (stated by the author), missing, for the author, not applicable
+    evidence: files and values that show it
+    where: page and section
+    weight?: METRICS'
+"""
+CHECKLIST_TRIPOD_AI = declared(None, "checklist_tripod_ai.csv", "an item of TRIPOD+AI", _ITEMS)
+CHECKLIST_CLEAR = declared(None, "checklist_clear.csv", "an item of CLEAR", _ITEMS)
+CHECKLIST_METRICS = declared(None, "checklist_metrics.csv", "an item of METRICS", _ITEMS)
+
+EVERY = tuple(table for table in list(globals().values()) if isinstance(table, Table))
