@@ -249,7 +249,7 @@ def test_band_of_a_large_cohort_hardly_differs_from_that_of_all_its_points(monke
     scores = labels + rng.normal(size=5000)
     drawn = resampling.draw(labels.astype(bool), 100, 1)
     quick = discrimination.roc_band(labels, scores, drawn)
-    monkeypatch.setattr(resampling, "LARGE", 10_000)
+    monkeypatch.setattr(discrimination, "MANY", 10_000)
     whole = discrimination.roc_band(labels, scores, drawn)
     assert np.abs(quick - whole)[["tpr_low", "tpr_high"]].to_numpy().max() < 0.005
 
@@ -265,9 +265,10 @@ def test_holm_is_rs():
 def test_bootstrap_is_near_procs(model):
     positive = LABELS.astype(bool)
     drawn = resampling.draw(positive, 2000, 7)
-    found = resampling.intervals(positive, score(model), {}, drawn, 0.95)
+    table = measures.metrics_table(positive, score(model), {}, drawn=drawn)
+    found = table[(table.metric == "auc") & (table.ci_method == "bootstrap")].iloc[0]
     low, _, high = ROC["single"][model]["boot_stratified"]["mean"]
-    assert found["", "auc"] == pytest.approx((low, high), abs=0.006)
+    assert (found.ci_low, found.ci_high) == pytest.approx((low, high), abs=0.006)
 
 
 samples = st.integers(0, 2**31).map(np.random.default_rng)

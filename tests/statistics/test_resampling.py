@@ -15,24 +15,31 @@ TABLE = pd.read_csv(REFERENCE / "b_cont_n528.csv")
 LABELS = TABLE.y.to_numpy()
 
 
+def bootstrapped(positive, scores, drawn):
+    """The bootstrap's interval of every measure that needs no threshold."""
+    table = metrics_table(positive, scores, {}, drawn=drawn)
+    rows = table[table.ci_method == "bootstrap"].set_index("metric")
+    return {name: (row.ci_low, row.ci_high) for name, row in rows.iterrows()}
+
+
 def test_bootstrapped_calibration_is_that_of_refits():
     """Newton's weighted estimates equal a GLM on the drawn patients."""
     positive, p = LABELS.astype(bool), TABLE.p2.to_numpy()
     drawn = resampling.draw(positive, 3, 5)
     weights = drawn.free.astype(float)
-    found = resampling._calibration(positive, p, weights)
+    found = calibration.measures(positive, p, weights)
     for i, counts in enumerate(drawn.free):
         rows = np.repeat(np.arange(len(p)), counts)
         again = calibration.calibration(LABELS[rows], p[rows]).set_index("metric").value
         for metric in again.index:
-            assert found["", metric][i] == pytest.approx(again[metric], rel=1e-6), metric
+            assert found[metric][i] == pytest.approx(again[metric], rel=1e-6), metric
 
 
 def test_bootstrapped_ranks_are_those_of_the_drawn_patients():
     positive, scores = LABELS.astype(bool), TABLE.p2.round(1).to_numpy()
     drawn = resampling.draw(positive, 3, 5).stratified
     assert (drawn[:, positive].sum(axis=1) == positive.sum()).all()
-    found = resampling.auc(positive, scores, drawn)
+    found = discrimination.auc(positive, scores, drawn)
     for value, counts in zip(found, drawn, strict=True):
         rows = np.repeat(np.arange(len(scores)), counts)
         assert value == pytest.approx(discrimination.delong(LABELS[rows], scores[rows])[0][0])
@@ -43,9 +50,9 @@ def test_large_cohorts_take_one_step_that_hardly_differs(monkeypatch):
     p = rng.uniform(0.05, 0.95, 5000)
     positive = rng.random(5000) < p
     drawn = resampling.draw(positive, 300, 1)
-    quick = resampling.intervals(positive, p, {}, drawn, 0.95)
-    monkeypatch.setattr(resampling, "LARGE", 10_000)
-    whole = resampling.intervals(positive, p, {}, drawn, 0.95)
+    quick = bootstrapped(positive, p, drawn)
+    monkeypatch.setattr(calibration, "LARGE", 10_000)
+    whole = bootstrapped(positive, p, drawn)
     for key, interval in whole.items():
         width = interval[1] - interval[0]
         assert quick[key] == pytest.approx(interval, abs=0.03 * width), key
@@ -83,14 +90,14 @@ def test_overconfident_and_reversed_scores_have_bootstrapped_slopes(slope):
     positive = rng.random(132) < expit(slope * x)
     p = expit(x)
     drawn = resampling.draw(positive, 400, 1)
-    found = resampling.intervals(positive, p, {}, drawn, 0.95)
+    found = bootstrapped(positive, p, drawn)
     refits = []
     for weights in drawn.free[:50]:
         rows = np.repeat(np.arange(132), weights.astype(int))
         refits.append(calibration.calibration(positive[rows], p[rows]).value[0])
-    one = resampling._logistic(positive, x, drawn.free[:50].astype(float))[1]
+    one = calibration.intercept_and_slope(positive, x, drawn.free[:50].astype(float))[1]
     assert np.allclose(one, refits, atol=1e-6)
-    low, high = found["", "calibration_slope"]
+    low, high = found["calibration_slope"]
     assert low < calibration.calibration(positive, p).value[0] < high
 
 
@@ -100,9 +107,9 @@ def test_few_events_among_many_are_refitted_to_the_end(monkeypatch):
     positive = rng.random(6000) < expit(x - 5.5)
     assert 10 < positive.sum() < 100
     drawn = resampling.draw(positive, 200, 1)
-    quick = resampling.intervals(positive, expit(x), {}, drawn, 0.95)
-    monkeypatch.setattr(resampling, "LARGE", 10**9)
-    assert quick == resampling.intervals(positive, expit(x), {}, drawn, 0.95)
+    quick = bootstrapped(positive, expit(x), drawn)
+    monkeypatch.setattr(calibration, "LARGE", 10**9)
+    assert quick == bootstrapped(positive, expit(x), drawn)
 
 
 def test_ppv_is_resampled_over_all_patients():

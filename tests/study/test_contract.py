@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from radiogenomics.statistics import measures
 from radiogenomics.study import contract, tables
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
@@ -48,3 +49,7 @@ def test_the_first_notebook_that_has_not_run_is_named(tmp_path):
     study.keep(flow=pd.DataFrame({"step": [], "reason": [], "n": []}))
     late = study.not_yet("models/cnn.keras", contract.TRAINING)
     assert str(late).endswith("Run: workbook run --from 02")
+
+
+def test_every_measure_has_its_line_in_the_contract():
+    assert tuple(contract.METRICS) == measures.NAMES

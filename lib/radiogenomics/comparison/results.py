@@ -231,8 +231,9 @@ def warnings(study: Study, acquisition: str) -> pd.DataFrame:
 
 def idle_trainings(study: Study) -> str:
     """Return notebook 04's red sentence on trainings that learned nothing, "" without one."""
-    path = study.path(tables.CNN_TRAININGS)
-    return predictions.trainings(study.table(path.name)) if path.exists() else ""
+    if not study.has(tables.CNN_TRAININGS):
+        return ""
+    return predictions.trainings(study.table(tables.CNN_TRAININGS))
 
 
 def fold_table(scores: pd.DataFrame) -> pd.DataFrame:

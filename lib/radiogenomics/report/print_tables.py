@@ -6,7 +6,9 @@ import html
 
 import pandas as pd
 
+from radiogenomics.statistics.measures import AT_THRESHOLD
 from radiogenomics.study import contract, tables
+from radiogenomics.study.contract import METRICS
 from radiogenomics.study.files import whole_file
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import (
@@ -24,15 +26,7 @@ STYLE = (
     "th{border-bottom:.75pt solid;text-align:left}td,th{padding:2pt 9pt;vertical-align:top}"
     "caption{text-align:left;font-weight:bold;padding-bottom:4pt}p{max-width:60em}"
 )
-NAMES = {"auc": "AUC"} | {name: name.capitalize() for name in PRINTED[1:]}
-CALIBRATION = {
-    "calibration_slope": "Slope",
-    "calibration_intercept": "Intercept",
-    "calibration_in_the_large": "In the large",
-    "o_over_e": "O/E",
-    "brier": "Brier",
-    "brier_scaled": "Brier, scaled",
-}
+CALIBRATION = [name for name in METRICS if name not in (*AT_THRESHOLD, "auc")]
 
 
 def save_print_tables(study: Study) -> list[str]:
@@ -120,7 +114,7 @@ def _titled(name: str) -> str:
 
 
 def _performance(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
-    wide = table2(table).reindex(columns=list(PRINTED)).rename(columns=NAMES).fillna("")
+    wide = table2(table).reindex(columns=list(PRINTED)).rename(columns=METRICS).fillna("")
     counts = printed_rows(table).groupby("cohort")[["n", "events"]].first()
     told = "; ".join(f"{c}: n = {r.n}, {r.events} events" for c, r in counts.iterrows())
     shown = wide.reset_index().rename(columns={"cohort": "Cohort", "model": "Model"})
@@ -154,8 +148,8 @@ def _calibration(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
     wide = rows.assign(text=_texts(rows.value, rows.ci_low, rows.ci_high))
     wide = wide.pivot(index="model", columns="metric", values="text")
     order = [model for model in table.model.unique() if model in wide.index]
-    shown = wide.loc[order].reindex(columns=list(CALIBRATION)).fillna("")
-    shown = shown.rename(columns=CALIBRATION).reset_index(names="Model")
+    shown = wide.loc[order].reindex(columns=CALIBRATION).fillna("")
+    shown = shown.rename(columns=METRICS).reset_index(names="Model")
     note = (
         "Slope and intercept of the logistic recalibration; in the large, the intercept at slope "
         f"1; O/E, observed over expected events. {_level(study)} interval, Wald's where there is "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +11,9 @@ from scipy import optimize, stats
 from scipy.special import expit, logit
 
 from radiogenomics.statistics.discrimination import EvaluationError, checked, probabilities, wilson
-from radiogenomics.statistics.resampling import CLIP
 
+CLIP = 1e-12  # scores nearer to 0 or 1 are taken as this where a logit is needed
+LARGE = 4000  # patients from which one Newton step from the whole sample's estimate is enough
 METRICS = (
     "calibration_slope", "calibration_intercept", "calibration_in_the_large", "o_over_e", "brier",
     "brier_scaled",
@@ -22,6 +24,7 @@ STEPS = 100  # of Newton's method at most
 SETTLED = 1e-14  # Newton's decrement, squared, below which a step is the last
 ROUNDING = 1e-9  # of a deviance
 SEPARATED = 1e-6  # deviance below which the labels are separated
+Step = Callable[[np.ndarray, np.ndarray], np.ndarray]  # estimates, weights: the next change
 
 
 class Logistic(NamedTuple):
@@ -37,6 +40,10 @@ def logistic(labels: np.ndarray, design: np.ndarray) -> Logistic:
 
     By Newton's method; a step that does not lower the deviance is halved. Where the labels are
     separated, wholly or in a group, the deviance goes to its limit and coefficients grow.
+
+    >>> fit = logistic(np.array([0, 1, 0, 1]), np.column_stack([np.ones(4), [0.0, 1, 2, 3]]))
+    >>> fit.coefficients.round(3), round(fit.deviance, 3)
+    (array([-1.362,  0.908]), 4.695)
     """
     sign = np.where(labels, -1.0, 1.0)
 
@@ -58,75 +65,174 @@ def logistic(labels: np.ndarray, design: np.ndarray) -> Logistic:
     return Logistic(found * np.nan, information * np.nan, float("nan"))
 
 
-def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> pd.DataFrame:
-    """Return slope, intercept, calibration-in-the-large, O/E and Brier scores: metric, value, ci.
+def divided(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return part / whole, NaN where whole is 0.
+
+    >>> divided(np.array([1.0, 0.0]), np.array([2.0, 0.0]))
+    array([0.5, nan])
+    """
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole > 0)
+
+
+def measures(positive: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the calibration of probabilities, each measure (resample,); `METRICS` in order.
 
     Slope and intercept are of one logistic model on the score's logit (scores nearer to 0 or 1
     than `CLIP` taken as that), calibration-in-the-large that of a model with slope 1 (Van Calster
-    2019), with Wald intervals; O/E's is on the log scale (Debray 2017). Slope and intercept are
-    NaN where the scores separate the labels or are constant: no maximum exists. All three are
-    where a score of 0 or 1 contradicts its label: its logit is infinite.
+    2019). Slope and intercept are NaN where the scores separate the labels or are constant: no
+    maximum exists. All three are where a score of 0 or 1 contradicts its label: its logit is
+    infinite.
+
+    Args:
+        positive: bool (patient,).
+        p: probabilities (patient,).
+        weights: of the patients, (resample, patient); 1 for the sample itself.
+
+    >>> found = measures(np.array([True, False]), np.array([0.9, 0.1]), np.ones((1, 2)))
+    >>> found["brier"].round(3), found["o_over_e"].round(3)
+    (array([0.01]), array([1.]))
+    """
+    n, events, expected = weights.sum(axis=1), weights @ positive.astype(float), weights @ p
+    brier = weights @ (p - positive) ** 2 / n
+    intercept, slope, large = np.full((3, len(weights)), np.nan)
+    if not _contradicted(positive, p):
+        intercept, slope = intercept_and_slope(positive, _logit(p), weights)
+        large = in_the_large(positive, _logit(p), weights)
+    return {
+        "calibration_slope": slope,
+        "calibration_intercept": intercept,
+        "calibration_in_the_large": large,
+        "o_over_e": divided(events, np.where(expected < CLIP, 0, expected)),
+        "brier": brier,
+        "brier_scaled": 1 - divided(brier, events / n * (1 - events / n)),
+    }
+
+
+def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> pd.DataFrame:
+    """Return `measures` of the sample with their intervals: metric, value, ci_low, ci_high.
+
+    Wald intervals of slope and intercepts; O/E's on the log scale (Debray 2017); Brier scores have
+    none.
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses, scores outside [0, 1].
+
+    >>> calibration([0, 1, 0, 1], [0.2, 0.6, 0.7, 0.9]).round(2).value.tolist()
+    [1.43, -0.83, -0.55, 0.83, 0.18, 0.3]
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "calibration")
-    x = logit(np.clip(p, CLIP, 1 - CLIP))
+    found = measures(positive, p, np.ones((1, len(p))))
+    table = pd.DataFrame({"metric": METRICS, "value": [found[name][0] for name in METRICS]})
     z = stats.norm.ppf(0.5 + confidence / 2)
-    intercept, slope = _logistic(positive, x)
-    brier = float(np.mean((p - positive) ** 2))
-    large = _in_the_large(positive, x)
-    if ((p == 0) & positive | (p == 1) & ~positive).any():
-        intercept = slope = large = (np.nan, np.nan)
-    rows = [
-        _wald(slope, z),
-        _wald(intercept, z),
-        _wald(large, z),
-        _observed_over_expected(positive, p, z),
-        (brier, np.nan, np.nan),
-        (1 - brier / (positive.mean() * (1 - positive.mean())), np.nan, np.nan),
-    ]
-    table = pd.DataFrame(rows, columns=["value", "ci_low", "ci_high"])
-    return table.assign(metric=METRICS)[["metric", *table.columns]]
+    spread = z * _standard_errors(positive, p, found["calibration_in_the_large"][0])
+    low, high = (table.value + sign * spread for sign in (-1, 1))
+    ratio = found["o_over_e"][0]
+    reach = np.exp(z * np.sqrt((1 - positive.mean()) / positive.sum()))
+    is_ratio = table.metric == "o_over_e"
+    return table.assign(ci_low=low.mask(is_ratio, ratio / reach),
+                        ci_high=high.mask(is_ratio, ratio * reach))  # fmt: skip
 
 
-def _wald(estimate: tuple[float, float], z: float) -> tuple[float, float, float]:
-    value, se = estimate
-    return value, value - z * se, value + z * se
+def _standard_errors(positive: np.ndarray, p: np.ndarray, large: float) -> np.ndarray:
+    """Return the standard errors of slope, intercept and calibration-in-the-large, then NaN."""
+    x = _logit(p)
+    covariance = np.full((2, 2), np.nan)
+    if _has_maximum(positive, x):
+        covariance = logistic(positive, np.column_stack([np.ones(len(x)), x])).covariance
+    intercept, slope = np.sqrt(np.diag(covariance))
+    shifted = expit(x + large)
+    return np.array([slope, intercept, 1 / np.sqrt((shifted * (1 - shifted)).sum()), *[np.nan] * 3])
 
 
-def _observed_over_expected(
-    positive: np.ndarray, p: np.ndarray, z: float
-) -> tuple[float, float, float]:
-    if p.sum() < CLIP:
-        return float("nan"), float("nan"), float("nan")
-    ratio = positive.sum() / p.sum()
-    spread = np.exp(z * np.sqrt((1 - positive.mean()) / positive.sum()))
-    return float(ratio), float(ratio / spread), float(ratio * spread)
+def _logit(p: np.ndarray) -> np.ndarray:
+    return logit(np.clip(p, CLIP, 1 - CLIP))
 
 
-def _in_the_large(positive: np.ndarray, x: np.ndarray) -> tuple[float, float]:
-    """Return (estimate, standard error) of the intercept of a logistic model with offset x."""
-    far = [-x.max() - 50, -x.min() + 50]
-    found = float(optimize.brentq(lambda a: expit(x + a).sum() - positive.sum(), *far, xtol=1e-13))
-    p = expit(x + found)
-    return found, float(1 / np.sqrt((p * (1 - p)).sum()))
+def _contradicted(positive: np.ndarray, p: np.ndarray) -> bool:
+    """Return whether a score of 0 or 1 is not its label."""
+    return bool(((p == 0) & positive | (p == 1) & ~positive).any())
 
 
-def _logistic(positive: np.ndarray, x: np.ndarray) -> list[tuple[float, float]]:
-    """Return (coefficient, standard error) of intercept and slope, NaN where no maximum exists.
+def _has_maximum(positive: np.ndarray, x: np.ndarray) -> bool:
+    """Return whether a logistic model on one predictor has a maximum.
 
-    With one predictor there is none exactly if the labels' ranges of x do not overlap, or only
-    touch (Albert & Anderson 1984).
+    It has none exactly if the labels' ranges of x do not overlap, or only touch (Albert & Anderson
+    1984).
     """
-    nothing = [(float("nan"), float("nan"))] * 2
     ones, zeros = x[positive], x[~positive]
-    if zeros.max() <= ones.min() or ones.max() <= zeros.min():
-        return nothing
-    fit = logistic(positive, np.column_stack([np.ones(len(x)), x]))
-    errors = np.sqrt(np.diag(fit.covariance))
-    return [(float(c), float(s)) for c, s in zip(fit.coefficients, errors, strict=True)]
+    return bool(zeros.max() > ones.min() and ones.max() > zeros.min())
+
+
+def intercept_and_slope(positive: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return intercept and slope (2, resample) on x (patient,), NaN where there is no maximum.
+
+    >>> labels, x = np.array([False, True, False, True]), np.array([0.0, 1, 2, 3])
+    >>> intercept_and_slope(labels, x, np.ones((1, 4))).round(3).ravel()
+    array([-1.362,  0.908])
+    """
+    if not _has_maximum(positive, x):
+        return np.full((2, len(weights)), np.nan)
+    powers = np.stack([np.ones(len(x)), x, x**2], axis=1)
+
+    def step(found: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        fitted = expit(found[0][:, np.newaxis] + found[1][:, np.newaxis] * x)
+        a, b, c = _sums(weights, fitted * (1 - fitted), powers).T
+        g, h = _sums(weights, positive - fitted, powers[:, :2]).T
+        return np.stack([c * g - b * h, a * h - b * g]) / (a * c - b**2)
+
+    start = logistic(positive, powers[:, :2]).coefficients
+    return _newton(step, start, weights, _rarer(positive))
+
+
+def in_the_large(positive: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the intercept (resample,) of a logistic model with offset x (patient,).
+
+    >>> in_the_large(np.array([False, True, True]), np.zeros(3), np.ones((1, 3))).round(4)
+    array([0.6931])
+    """
+    far = [-x.max() - 50, -x.min() + 50]
+    start = optimize.brentq(lambda a: expit(x + a).sum() - positive.sum(), *far, xtol=1e-13)
+
+    def step(found: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        fitted, each = expit(x + found[0][:, np.newaxis]), np.ones((len(x), 1))
+        score, information = positive - fitted, fitted * (1 - fitted)
+        return (_sums(weights, score, each) / _sums(weights, information, each)).T
+
+    return _newton(step, np.array([start]), weights, _rarer(positive))[0]
+
+
+def _sums(weights: np.ndarray, values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return weighted sums (resample, column) of values (resample or 1, patient) × columns."""
+    return weights @ (values.T * columns) if len(values) == 1 else (weights * values) @ columns
+
+
+def _rarer(positive: np.ndarray) -> int:
+    return int(min(positive.sum(), (~positive).sum()))
+
+
+def _newton(step: Step, start: np.ndarray, weights: np.ndarray, rarer: int) -> np.ndarray:
+    """Return the estimates (parameter, resample), by Newton's method from the whole sample's.
+
+    The whole sample keeps its estimate. Where many patients have the rarer label one step is
+    taken: what is left is of the order of 1 / their number.
+    """
+    whole = start[:, np.newaxis]
+    if (weights == 1).all():
+        return np.repeat(whole, len(weights), axis=1)
+    with np.errstate(all="ignore"):
+        if rarer > LARGE // 2:
+            return whole + step(whole, weights)
+        return _settled(step, np.repeat(whole, len(weights), axis=1), weights)
+
+
+def _settled(step: Step, found: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    for _ in range(30):
+        change = step(found, weights)
+        found = found + np.clip(change, -5, 5)
+        if np.nanmax(np.abs(change), initial=0) < 1e-7:
+            break
+    return np.where(np.abs(change) < 1e-5, found, np.nan)
 
 
 def grouped_curve(
@@ -140,6 +246,10 @@ def grouped_curve(
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses, scores outside [0, 1].
+
+    >>> curve = grouped_curve([0, 0, 1, 1], [0.1, 0.2, 0.7, 0.9], groups=2)
+    >>> curve[["predicted", "observed"]].round(2).values.tolist()
+    [[0.15, 0.0], [0.8, 1.0]]
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "calibration")
@@ -164,10 +274,15 @@ def smooth_curve(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.9
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses, scores outside [0, 1].
+
+    >>> labels = np.array([0, 1, 0, 1, 0, 1] * 5)
+    >>> scores = np.tile([0.2, 0.3, 0.4, 0.5, 0.6, 0.8], 5)
+    >>> smooth_curve(labels, scores).iloc[[0, -1]].round(2).values.tolist()
+    [[0.2, 0.3, 0.07, 0.7], [0.8, 0.85, 0.36, 0.98]]
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "calibration")
-    x = logit(np.clip(p, CLIP, 1 - CLIP))
+    x = _logit(p)
     rarer = min(positive.sum(), (~positive).sum())
     knots = np.quantile(x, KNOTS[5 if rarer >= MANY_EVENTS else 3])
     names = ["predicted", "observed", "ci_low", "ci_high"]
@@ -177,7 +292,7 @@ def smooth_curve(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.9
     fit = logistic(positive, _spline(x, knots))
     if not fit.deviance > SEPARATED:
         return pd.DataFrame(columns=names, dtype=float)
-    drawn = _spline(logit(np.clip(at, CLIP, 1 - CLIP)), knots)
+    drawn = _spline(_logit(at), knots)
     middle = drawn @ fit.coefficients
     spread = np.sqrt(np.einsum("ij,jk,ik->i", drawn, fit.covariance, drawn))
     spread = spread * stats.norm.ppf(0.5 + confidence / 2)
@@ -200,10 +315,14 @@ def recalibration(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]
     Raises:
         EvaluationError: no such model exists (scores constant, or separating the labels), or its
             slope is not positive: it would turn the ranking round.
+
+    >>> np.round(recalibration([0, 1, 0, 1], [0.2, 0.6, 0.7, 0.9]), 2).tolist()
+    [-0.83, 1.43]
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "recalibration")
-    (intercept, _), (slope, _) = _logistic(positive, logit(np.clip(p, CLIP, 1 - CLIP)))
+    found = intercept_and_slope(positive, _logit(p), np.ones((1, len(p))))
+    intercept, slope = found[:, 0].tolist()
     if not np.isfinite(slope):
         raise EvaluationError("the training scores are constant or separate the labels.")
     if slope <= 0:
@@ -215,5 +334,9 @@ def recalibration(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]
 
 
 def recalibrated(scores: np.ndarray, intercept: float, slope: float) -> np.ndarray:
-    """Return the scores after logistic recalibration."""
-    return expit(intercept + slope * logit(np.clip(scores, CLIP, 1 - CLIP)))
+    """Return the scores after logistic recalibration.
+
+    >>> recalibrated(np.array([0.2, 0.8]), intercept=0.0, slope=0.5).round(3)
+    array([0.333, 0.667])
+    """
+    return expit(intercept + slope * _logit(scores))

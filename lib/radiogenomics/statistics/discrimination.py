@@ -9,8 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
+from sklearn.metrics import roc_curve
 
-from radiogenomics.statistics.resampling import Drawn, tpr_band
+from radiogenomics.statistics.resampling import Drawn, blocks, tails
+
+MANY = 4000  # distinct scores above which a band is made of fewer points
+POINTS = 1000  # of them, at least
 
 
 class EvaluationError(ValueError):
@@ -22,6 +26,9 @@ def checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     Raises:
         EvaluationError: other labels than 0 and 1, one label only, missing scores, no numbers.
+
+    >>> checked([0, 1], [0.2, 0.9])
+    (array([False,  True]), array([0.2, 0.9]))
     """
     labels = np.asarray(labels)
     try:
@@ -45,6 +52,9 @@ def probabilities(scores: np.ndarray, what: str) -> np.ndarray:
 
     Raises:
         EvaluationError: a score outside [0, 1]; `what` says what cannot be computed then.
+
+    >>> probabilities(np.array([0.2, 0.9]), "calibration")
+    array([0.2, 0.9])
     """
     if scores.min() < 0 or scores.max() > 1:
         raise EvaluationError(
@@ -52,6 +62,38 @@ def probabilities(scores: np.ndarray, what: str) -> np.ndarray:
             f"1, for {what}. Such scores can only be ranked (AUC)."
         )
     return scores
+
+
+def auc(positive: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the AUC (resample,): the weighted share of pairs in the right order, ties a half.
+
+    Args:
+        positive: bool (patient,).
+        scores: (patient,).
+        weights: of the patients, (resample, patient); 1 for the sample itself.
+
+    >>> auc(np.array([True, True, False]), np.array([0.9, 0.4, 0.4]), np.ones((1, 3)))
+    array([0.75])
+    """
+    ones, zeros = _ascending(positive, scores), _ascending(~positive, scores)
+    left, right = (np.searchsorted(scores[zeros], scores[ones], s) for s in ("left", "right"))
+    lower = _running(weights[:, zeros])
+    beaten = lower[:, left] if (left == right).all() else (lower[:, left] + lower[:, right]) / 2
+    times = weights[:, ones].astype(float)
+    return np.einsum("ij,ij->i", times, beaten) / (times.sum(axis=1) * lower[:, -1])
+
+
+def _ascending(side: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the patients of one side from the lowest score up."""
+    patients = np.flatnonzero(side)
+    return patients[np.argsort(scores[patients])]
+
+
+def _running(weights: np.ndarray) -> np.ndarray:
+    """Return (resample, patient + 1): how many stand before each patient, and in all."""
+    sums = np.zeros((len(weights), weights.shape[1] + 1))
+    np.cumsum(weights, axis=1, out=sums[:, 1:])
+    return sums
 
 
 def delong(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -62,6 +104,10 @@ def delong(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses.
+
+    >>> aucs, covariance = delong([0, 0, 1, 1], [[0.1, 0.4, 0.35, 0.8]])
+    >>> aucs, covariance.round(4)
+    (array([0.75]), array([[0.125]]))
     """
     positive, scores = checked(labels, np.atleast_2d(scores))
     won, lost = _pairs(positive, scores)
@@ -101,6 +147,9 @@ def auc_interval(
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses.
+
+    >>> np.round(auc_interval([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], on_logit=True), 3).tolist()
+    [0.75, 0.069, 0.992]
     """
     aucs, covariance = delong(labels, scores)
     return delong_interval(float(aucs[0]), float(covariance[0, 0]), confidence, on_logit)
@@ -109,7 +158,11 @@ def auc_interval(
 def delong_interval(
     auc: float, variance: float, confidence: float = 0.95, on_logit: bool = False
 ) -> tuple[float, float, float]:
-    """Return `auc_interval` of an AUC whose variance is known."""
+    """Return `auc_interval` of an AUC whose variance is known.
+
+    >>> np.round(delong_interval(0.8, 0.0025), 3).tolist()
+    [0.8, 0.702, 0.898]
+    """
     se = np.sqrt(variance)
     z = stats.norm.ppf(0.5 + confidence / 2)
     if se == 0:
@@ -129,6 +182,10 @@ def delong_test(labels: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[float
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses.
+
+    >>> z, p = delong_test([0, 0, 1, 1, 1], [0.1, 0.4, 0.35, 0.8, 0.9], [0.6, 0.2, 0.3, 0.7, 0.1])
+    >>> round(z, 3), round(p, 3)
+    (0.707, 0.48)
     """
     positive, scores = checked(labels, np.stack([a, b]))
     won, lost = (pairs[0] - pairs[1] for pairs in _pairs(positive, scores))
@@ -145,12 +202,18 @@ def delong_test(labels: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[float
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Return p values adjusted by Holm's step-down method (Holm 1979); NaN stays and counts not."""
+    """Return p values adjusted by Holm's step-down method (Holm 1979); NaN stays and counts not.
+
+    >>> holm(np.array([0.01, 0.04, np.nan, 0.03]))
+    array([0.03, 0.06,  nan, 0.06])
+    """
+    # takes a second to import, and not every command tests
+    from statsmodels.stats.multitest import multipletests
+
     p = np.asarray(p, float)
-    order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]
-    steps = np.maximum.accumulate(p[order] * (len(order) - np.arange(len(order))))
-    adjusted = np.full(len(p), np.nan)
-    adjusted[order] = np.minimum(steps, 1)
+    tested, adjusted = np.isfinite(p), np.full(len(p), np.nan)
+    if tested.any():
+        adjusted[tested] = multipletests(p[tested], method="holm")[1]
     return adjusted
 
 
@@ -159,6 +222,10 @@ def delong_table(labels: np.ndarray, scores: pd.DataFrame) -> pd.DataFrame:
 
     Raises:
         EvaluationError: a model lacks patients; names both.
+
+    >>> table = delong_table([0, 0, 1, 1], pd.DataFrame({"a": [1, 2, 3, 4], "b": [1, 3, 2, 4]}))
+    >>> table[["model_a", "model_b", "auc_a", "auc_b"]].values.tolist()
+    [['a', 'b', 1.0, 0.75]]
     """
     for name, values in scores.items():
         gone = scores.index[values.isna()].tolist()
@@ -181,7 +248,11 @@ def delong_table(labels: np.ndarray, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Return k / n and its Wilson interval (Wilson 1927); NaN for n = 0."""
+    """Return k / n and its Wilson interval (Wilson 1927); NaN for n = 0.
+
+    >>> np.round(wilson(8, 10), 3).tolist()
+    [0.8, 0.49, 0.943]
+    """
     if n == 0:
         return float("nan"), float("nan"), float("nan")
     low, high = stats.binomtest(k, n).proportion_ci(confidence, method="wilson")
@@ -193,6 +264,9 @@ def confusion(labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses.
+
+    >>> confusion([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], 0.5)
+    {'tp': 1, 'fp': 1, 'fn': 1, 'tn': 1}
     """
     positive, scores = checked(labels, scores)
     called = scores >= threshold
@@ -211,6 +285,9 @@ def youden_threshold(labels: np.ndarray, scores: np.ndarray) -> float:
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses.
+
+    >>> youden_threshold([0, 0, 1, 1], [0.1, 0.6, 0.7, 0.9])
+    0.7
     """
     points = roc_points(labels, scores)
     index = points.tpr - points.fpr
@@ -224,6 +301,9 @@ def sensitivity_threshold(labels: np.ndarray, scores: np.ndarray, sensitivity: f
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses.
+
+    >>> sensitivity_threshold([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], sensitivity=1.0)
+    0.4
     """
     points = roc_points(labels, scores)
     enough = points[(points.tpr >= sensitivity - 1e-12) & np.isfinite(points.threshold)]
@@ -235,22 +315,22 @@ def roc_points(labels: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses.
+
+    >>> roc_points([0, 1, 1], [0.4, 0.4, 0.9]).values.tolist()
+    [[0.0, 0.0, inf], [0.0, 0.5, 0.9], [1.0, 1.0, 0.4]]
     """
     positive, scores = checked(labels, scores)
-    order = np.argsort(-scores, kind="stable")
-    last = np.append(np.diff(scores[order]) != 0, True)
-    tp, fp = np.cumsum(positive[order])[last], np.cumsum(~positive[order])[last]
-    return pd.DataFrame(
-        {
-            "fpr": np.append(0, fp / fp[-1]),
-            "tpr": np.append(0, tp / tp[-1]),
-            "threshold": np.append(np.inf, scores[order][last]),
-        }
-    )
+    fpr, tpr, threshold = roc_curve(positive, scores, drop_intermediate=False)
+    return pd.DataFrame({"fpr": fpr, "tpr": tpr, "threshold": threshold})
 
 
 def corners(points: pd.DataFrame) -> pd.DataFrame:
-    """Return the ROC points at which the curve turns, and both ends: the curve stays the same."""
+    """Return the ROC points at which the curve turns, and both ends: the curve stays the same.
+
+    >>> points = roc_points([0, 1, 1, 1], [0.1, 0.5, 0.7, 0.9])
+    >>> len(points), len(corners(points))
+    (5, 3)
+    """
     right, up = (np.diff(points[rate]) > 0 for rate in ("fpr", "tpr"))
     straight = (right[1:] == right[:-1]) & (up[1:] == up[:-1]) & (right[1:] != up[1:])
     return points[np.concatenate([[True], ~straight, [True]])]
@@ -266,10 +346,34 @@ def roc_band(
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses.
+
+    >>> from radiogenomics.statistics.resampling import draw
+    >>> labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.6, 0.4, 0.9])
+    >>> roc_band(labels, scores, draw(labels == 1, 100, seed=0)).iloc[2].round(2).to_dict()
+    {'fpr': 0.5, 'tpr': 0.5, 'threshold': 0.6, 'tpr_low': 0.0, 'tpr_high': 1.0}
     """
     positive, scores = checked(labels, scores)
     grid = np.linspace(0, 1, 101)
     points = roc_points(labels, scores)
-    edges = tpr_band(positive, scores, drawn.stratified, grid, confidence)
+    edges = _tpr_band(positive, scores, drawn.stratified, grid, confidence)
     low, high = (np.interp(points.fpr, grid, edge) for edge in edges)
     return points.assign(tpr_low=low, tpr_high=high)
+
+
+def _tpr_band(
+    positive: np.ndarray, scores: np.ndarray, counts: np.ndarray, fpr: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pointwise interval of the true positive rate at each false positive rate."""
+    cuts = np.unique(-scores)
+    if len(cuts) > MANY:
+        cuts = np.append(cuts[: -1 : len(cuts) // POINTS], cuts[-1])
+    sides = [_ascending(side, -scores) for side in (~positive, positive)]
+    ends = [np.searchsorted(-scores[side], cuts, side="right") for side in sides]
+    tpr = []
+    for rows in blocks(*counts.shape):
+        rates = []
+        for side, end in zip(sides, ends, strict=True):
+            rates.append(_running(counts[rows][:, side])[:, np.append(0, end)] / len(side))
+        tpr += [np.interp(fpr, x, y) for x, y in zip(*rates, strict=True)]
+    low, high = np.percentile(tpr, tails(confidence), axis=0)
+    return low, high

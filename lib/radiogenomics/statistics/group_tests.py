@@ -13,6 +13,9 @@ def standardised_difference(a: pd.Series, b: pd.Series) -> float:
     """Return the standardised mean difference of two groups; categories by Yang & Dalton 2012.
 
     NaN where a group has no value.
+
+    >>> round(standardised_difference(pd.Series([1.0, 2, 3]), pd.Series([2.0, 3, 4])), 3)
+    1.0
     """
     a, b = a.dropna(), b.dropna()
     if a.empty or b.empty:
@@ -30,6 +33,11 @@ def categorical_test(counts: np.ndarray, seed: int) -> tuple[str, float]:
     """Return test and p of a (level, group) table: Pearson chi-square without correction.
 
     Fisher's exact test where an expected count is below 5 (`seed`: of its random tables).
+
+    >>> sexes = np.array([[227, 118], [108, 207]])  # the paper's Table 1
+    >>> test, p = categorical_test(sexes, seed=0)
+    >>> test, p < 0.001
+    ('chi-square', True)
     """
     counts = counts[counts.sum(axis=1) > 0]
     if counts.shape[0] < 2 or (counts.sum(axis=0) == 0).any():
@@ -45,6 +53,10 @@ def fisher(counts: np.ndarray, seed: int) -> tuple[str, float]:
 
     Of a table larger than 2 × 2 the p value is simulated, over `TABLES` random tables with the
     same margins (Freeman & Halton 1951).
+
+    >>> test, p = fisher(np.array([[3, 1], [1, 3]]), seed=0)
+    >>> test, round(p, 4)
+    ('Fisher', 0.4857)
     """
     if counts.shape == (2, 2):
         return "Fisher", float(stats.fisher_exact(counts).pvalue)
@@ -54,7 +66,12 @@ def fisher(counts: np.ndarray, seed: int) -> tuple[str, float]:
 
 
 def continuous_test(a: pd.Series, b: pd.Series) -> tuple[str, float]:
-    """Return test and p of two groups: Welch's t; Mann-Whitney where a group is clearly skewed."""
+    """Return test and p of two groups: Welch's t; Mann-Whitney where a group is clearly skewed.
+
+    >>> test, p = continuous_test(pd.Series([1.0, 2, 3, 4]), pd.Series([3.0, 4, 5, 6]))
+    >>> test, round(p, 4)
+    ('t', 0.071)
+    """
     a, b = a.dropna(), b.dropna()
     if min(len(a), len(b)) < 2:
         return "", float("nan")

@@ -1,17 +1,98 @@
-"""Every measure of one model's scores, with intervals (paper, Statistics; Table 2)."""
+"""Every measure of one model's scores, defined once, with its intervals (paper, Statistics).
+
+A measure is a function of weights: its value is the function at weights of 1, its bootstrap the
+same function at how often each patient was drawn (`resampling`). Of a threshold's counts these are
+`AT_THRESHOLD`, of ranks `discrimination.auc`, of probabilities `calibration.measures`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from radiogenomics.statistics.calibration import METRICS as CALIBRATION
-from radiogenomics.statistics.calibration import calibration
-from radiogenomics.statistics.discrimination import auc_interval, checked, confusion, wilson
-from radiogenomics.statistics.resampling import OF_PREVALENCE, SCHEMES, Drawn, intervals
+from radiogenomics.statistics import calibration
+from radiogenomics.statistics.discrimination import auc, auc_interval, checked, wilson
+from radiogenomics.statistics.resampling import SCHEMES, Drawn, percentile_interval, resampled
+
+OF_PREVALENCE = ("accuracy", "ppv", "npv")  # measures that it is part of, beside calibration
+COLUMNS = ["threshold_rule", "metric", "value", "ci_low", "ci_high", "ci_method"]
+
+
+class Counts(NamedTuple):
+    """True and false positives, false and true negatives, (resample,)."""
+
+    tp: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+    tn: np.ndarray
+
+
+class Share(NamedTuple):
+    """A proportion of counts; its interval is Wilson's."""
+
+    part: np.ndarray
+    whole: np.ndarray
+
+    def value(self) -> np.ndarray:
+        """Return part / whole (resample,), NaN where whole is 0."""
+        return calibration.divided(self.part, self.whole)
+
+    def interval(self, confidence: float) -> tuple[float, float, str]:
+        """Return low, high and the method, of one sample."""
+        return *wilson(int(self.part[0]), int(self.whole[0]), confidence)[1:], "wilson"
+
+
+class Ratio(NamedTuple):
+    """A ratio of two proportions; its interval is by the log method (Simel 1991)."""
+
+    above: Share
+    below: Share
+
+    def value(self) -> np.ndarray:
+        """Return above / below (resample,): infinite where only below is 0, NaN where both are."""
+        above, below = self.above.value(), self.below.value()
+        infinite = (below == 0) & (above > 0)
+        return np.where(infinite, np.inf, calibration.divided(above, below))
+
+    def interval(self, confidence: float) -> tuple[float, float, str]:
+        """Return low, high and the method, of one sample; NaN where a count of it is 0."""
+        (a, m), (b, n) = self.above, self.below
+        if a[0] == 0 or b[0] == 0:
+            return float("nan"), float("nan"), "wald"
+        reach = stats.norm.ppf(0.5 + confidence / 2) * np.sqrt(1 / a - 1 / m + 1 / b - 1 / n)
+        low, high = (self.value() * np.exp(sign * reach) for sign in (-1, 1))
+        return float(low[0]), float(high[0]), "wald"
+
+
+AT_THRESHOLD: dict[str, Callable[[Counts], Share | Ratio]] = {
+    "sensitivity": lambda c: Share(c.tp, c.tp + c.fn),
+    "specificity": lambda c: Share(c.tn, c.tn + c.fp),
+    "accuracy": lambda c: Share(c.tp + c.tn, c.tp + c.fp + c.fn + c.tn),
+    "ppv": lambda c: Share(c.tp, c.tp + c.fp),
+    "npv": lambda c: Share(c.tn, c.tn + c.fn),
+    "lr_plus": lambda c: Ratio(Share(c.tp, c.tp + c.fn), Share(c.fp, c.fp + c.tn)),
+    "lr_minus": lambda c: Ratio(Share(c.fn, c.tp + c.fn), Share(c.tn, c.fp + c.tn)),
+}
+NAMES = ("auc", *AT_THRESHOLD, *calibration.METRICS)
+
+
+def counts(
+    positive: np.ndarray, scores: np.ndarray, threshold: float, weights: np.ndarray
+) -> Counts:
+    """Return the weighted counts at a threshold; score >= threshold counts as positive.
+
+    >>> labels, scores = np.array([True, True, False]), np.array([0.9, 0.4, 0.4])
+    >>> found = counts(labels, scores, 0.5, np.ones((1, 3)))
+    >>> AT_THRESHOLD["sensitivity"](found).value(), AT_THRESHOLD["specificity"](found).value()
+    (array([0.5]), array([1.]))
+    """
+    called = scores >= threshold
+    parts = (called & positive, called & ~positive, ~called & positive, ~called & ~positive)
+    return Counts(*(weights @ np.stack(parts, axis=1).astype(float)).T)
 
 
 def metrics_table(
@@ -22,68 +103,84 @@ def metrics_table(
 
     One row a method of interval (`ci_method`), with n and events; bootstrap's where `drawn`
     (`resampling.draw`) is given, with the number of `resamples` and how patients were drawn
-    (`resampling`: within labels, or over all patients for what the prevalence is part of:
-    accuracy, PPV, NPV, calibration). Likelihood ratios have the
-    log method's interval (Simel 1991); one without false positives (or true negatives) is
-    infinite, 0 / 0 is NaN. Scores outside [0, 1] are ranked only, and all of a model that has
-    such scores elsewhere (not `bounded`).
+    (`resampling`). Scores outside [0, 1] are ranked only, and all of a model that has such
+    scores elsewhere (not `bounded`).
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses.
+
+    >>> table = metrics_table([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.9], {"half": 0.5})
+    >>> table.set_index("metric").value[["sensitivity", "specificity"]].tolist()
+    [0.5, 0.5]
     """
     positive, scores = checked(labels, scores)
-    auc, *plain = auc_interval(labels, scores, confidence)
-    rows = [("", "auc", auc, *plain, "delong")]
-    rows.append(("", "auc", *auc_interval(labels, scores, confidence, True), "delong-logit"))
-    for rule, threshold in thresholds.items():
-        rows += _at_threshold(confusion(labels, scores, threshold), rule, confidence)
     bounded = bounded and scores.min() >= 0 and scores.max() <= 1
-    if bounded:
-        for row in calibration(labels, scores, confidence).itertuples(index=False):
-            rows.append(("", *row, "wald" if np.isfinite(row.ci_low) else "none"))
-    names = ["threshold_rule", "metric", "value", "ci_low", "ci_high", "ci_method"]
-    table = pd.DataFrame(rows, columns=names)
+    table = _closed_form(positive, scores, thresholds, confidence, bounded)
     if drawn is not None:
-        found = intervals(positive, scores, thresholds, drawn, confidence, bounded)
+        more = _bootstrap(positive, scores, thresholds, drawn, confidence, bounded)
         value = table.drop_duplicates(["threshold_rule", "metric"])
-        value = value.set_index(["threshold_rule", "metric"]).value
-        extra = [(*key, value[key], *ci, "bootstrap") for key, ci in found.items()]
-        extra = pd.DataFrame(extra, columns=names).assign(resamples=len(drawn.free))
-        free = extra.metric.isin([*CALIBRATION, *OF_PREVALENCE])
-        extra["resampling"] = np.where(free, SCHEMES["free"], SCHEMES["stratified"])
-        table = table[~((table.ci_method == "none") & table.metric.str.startswith("brier"))]
-        extra.loc[extra.value.isna(), ["ci_low", "ci_high"]] = np.nan  # of what is not defined
-        table = pd.concat([table, extra], ignore_index=True)
-    return table.assign(n=len(positive), events=int(positive.sum()))
+        more = more.merge(value[["threshold_rule", "metric", "value"]], how="left")
+        more.loc[more.value.isna(), ["ci_low", "ci_high"]] = np.nan  # of what is not defined
+        brier = (table.ci_method == "none") & table.metric.str.startswith("brier")
+        table = pd.concat([table[~brier], more], ignore_index=True)
+    columns = [*COLUMNS, *table.columns.difference(COLUMNS)]
+    return table[columns].assign(n=len(positive), events=int(positive.sum()))
 
 
-def _at_threshold(counts: dict[str, int], rule: str, confidence: float) -> list[tuple]:
-    tp, fp, fn, tn = (counts[k] for k in ("tp", "fp", "fn", "tn"))
-    shares = _shares(tp, fp, fn, tn)
-    rows = [(rule, m, *wilson(k, n, confidence), "wilson") for m, (k, n) in shares.items()]
-    rows.append((rule, "lr_plus", *_ratio(tp, tp + fn, fp, fp + tn, confidence), "wald"))
-    rows.append((rule, "lr_minus", *_ratio(fn, tp + fn, tn, fp + tn, confidence), "wald"))
-    return rows
+def _closed_form(
+    positive: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float], confidence: float,
+    bounded: bool,
+) -> pd.DataFrame:  # fmt: skip
+    """Return the measures at weights of 1 with the intervals that a formula gives."""
+    once = np.ones((1, len(positive)))
+    area = float(auc(positive, scores, once)[0])
+    methods = (("delong", False), ("delong-logit", True))
+    rows = [("", "auc", area, *auc_interval(positive, scores, confidence, on_logit)[1:], method)
+            for method, on_logit in methods]  # fmt: skip
+    for rule, threshold in thresholds.items():
+        found = counts(positive, scores, threshold, once)
+        for name, measure in AT_THRESHOLD.items():
+            of_counts = measure(found)
+            rows.append((rule, name, of_counts.value()[0], *of_counts.interval(confidence)))
+    if bounded:
+        for row in calibration.calibration(positive, scores, confidence).itertuples(index=False):
+            rows.append(("", *row, "wald" if np.isfinite(row.ci_low) else "none"))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _shares(tp: int, fp: int, fn: int, tn: int) -> dict[str, tuple[int, int]]:
-    """Return numerator and denominator of each proportion."""
-    return {
-        "sensitivity": (tp, tp + fn),
-        "specificity": (tn, tn + fp),
-        "accuracy": (tp + tn, tp + fp + fn + tn),
-        "ppv": (tp, tp + fp),
-        "npv": (tn, tn + fn),
-    }
+def _bootstrap(
+    positive: np.ndarray, scores: np.ndarray, thresholds: Mapping[str, float], drawn: Drawn,
+    confidence: float, bounded: bool,
+) -> pd.DataFrame:  # fmt: skip
+    """Return every measure's percentile interval.
 
+    What the prevalence is part of is resampled over all patients: with it held still, intervals
+    would be too narrow.
+    """
 
-def _ratio(a: int, m: int, b: int, n: int, confidence: float) -> tuple[float, float, float]:
-    """Return (a / m) / (b / n) with the log method's interval; infinite where only b is 0."""
-    if b == 0:
-        return float("inf" if a else "nan"), float("nan"), float("nan")
-    ratio = (a / m) / (b / n)
-    if a == 0:
-        return ratio, float("nan"), float("nan")
-    se = np.sqrt(1 / a - 1 / m + 1 / b - 1 / n)
-    z = stats.norm.ppf(0.5 + confidence / 2)
-    return ratio, float(ratio * np.exp(-z * se)), float(ratio * np.exp(z * se))
+    def at_thresholds(weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+        found = {rule: counts(positive, scores, t, weights) for rule, t in thresholds.items()}
+        return {(rule, name): measure(of_rule).value() for rule, of_rule in found.items()
+                for name, measure in AT_THRESHOLD.items()}  # fmt: skip
+
+    def ranked(weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+        return {("", "auc"): auc(positive, scores, weights)}
+
+    def of_probabilities(weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+        found = calibration.measures(positive, scores, weights.astype(float))
+        return {("", name): values for name, values in found.items()}
+
+    values = resampled(ranked, drawn.stratified)
+    if thresholds:
+        values |= resampled(at_thresholds, drawn.stratified)
+        free = resampled(at_thresholds, drawn.free)
+        values |= {key: free[key] for key in free if key[1] in OF_PREVALENCE}
+    if bounded:
+        values |= resampled(of_probabilities, drawn.free)
+    table = pd.DataFrame(
+        [(*key, *percentile_interval(part, confidence)) for key, part in values.items()],
+        columns=["threshold_rule", "metric", "ci_low", "ci_high"],
+    )
+    over_all = table.metric.isin([*calibration.METRICS, *OF_PREVALENCE])
+    scheme = np.where(over_all, SCHEMES["free"], SCHEMES["stratified"])
+    return table.assign(ci_method="bootstrap", resamples=len(drawn.free), resampling=scheme)

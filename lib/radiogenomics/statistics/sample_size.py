@@ -15,6 +15,9 @@ def cox_snell(auc: float, prevalence: float) -> float:
 
     Their assumption, a linear predictor that is normal in both labels with one variance, by
     quadrature in place of their simulation. NaN at an AUC of 0.5 and below.
+
+    >>> round(cox_snell(0.8, 0.5), 3)
+    0.261
     """
     if not 0.5 < auc < 1:
         return float("nan")
@@ -44,6 +47,9 @@ def riley_minimum(parameters: int, prevalence: float, r2: float) -> dict[str, fl
         parameters: candidate parameters, those that selection dropped included.
         prevalence: share of events.
         r2: Cox-Snell's R² that is expected.
+
+    >>> riley_minimum(parameters=20, prevalence=0.5, r2=0.2)
+    {'shrinkage': 796.0, 'optimism': 468.0, 'overall_risk': 385.0, 'n': 796.0}
     """
     highest = 1 - np.exp(2 * _null(prevalence))
     wanted = {"shrinkage": SHRINKAGE, "optimism": r2 / (r2 + OPTIMISM * highest)}
@@ -57,6 +63,9 @@ def parameters_supported(patients: int, prevalence: float, r2: float) -> float:
     """Return the most candidate parameters for which Riley's criteria ask for no more patients.
 
     NaN without patients: nothing is known of those that the model was made with.
+
+    >>> parameters_supported(patients=528, prevalence=0.49, r2=0.2)
+    13
     """
     if not patients:
         return float("nan")
@@ -69,7 +78,11 @@ def parameters_supported(patients: int, prevalence: float, r2: float) -> float:
 
 
 def auc_standard_error(auc: float, prevalence: float, patients: float) -> float:
-    """Return the standard error that n patients give an AUC (Newcombe 2006, his method 4)."""
+    """Return the standard error that n patients give an AUC (Newcombe 2006, his method 4).
+
+    >>> round(auc_standard_error(0.684, 65 / 132, 132), 4)
+    0.0462
+    """
     even = patients / 2 - 1
     part = 1 + even * (1 - auc) / (2 - auc) + even * auc / (1 + auc)
     return float(np.sqrt(auc * (1 - auc) * part / (patients**2 * prevalence * (1 - prevalence))))
@@ -79,6 +92,9 @@ def patients_for_width(auc: float, prevalence: float, width: float = 0.1) -> flo
     """Return the test patients for a 95% interval of this width around an AUC (Riley 2021).
 
     NaN at an AUC of 0 or 1, which has no such interval.
+
+    >>> patients_for_width(0.8, 0.5)
+    302.0
     """
     if not 0 < auc < 1:
         return float("nan")

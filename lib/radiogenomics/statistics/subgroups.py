@@ -9,9 +9,8 @@ import pandas as pd
 from scipy import stats
 from scipy.special import expit, logit
 
-from radiogenomics.statistics.calibration import SEPARATED, calibration, logistic
+from radiogenomics.statistics.calibration import CLIP, SEPARATED, calibration, logistic
 from radiogenomics.statistics.discrimination import delong, delong_interval, holm
-from radiogenomics.statistics.resampling import CLIP
 
 CODED = ("hospital", "scanner", "kernel", "vendor", "lobe", "stage")  # numbers there are names
 FEW = 10  # patients of the rarer label below which a group is flagged and takes part in no test
@@ -40,6 +39,10 @@ def groups(
         names: of the columns.
         halved_by: patients whose values and median decide that (training patients, where a
             model is fitted on the groups); all where None.
+
+    >>> patients = pd.DataFrame({"sex": ["female", "male"], "age": [61, 50]})
+    >>> groups(patients, ("sex", "age")).values.tolist()
+    [['female', '55 to 64'], ['male', 'under 55']]
     """
     by = patients if halved_by is None else halved_by
     found = {name: _grouped(patients[name], by[name]) for name in names if name in patients}
@@ -78,6 +81,12 @@ def subgroup_table(
         calibration_in_the_large, flag, p_heterogeneity (Cochran's Q of the groups' AUCs' logits),
         p_interaction (Rao's test of score × group in a logistic model) and p_holm, the
         latter over a model's variables. Scores outside [0, 1] have no calibration.
+
+    >>> by = pd.DataFrame({"sex": ["female"] * 4 + ["male"] * 4})
+    >>> scores = pd.DataFrame({"CNN": [0.1, 0.4, 0.35, 0.8, 0.2, 0.6, 0.5, 0.9]})
+    >>> table = subgroup_table(np.array([0, 0, 1, 1] * 2), scores, by)
+    >>> table[["group", "n", "events", "auc"]].values.tolist()
+    [['female', 4, 2, 0.75], ['male', 4, 2, 0.75]]
     """
     rows = []
     known = {variable: pd.factorize(by[variable]) for variable in by}
@@ -143,6 +152,9 @@ def heterogeneity(found: list[dict]) -> float:
 
     On the logit scale, on which the AUC of a small group is nearer to normal. Groups that are
     flagged (`FEW`), or without a variance (perfect separation), take no part.
+
+    >>> round(heterogeneity([{"auc": 0.6, "variance": 0.002}, {"auc": 0.8, "variance": 0.002}]), 4)
+    0.0035
     """
     rows = [
         (r["auc"], r["variance"]) for r in found if not r.get("flag") and r.get("variance", 0) > 0
@@ -163,6 +175,11 @@ def interaction(labels: np.ndarray, scores: np.ndarray, parts: np.ndarray) -> fl
     Groups that are flagged (`FEW`) take no part; one in which all scores are equal costs no
     degree of freedom. With one group left, with scores that differ in one group alone, or where
     score and group separate the labels, NaN.
+
+    >>> rng = np.random.default_rng(0)
+    >>> scores, parts = rng.random(200), np.repeat([0, 1], 100)
+    >>> round(interaction((rng.random(200) < scores).astype(int), scores, parts), 3)
+    0.282
     """
     part = np.unique(parts, return_inverse=True)[1]
     events, n = np.bincount(part, labels), np.bincount(part)

@@ -17,6 +17,22 @@ IN_SAMPLE = "Com_in_sample"  # the stack that explains the paper's combined mode
 RADIOMICS = ("LR", "SVM", "Bayes")
 MODELS = ("Clinical", *RADIOMICS, "CNN", "Com", IN_SAMPLE)
 COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]  # of predictions.csv
+METRICS = {  # of metrics.csv (statistics.measures computes them), as tables for people name them
+    "auc": "AUC",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "accuracy": "Accuracy",
+    "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+    "lr_plus": "Positive likelihood ratio",
+    "lr_minus": "Negative likelihood ratio",
+    "calibration_slope": "Slope",
+    "calibration_intercept": "Intercept",
+    "calibration_in_the_large": "In the large",
+    "o_over_e": "O/E",
+    "brier": "Brier",
+    "brier_scaled": "Brier, scaled",
+}
 SYNTHETIC = "synthetic"  # the column that ends each table of simulated patients
 
 
