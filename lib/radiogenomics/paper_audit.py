@@ -21,7 +21,7 @@ from radiogenomics.statistics.sample_size import auc_standard_error
 from radiogenomics.study.style import BACK, LABELS, PAGE
 
 
-def audit_widths(table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+def audit_widths(table: pd.DataFrame) -> go.Figure:
     """Draw a paper's printed AUC intervals beside 95% ones at its numbers of patients."""
     figure = go.Figure()
     names = [f"{r.model}, {r.cohort}" for r in table.itertuples()]
@@ -39,7 +39,7 @@ def audit_widths(table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     title = {"text": "Printed AUC intervals and expected ones", "font": {"size": 16}}
     figure.update_layout(template=PAGE, title=title, height=140 + 34 * len(table))
     figure.update_xaxes(title="AUC").update_yaxes(autorange="reversed", automargin=True)
-    return figure, table
+    return figure
 
 
 NETWORK = ("parameters", "filters", "kernel", "channels", "dense", "cells")

@@ -177,7 +177,7 @@ def test_the_flow_box_sums_reasons_that_differ_by_patient(study):
     rows = [("found", "in cohort.csv", 60), ("eligibility", "age under 18", 1)]
     rows += [("images", f"slice {i} is missing. Expected: all", 1) for i in range(30)]
     rows += [("included", side, 14) for side in ("train", "test")]
-    figure, _ = figures.flow(study, pd.DataFrame(rows, columns=["step", "reason", "n"]))
+    figure = figures.flow(tables.FLOW.frame(rows), study.settings.label)
     box = next(a.text for a in figure.layout.annotations if "excluded" in a.text)
     assert box.split("<br>") == [
         "31 excluded", "1 age under 18", "30 whose images cannot be used",

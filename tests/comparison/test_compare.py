@@ -326,9 +326,9 @@ def test_a_model_has_one_colour_in_every_figure(tmp_path):
     curves = results.roc_curves(study, scores, "external", drawn)
     benefit = results.decision_curves(study, scores, dict.fromkeys(contract.KINDS, drawn))
     shown = [
-        figures.roc(study, curves, auc, "", best, colours)[0],
-        figures.decision(study, benefit, "", colours)[0],
-        figures.calibration(study, results.calibration_curves(study, scores), "", colours, best)[0],
+        figures.roc(curves, auc, "", best, colours),
+        figures.decision(benefit, "", colours, (0, 1)),
+        figures.calibration(results.calibration_curves(study, scores), "", colours, best),
     ]
     for figure in shown:
         entries = sum(line.showlegend is not False for line in figure.data)

@@ -1,7 +1,5 @@
 """Where maps lie: in the lesion, in the part that was painted."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +8,6 @@ from radiogenomics.cohort import included
 from radiogenomics.cohort.sources import phantom_scans
 from radiogenomics.maps import figures, location, similarity
 from radiogenomics.study.files import read_json
-from radiogenomics.study.settings import Settings
-from radiogenomics.study.study import Study
 
 GRID = (8, 16, 16)
 
@@ -89,6 +85,5 @@ def test_maps_of_nothing_are_not_called_an_unknown_truth():
     assert "No map has anything" in location.told_planted(location.located_checks(table), table)
     resets = similarity.chance(["P1"], np.zeros((1, *GRID)), 0)
     stage = resets.assign(comparison=similarity.RESET + "conv3d_4")
-    study = Study(Path("data"), Path("reports"), Settings())
-    figure, _ = figures.cascade(study, pd.concat([resets, stage]), "conv3d_3")
+    figure = figures.cascade(pd.concat([resets, stage]), "conv3d_3")
     assert not figure.layout.shapes

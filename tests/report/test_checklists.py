@@ -94,7 +94,8 @@ def test_a_file_alone_is_not_enough(copied):
         ("flow.csv", "reason != 'test'"),
         ("acquisition.csv", "patient == 'nobody'"),
     ):
-        copied.table(name).query(keep).to_csv(copied.tables / name, index=False)
+        rows = pd.read_csv(copied.tables / name, dtype={"patient": str})
+        rows.query(keep).to_csv(copied.tables / name, index=False)
     after = by_item(copied, "metrics")
     assert {after[i].state for i in ("4", "6", "20", "21", "22", "23", "27")} == {MISSING}
     (copied.tables / "confusion.csv").write_text("model\nCNN\n")
@@ -222,7 +223,7 @@ def test_the_drafted_numbers_are_those_of_the_tables(copied):
     layers = copied.table(tables.CNN_LAYERS)
     assert f"{layers.parameters.sum():,} parameters" in words["Methods"]
     assert "1,297,090 parameters" in words["Methods"]  # the network that the paper describes
-    assert f"signature has {len(copied.table('signature.csv'))} features" in words["Results"]
+    assert f"signature has {len(copied.table(tables.SIGNATURE))} features" in words["Results"]
     flow = copied.table(tables.FLOW).set_index(["step", "reason"]).n
     assert f"Of {flow['found', 'in cohort.csv']} patients" in words["Results"]
     n = len(seal.evaluations(copied))

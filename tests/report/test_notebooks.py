@@ -11,7 +11,7 @@ import pytest
 from chromium import CHROMIUM
 from radiogenomics.cohort import included
 from radiogenomics.images import scans, volumes
-from radiogenomics.models import classical, figures, predictions
+from radiogenomics.models import classical, predictions
 from radiogenomics.radiomics import features as radiomics_features
 from radiogenomics.report import manifest, pages, run
 from radiogenomics.study import contract, tables
@@ -40,7 +40,9 @@ def test_a_later_run_changes_nothing_that_is_told_of_an_earlier_one(copied):
     assert plain.ran_with(contract.TRAINING).cnn.epochs == 1
     index = pages.build_index(plain, list(states.values())).read_text(encoding="utf-8")
     assert "2 folds" in index
-    boxes = " ".join(one.text for one in figures.steps(plain).layout.annotations)
+    run._draw_steps(plain)
+    layout = read_json(plain.figures / "steps.json")["layout"]
+    boxes = " ".join(one["text"] for one in layout["annotations"])
     assert "1 epochs at most" in boxes and "2 folds" in boxes
 
 
@@ -114,7 +116,7 @@ def test_tables_have_the_designs_columns(finished):
         "exclusions.csv": "patient step reason",
     }
     for name, columns in expected.items():
-        assert set(columns.split()) <= set(finished.table(name)), name
+        assert set(columns.split()) <= set(pd.read_csv(finished.tables / name)), name
     layers = finished.table(tables.CNN_LAYERS)
     assert len(layers) == 17 and layers.parameters.sum() == 1_297_090
     features = pd.read_parquet(finished.tables / "features.parquet")
@@ -139,7 +141,7 @@ def test_every_point_of_the_evaluation_has_its_table(finished):
         "icc.csv": "feature icc ci_low ci_high n",
     }
     for name, columns in expected.items():
-        table = finished.table(name)
+        table = pd.read_csv(finished.tables / name)
         assert set(columns.split()) <= set(table) and len(table), name
     rules = set(finished.table(tables.THRESHOLDS).rule)
     assert rules == {"half", "youden", "sensitivity_90"}

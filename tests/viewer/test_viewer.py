@@ -16,8 +16,6 @@ from radiogenomics.maps import figures
 from radiogenomics.maps.case import Case, scene_of_case
 from radiogenomics.report import pages
 from radiogenomics.study.files import StudyError
-from radiogenomics.study.settings import Settings
-from radiogenomics.study.study import Study
 from radiogenomics.viewer import viewer
 from skimage import io as pictures
 
@@ -144,8 +142,7 @@ def test_eight_of_the_largest_cases_make_a_report_below_5_mb(tmp_path):
     cells = [nbformat.v4.new_code_cell("viewer.show(scene)", outputs=[output]) for _ in range(8)]
     heat = rng.random((63,) * 3)
     drawn = Case(rng.normal(-600, 90, heat.shape), heat > 0.5, heat, None)
-    study = Study(tmp_path, tmp_path, Settings())
-    figure = figures.gallery(study, {f"P{i}": drawn for i in range(8)})
+    figure = figures.gallery({f"P{i}": drawn for i in range(8)})
     data = {"application/vnd.plotly.v1+json": json.loads(figure.to_json())}
     cells[-1].outputs.append(nbformat.v4.new_output("display_data", data=data))
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "eight.ipynb")

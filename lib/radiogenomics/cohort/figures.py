@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from radiogenomics.cohort.eligibility import excluded
-from radiogenomics.study.study import Study
+from radiogenomics.study.settings import Label
 from radiogenomics.study.style import BACK, empty
 
 KINDS = {  # of exclusions whose reason differs from patient to patient (exclusions.csv has them)
@@ -18,12 +18,16 @@ KINDS = {  # of exclusions whose reason differs from patient to patient (exclusi
 }  # fmt: skip
 
 
-def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
-    """Draw the flow of patients from cohort.csv to the two cohorts (`flow.csv`)."""
+def flow(table: pd.DataFrame, label: Label) -> go.Figure:
+    """Draw the flow of patients from cohort.csv to the two cohorts.
+
+    Args:
+        table: `flow.csv`.
+        label: its names in words.
+    """
     found = table[table.step == "found"].n.iloc[0]
     out = excluded(table)
     count = table.set_index(["step", "reason"]).n
-    label = study.settings.label
     boxes = [(0.3, 0.9, f"{found} patients<br>in cohort.csv")]
     kinds = [KINDS.get(r.step) or _short(r.reason) for r in out.itertuples()]
     why = out.n.groupby(kinds, sort=False).sum()
@@ -34,7 +38,7 @@ def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
         text = f"{count['included', cohort]} {name}<br>{by[0]} {label.name}"
         text += f"<br>{by[1]} {label.negative_name}"
         boxes.append((x, 0.1, text))
-    figure = empty("Flow of patients", "", "", study, height=460)
+    figure = empty("Flow of patients", "", "", height=460)
     for points in (
         [(0.3, 0.9), (0.3, 0.28)], [(0.3, 0.55), (0.5, 0.55)],
         [(0.12, 0.1), (0.12, 0.28), (0.48, 0.28), (0.48, 0.1)],
@@ -48,8 +52,8 @@ def flow(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
             font={"size": 11}, align="left", xanchor="left" if y == 0.55 else "center",
         )  # fmt: skip
     figure.update_layout(margin={"l": 10, "r": 10, "b": 20})
-    figure.update_xaxes(visible=False, range=[0, 1]).update_yaxes(visible=False, range=[0, 1])
-    return figure, table
+    figure.update_xaxes(visible=False, range=[0, 1])
+    return figure.update_yaxes(visible=False, range=[0, 1])
 
 
 def _short(reason: str, width: int = 26) -> str:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from radiogenomics.statistics.decision import REFERENCES
-from radiogenomics.study.study import Study
+from radiogenomics.study.settings import Label
 from radiogenomics.study.style import (
     BACK,
     LABELS,
@@ -26,13 +26,12 @@ from radiogenomics.study.words import print_p, with_interval
 
 
 def roc(
-    study: Study, curves: dict[str, pd.DataFrame], aucs: pd.DataFrame, title: str, best: str,
+    curves: dict[str, pd.DataFrame], aucs: pd.DataFrame, title: str, best: str,
     colours: Mapping[str, str], attainable: Mapping[str, float] | None = None,
-) -> tuple[go.Figure, pd.DataFrame]:  # fmt: skip
+) -> go.Figure:  # fmt: skip
     """Draw ROC curves; the best model's band is shown, the others' by a click in the legend.
 
     Args:
-        study: for the mark.
         curves: a model's `fpr, tpr, tpr_low, tpr_high`.
         aucs: model, value, ci_low, ci_high: for the legend.
         title: which cohort and scores.
@@ -40,7 +39,7 @@ def roc(
         colours: `palette` of all the study's models.
         attainable: the best AUC that a simulated cohort allows, by what is known of a patient.
     """
-    figure = empty(title, "1 - specificity", "sensitivity", study, height=560)
+    figure = empty(title, "1 - specificity", "sensitivity", height=560)
     by = aucs.set_index("model")
     for model, curve in curves.items():
         row, drawn = by.loc[model], _thinned(curve)
@@ -55,38 +54,35 @@ def roc(
         text = "attainable: " + ", ".join(f"{auc:.3f} from {of}" for of, auc in attainable.items())
         figure.add_annotation(x=0.98, y=0.03, xanchor="right", text=text, showarrow=False)
     figure.update_xaxes(range=[-0.01, 1.01]).update_yaxes(range=[-0.01, 1.01])
-    _as_tall_as_legend(figure)
-    long = [curve.assign(model=model) for model, curve in curves.items()]
-    return figure, pd.concat(long, ignore_index=True)
+    return _as_tall_as_legend(figure)
 
 
-def delong_matrix(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+def delong_matrix(table: pd.DataFrame) -> go.Figure:
     """Draw the p values (Holm) of every pair of models; the table is `delong.csv`."""
     names = list(dict.fromkeys([*table.model_a, *table.model_b]))
     p = pd.DataFrame(np.nan, index=names, columns=names)
     for row in table.itertuples():
         p.loc[row.model_a, row.model_b] = p.loc[row.model_b, row.model_a] = row.p_holm
     text = p.map(print_p)
-    figure = empty("DeLong tests between models, p (Holm)", "", "", study, height=480)
+    figure = empty("DeLong tests between models, p (Holm)", "", "", height=480)
     figure.add_heatmap(
         z=p.to_numpy(), x=names, y=names, text=text.to_numpy(), texttemplate="%{text}", zmin=0,
         zmax=0.2, colorscale="Viridis", colorbar={"title": "p (Holm)"},
     )  # fmt: skip
-    return figure.update_yaxes(autorange="reversed", automargin=True), table
+    return figure.update_yaxes(autorange="reversed", automargin=True)
 
 
 def decision(
-    study: Study, table: pd.DataFrame, title: str, colours: Mapping[str, str]
-) -> tuple[go.Figure, pd.DataFrame]:
+    table: pd.DataFrame, title: str, colours: Mapping[str, str], declared: tuple[float, float]
+) -> go.Figure:
     """Draw net benefit over the threshold probability; the table is `decision_curve.csv`.
 
-    Colours are `palette` of all the study's models; the references are grey. The declared range
-    is white, the rest grey; bands come by a click in the legend.
+    Colours are `palette` of all the study's models; the references are grey. The `declared` range
+    of thresholds is white, the rest grey; bands come by a click in the legend.
     """
-    figure = empty(title, "threshold probability", "net benefit per patient", study)
+    figure = empty(title, "threshold probability", "net benefit per patient")
     colours = {**colours, **dict.fromkeys(REFERENCES, BACK)}
-    low, high = study.settings.evaluation.decision_range
-    for edges in ((0, low), (high, 1)):
+    for edges in ((0, declared[0]), (declared[1], 1)):
         figure.add_vrect(*edges, fillcolor="#EEEEEE", line_width=0, layer="below")
     for model, rows in table.groupby("model", sort=False):
         dash = {"all": "dash", "none": "dot"}.get(model, "solid")
@@ -98,22 +94,21 @@ def decision(
             edges = rows.threshold, rows.ci_low, rows.ci_high
             _band(figure, *edges, f"band of {model}", colours[model], False)
     top = max(0.1, table.net_benefit.max() * 1.15)
-    return _as_tall_as_legend(figure).update_yaxes(range=[-0.3 * top, top]), table
+    return _as_tall_as_legend(figure).update_yaxes(range=[-0.3 * top, top])
 
 
 def calibration(
-    study: Study, table: pd.DataFrame, title: str, colours: Mapping[str, str], shown: str
-) -> tuple[go.Figure, pd.DataFrame]:
+    table: pd.DataFrame, title: str, colours: Mapping[str, str], shown: str
+) -> go.Figure:
     """Draw observed against predicted share: smooth curves with band, groups as dots.
 
     Args:
-        study: for the mark.
         table: `calibration.csv`: predicted, observed, ci_low, ci_high, model, curve.
         title: which cohort and scores.
         colours: `palette` of all the study's models.
         shown: the model whose band and groups are seen at first (others by the legend).
     """
-    figure = empty(title, "predicted probability", "observed share", study, height=540)
+    figure = empty(title, "predicted probability", "observed share", height=540)
     for model, rows in table.groupby("model", sort=False):
         smooth, dots = (rows[rows.curve == kind] for kind in ("smooth", "groups"))
         line = {"color": colours[model], "width": 2}
@@ -132,12 +127,10 @@ def calibration(
     ideal = {"color": "#BBBBBB", "dash": "dot"}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=ideal, name="ideal")
     figure.update_yaxes(range=[-0.02, 1.02]).update_xaxes(range=[-0.02, 1.02])
-    return _as_tall_as_legend(figure), table
+    return _as_tall_as_legend(figure)
 
 
-def forest(
-    study: Study, table: pd.DataFrame, model: str, colours: Mapping[str, str]
-) -> tuple[go.Figure, pd.DataFrame]:
+def forest(table: pd.DataFrame, model: str, colours: Mapping[str, str]) -> go.Figure:
     """Draw a model's AUC and observed-to-expected ratio in every group (`subgroups.csv`).
 
     Hollow dots are groups with few events or non-events; of a group with one label there is no
@@ -166,12 +159,12 @@ def forest(
     reach = max(3.0, 1.1 * rows.o_over_e.max(skipna=True)) if rows.o_over_e.notna().any() else 3.0
     figure.update_xaxes(range=[0, 1.02], col=1).update_xaxes(range=[0, reach], col=2)
     figure.update_layout(height=180 + 24 * len(rows))
-    return titled(figure, f"{model} by group (events/patients), external test cohort", study), rows
+    return titled(figure, f"{model} by group (events/patients), external test cohort")
 
 
-def folds(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+def folds(table: pd.DataFrame) -> go.Figure:
     """Draw the out-of-fold AUC of every fold and the pooled one (`folds.csv`)."""
-    figure = empty("Out-of-fold AUC in training patients", "", "AUC", study, height=420)
+    figure = empty("Out-of-fold AUC in training patients", "", "AUC", height=420)
     single, pooled = table[table.fold != "pooled"], table[table.fold == "pooled"]
     for name, rows, symbol, colour in (
         ("a fold", single, "circle", LABELS[0]),
@@ -180,25 +173,23 @@ def folds(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
         marker = {"symbol": symbol, "size": 8 if name == "a fold" else 13, "color": colour}
         figure.add_scatter(x=rows.model, y=rows.auc, mode="markers", name=name, marker=marker)
     figure.add_hline(y=0.5, line={"dash": "dot", "color": BACK})
-    return figure, table
+    return figure
 
 
-def score_distribution(
-    study: Study, scores: pd.DataFrame, title: str
-) -> tuple[go.Figure, pd.DataFrame]:
+def score_distribution(scores: pd.DataFrame, title: str, label: Label) -> go.Figure:
     """Draw each model's scores by label: patient, label, model, score; large cohorts as boxes."""
     probable = scores.score.between(0, 1).all()
-    of = f"score (probability of {study.settings.label.name})" if probable else "score"
-    figure = empty(title, "", of, study)
-    names = {0: study.settings.label.negative_name, 1: study.settings.label.name}
+    of = f"score (probability of {label.name})" if probable else "score"
+    figure = empty(title, "", of)
+    names = {0: label.negative_name, 1: label.name}
     order = list(palette(scores.model.unique()))
-    for label, rows in scores.groupby("label"):
+    for value, rows in scores.groupby("label"):
         rows = rows.sort_values("model", key=lambda m: m.map(order.index))
-        look = {"color": LABELS[int(label)], "size": 3}
+        look = {"color": LABELS[int(value)], "size": 3}
         figure.add_box(
-            **_box(rows), name=names[int(label)], marker=look, line={"width": 1}, jitter=0.4
+            **_box(rows), name=names[int(value)], marker=look, line={"width": 1}, jitter=0.4
         )
-    return figure.update_layout(boxmode="group"), scores
+    return figure.update_layout(boxmode="group")
 
 
 def _box(rows: pd.DataFrame) -> dict:
@@ -210,7 +201,7 @@ def _box(rows: pd.DataFrame) -> dict:
     return {"x": by.size().index, **{name: by.quantile(q).to_numpy() for name, q in at.items()}}
 
 
-def paper_vs_run(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+def paper_vs_run(table: pd.DataFrame) -> go.Figure:
     """Draw the published AUC beside the one found, for each model and cohort."""
     auc = table[table.metric == "auc"]
     figure = make_subplots(cols=2, subplot_titles=["training", "external test"], shared_yaxes=True)
@@ -227,4 +218,4 @@ def paper_vs_run(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataF
                 marker={"color": colour, "size": 9}, showlegend=column == 1,
             )  # fmt: skip
     figure.update_xaxes(title="AUC", range=[0.3, 1.02]).update_layout(height=420)
-    return titled(figure, "AUC, published and found", study), table
+    return titled(figure, "AUC, published and found")

@@ -9,22 +9,22 @@ from plotly.subplots import make_subplots
 
 from radiogenomics.maps.case import Case
 from radiogenomics.maps.similarity import MEASURES, RESET
-from radiogenomics.study.study import Study
+from radiogenomics.study.settings import Label
 from radiogenomics.study.style import BACK, COLOURS, LABELS, empty, titled
 from radiogenomics.viewer.viewer import LUNG, OUTLINE, blocks, majority
 
 
-def score_changes(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+def score_changes(table: pd.DataFrame) -> go.Figure:
     """Draw how far each patient's score moves by change of the input (`robustness`)."""
     height = 180 + 46 * table.change.nunique()
-    figure = empty("How far scores move", "change of the score", "", study, height=height)
+    figure = empty("How far scores move", "change of the score", "", height=height)
     figure.add_box(
         x=table.difference, y=table.change, boxpoints="all", jitter=0.4, orientation="h",
         text=table.patient, marker={"color": COLOURS["CNN"], "size": 4}, line={"width": 1},
         showlegend=False,
     )  # fmt: skip
     figure.add_vline(x=0, line={"dash": "dot", "color": BACK})
-    return figure.update_yaxes(autorange="reversed", automargin=True), table
+    return figure.update_yaxes(autorange="reversed", automargin=True)
 
 
 PLANES = ("axial", "coronal", "sagittal")
@@ -36,7 +36,7 @@ PIXELS = 64  # of a drawn lesion's longest side
 NAMES = {"ssim": "SSIM", "spearman": "Spearman"}
 
 
-def placed(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+def placed(table: pd.DataFrame, label: Label) -> go.Figure:
     """Draw each patient's share of the map in lesion and planted part over random maps' share.
 
     The table is `gradcam.csv`: label, inside_lesion, inside_random, planted, planted_random.
@@ -45,33 +45,33 @@ def placed(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     if table.planted.notna().any():
         parts.append(("planted", "planted_random", "in the planted part of the lesion"))
     figure = make_subplots(cols=len(parts), subplot_titles=[name for *_, name in parts])
-    names = {0: study.settings.label.negative_name, 1: study.settings.label.name}
+    names = {0: label.negative_name, 1: label.name}
     for column, (found, chance, _) in enumerate(parts, start=1):
         even = {"color": "#BBBBBB", "dash": "dot"}
         figure.add_scatter(
             x=[0, 1], y=[0, 1], mode="lines", line=even, name="as random", row=1, col=column,
             showlegend=column == 1, hoverinfo="skip",
         )  # fmt: skip
-        for label, rows in table.groupby("label"):
+        for value, rows in table.groupby("label"):
             figure.add_scatter(
-                x=rows[chance], y=rows[found], mode="markers", name=names[int(label)],
-                text=rows.patient, marker={"color": LABELS[int(label)], "size": 8}, row=1,
+                x=rows[chance], y=rows[found], mode="markers", name=names[int(value)],
+                text=rows.patient, marker={"color": LABELS[int(value)], "size": 8}, row=1,
                 col=column, showlegend=column == 1,
             )  # fmt: skip
     figure.update_xaxes(title="share of random maps", range=[-0.02, 1.02])
     figure.update_yaxes(range=[-0.02, 1.02]).update_yaxes(title="share of the map", col=1)
     figure.update_layout(height=460)
-    return titled(figure, "Share of each map", study), table
+    return titled(figure, "Share of each map")
 
 
-def cascade(study: Study, table: pd.DataFrame, layer: str) -> tuple[go.Figure, pd.DataFrame]:
+def cascade(table: pd.DataFrame, layer: str) -> go.Figure:
     """Draw how alike maps stay as weights are drawn anew from the output to the input.
 
     The table is `gradcam_similarity.csv`: comparison, ssim, spearman; dots are patients.
     """
     stages = table[table.comparison.str.startswith(RESET)]
     stages = stages.assign(stage=stages.comparison.str.removeprefix(RESET))
-    figure = empty(f"Maps of {layer} as weights are drawn anew", "down to", "likeness", study)
+    figure = empty(f"Maps of {layer} as weights are drawn anew", "down to", "likeness")
     means = stages.groupby("stage", sort=False)[list(MEASURES)].mean()
     random = table[table.comparison == "random map"]
     for measure, colour, side in zip(MEASURES, LABELS.values(), ("top", "bottom"), strict=True):
@@ -92,17 +92,17 @@ def cascade(study: Study, table: pd.DataFrame, layer: str) -> tuple[go.Figure, p
             )  # fmt: skip
     order = ["as trained", *means.index]
     figure.update_xaxes(categoryorder="array", categoryarray=order)
-    return figure.update_yaxes(range=[-1.05, 1.05]), table
+    return figure.update_yaxes(range=[-1.05, 1.05])
 
 
-def likeness(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
+def likeness(table: pd.DataFrame) -> go.Figure:
     """Draw every patient's likeness of maps by comparison, the resets left out.
 
     The table is `gradcam_similarity.csv`: patient, comparison, ssim, spearman.
     """
     rows = table[~table.comparison.str.startswith(RESET)]
     height = 180 + 46 * rows.comparison.nunique()
-    figure = empty("How alike maps are", "1: the same map", "", study, height=height)
+    figure = empty("How alike maps are", "1: the same map", "", height=height)
     for measure, colour in zip(MEASURES, LABELS.values(), strict=True):
         figure.add_box(
             x=rows[measure], y=rows.comparison, name=NAMES[measure], boxpoints="all", jitter=0.4,
@@ -110,16 +110,15 @@ def likeness(study: Study, table: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame
             line={"width": 1},
         )  # fmt: skip
     figure.add_vline(x=0, line={"dash": "dot", "color": BACK}).update_layout(boxmode="group")
-    return figure.update_yaxes(autorange="reversed", automargin=True), table
+    return figure.update_yaxes(autorange="reversed", automargin=True)
 
 
-def gallery(study: Study, cases: dict[str, Case]) -> go.Figure:
+def gallery(cases: dict[str, Case]) -> go.Figure:
     """Draw three planes through each lesion's centre: CT, outline and map, for a paper.
 
     Large lesions are drawn with larger voxels, so that eight of them stay small enough to mail.
 
     Args:
-        study: for the mark.
         cases: by title; arrays (z, y, x) in LPS, so that a patient's right is on the left.
     """
     titles = [
@@ -155,7 +154,7 @@ def gallery(study: Study, cases: dict[str, Case]) -> go.Figure:
     figure.update_annotations(font_size=12)
     figure.update_xaxes(visible=False).update_layout(height=270 * rows + 120)
     title = "Grad-CAM, 1 at each map's highest value; outlines: lesion"
-    return titled(figure, title, study).update_layout(margin={"t": 110, "b": 10})
+    return titled(figure, title).update_layout(margin={"t": 110, "b": 10})
 
 
 def _drawn(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

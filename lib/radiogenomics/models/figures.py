@@ -7,26 +7,29 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from radiogenomics.study import contract, tables
-from radiogenomics.study.study import Study
+from radiogenomics.study.settings import CNN, Clinical, Preprocessing
 from radiogenomics.study.style import BACK, LABELS, empty, titled
 
 
-def steps(study: Study) -> go.Figure:
-    """Draw the technical steps from CT to external test with this run's numbers (CLEAR, item 12).
+def steps(
+    flow: pd.DataFrame, chosen: pd.DataFrame, layers: pd.DataFrame, clinical: Clinical,
+    image: Preprocessing, training: CNN, folds: int,
+) -> go.Figure:  # fmt: skip
+    """Draw the technical steps from CT to external test with a run's numbers (CLEAR, item 12).
 
-    Needs `flow.csv`, `selection_steps.csv` and `cnn_layers.csv`.
+    Args:
+        flow: `flow.csv`.
+        chosen: `selection_steps.csv`.
+        layers: `cnn_layers.csv`.
+        clinical, image, training: the settings that the notebooks ran with.
+        folds: of the out-of-fold scores.
     """
-    flow, training = study.table(tables.FLOW), study.ran_with(contract.TRAINING)
-    clinical = study.ran_with(contract.SELECTION).clinical
     sides = flow[flow.step == "included"].set_index("reason").n
-    image = study.ran_with(contract.PREPROCESSING).preprocessing
     low, high = image.window_hu
     seen = "lesion alone" if image.background == "lesion" else "lesion with its surroundings"
-    chosen = study.table(tables.SELECTION_STEPS)
     features = chosen.kept.iloc[0] + chosen.dropped.iloc[0]
     selection = [f"{step.step} {step.kept}" for step in chosen.itertuples()]
-    parameters = study.table(tables.CNN_LAYERS).parameters.sum()
+    parameters = layers.parameters.sum()
     shape = "×".join(map(str, image.shape))
     boxes = [
         (0.5, 0.95, [f"{sides['train']} training and {sides['test']} external test patients"]),
@@ -34,14 +37,14 @@ def steps(study: Study) -> go.Figure:
         (0.14, 0.5, ["<b>Clinical</b>", *clinical.predictors, "logistic regression"]),
         (0.5, 0.5, ["<b>Radiomics</b>", f"{features:,} features", *selection, "LR, SVM, Bayes"]),
         (0.85, 0.5, ["<b>CNN</b>", f"input {shape}", f"{parameters:,} parameters",
-                     f"{training.cnn.epochs} epochs at most",
-                     f"augmentation: {training.cnn.augmentation}"]),
+                     f"{training.epochs} epochs at most",
+                     f"augmentation: {training.augmentation}"]),
         (0.66, 0.18, ["<b>Com</b>: CNN and SVM, logistic regression",
-                      f"of out-of-fold scores, {training.evaluation.folds} folds"]),
+                      f"of out-of-fold scores, {folds} folds"]),
         (0.5, 0.05, ["external test of every model, where scores meet labels: "
                      "AUC, calibration, net benefit"]),
     ]  # fmt: skip
-    figure = empty("Technical steps", "", "", study, height=560)
+    figure = empty("Technical steps", "", "", height=560)
     line = {"color": BACK, "width": 1.5}
     for points in (
         [(0.5, 0.95), (0.5, 0.5)], [(0.5, 0.95), (0.14, 0.95), (0.14, 0.05), (0.5, 0.05)],
@@ -61,13 +64,10 @@ def steps(study: Study) -> go.Figure:
     return figure
 
 
-def learning_curves(
-    study: Study, history: pd.DataFrame, best: dict[str, int]
-) -> tuple[go.Figure, pd.DataFrame]:
+def learning_curves(history: pd.DataFrame, best: dict[str, int]) -> go.Figure:
     """Draw loss and accuracy of every epoch: training, epoch, loss, accuracy, val_*.
 
     Args:
-        study: for the mark.
         history: one row an epoch of a training (`final` and each fold).
         best: the epoch kept of each training.
     """
@@ -84,16 +84,13 @@ def learning_curves(
                 )  # fmt: skip
     figure.add_vline(x=best["final"], line={"dash": "dot", "color": BACK}, row=1, col=1)
     figure.update_xaxes(title="epoch").update_layout(height=420)
-    return titled(figure, "Training of the CNN (pale: folds)", study), history
+    return titled(figure, "Training of the CNN (pale: folds)")
 
 
-def lasso_path(
-    study: Study, path: pd.DataFrame, errors: pd.DataFrame, chosen: float
-) -> tuple[go.Figure, pd.DataFrame]:
+def lasso_path(path: pd.DataFrame, errors: pd.DataFrame, chosen: float) -> go.Figure:
     """Draw LASSO coefficients and the cross-validated deviance over lambda.
 
     Args:
-        study: for the mark.
         path: lambda, feature, coefficient.
         errors: lambda, deviance (mean over folds), se.
         chosen: lambda.min.
@@ -112,24 +109,20 @@ def lasso_path(
     figure.update_xaxes(type="log").update_xaxes(title="lambda", row=2, col=1)
     figure.update_yaxes(title="coefficient", row=1, col=1)
     figure.update_yaxes(title="deviance", row=2, col=1).update_layout(height=560)
-    return titled(figure, "LASSO: coefficients and cross-validated deviance", study), path
+    return titled(figure, "LASSO: coefficients and cross-validated deviance")
 
 
-def bars(
-    study: Study, table: pd.DataFrame, value: str, name: str, title: str, x: str
-) -> tuple[go.Figure, pd.DataFrame]:
+def bars(table: pd.DataFrame, value: str, name: str, title: str, x: str) -> go.Figure:
     """Draw one horizontal bar a row of the table, in its order; rows not `chosen` are grey."""
     height = 160 + 26 * len(table)
-    figure = empty(title, x, "", study, height=height)
+    figure = empty(title, x, "", height=height)
     chosen = table.get("chosen", pd.Series(True, table.index)).astype(bool)
     colours = np.where(chosen, LABELS[0], BACK).tolist()
     figure.add_bar(x=table[value], y=table[name], orientation="h", marker={"color": colours})
-    return figure.update_yaxes(autorange="reversed", automargin=True), table
+    return figure.update_yaxes(autorange="reversed", automargin=True)
 
 
-def volume_gallery(
-    study: Study, volumes: np.ndarray, names: list[str], columns: int = 4
-) -> go.Figure:
+def volume_gallery(volumes: np.ndarray, names: list[str], columns: int = 4) -> go.Figure:
     """Draw the middle slice of network inputs (patient, z, y, x, 1), grey from 0 to 1."""
     rows = int(np.ceil(len(names) / columns))
     figure = make_subplots(rows, columns, subplot_titles=names, vertical_spacing=0.12 / rows)
@@ -144,4 +137,4 @@ def volume_gallery(
     for vertical, horizontal in zip(figure.select_yaxes(), figure.select_xaxes(), strict=True):
         vertical.scaleanchor = vertical.anchor
         horizontal.constrain = "domain"
-    return titled(figure, "Network inputs, middle slice", study)
+    return titled(figure, "Network inputs, middle slice")

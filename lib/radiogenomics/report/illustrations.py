@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import kaleido
-from choreographer.browsers.chromium import Chromium
-
-from radiogenomics.report.pages import TEMPLATE
 from radiogenomics.study.files import read_json, whole_file
+from radiogenomics.study.pictures import picture
 from radiogenomics.study.study import Study
 
-PLOTLY = TEMPLATE / "plotly-cartesian.min.js"
-SIZE = {"width": 900, "height": 560}
 FORMATS = {"svg": 1, "png": 3}  # and how many pixels a point takes: 300 dpi at 9 inches
 
 
@@ -29,14 +24,10 @@ def save_illustrations(
         reports' own toolbar saves SVG then).
     """
     old = [p for p in sorted(study.figures.glob("*.json")) if not _up_to_date(p)]
-    if old and Chromium.find_browser(skip_local=False):
-        kaleido.start_sync_server(plotlyjs=PLOTLY, mathjax=False, silence_warnings=True)
-        try:
-            for done, path in enumerate(old, start=1):
-                _draw(path)
-                progress(done, len(old))
-        finally:
-            kaleido.stop_sync_server(silence_warnings=True)
+    for done, path in enumerate(old, start=1):
+        if not _draw(path):
+            break
+        progress(done, len(old))
     return sorted(p for kind in FORMATS for p in study.figures.glob(f"*.{kind}"))
 
 
@@ -45,10 +36,12 @@ def _up_to_date(path: Path) -> bool:
     return all(p.exists() and p.stat().st_mtime >= path.stat().st_mtime for p in pictures)
 
 
-def _draw(path: Path) -> None:
-    figure = {k: v for k, v in read_json(path).items() if k in ("data", "layout")}
-    height = figure["layout"].get("height", SIZE["height"])
+def _draw(path: Path) -> bool:
+    """Write a figure's pictures; False where no browser draws them."""
     for kind, scale in FORMATS.items():
+        drawn = picture(read_json(path), kind, scale)
+        if drawn is None:
+            return False
         with whole_file(path.with_suffix(f".{kind}")) as part:
-            options = SIZE | {"height": height, "format": kind, "scale": scale}
-            kaleido.write_fig_sync(figure, str(part), opts=options)
+            part.write_bytes(drawn)
+    return True

@@ -16,13 +16,14 @@ from radiogenomics.cohort import seal
 from radiogenomics.report.print_tables import save_print_tables, table1
 from radiogenomics.study import contract, tables
 from radiogenomics.study.files import ROOT, StudyError, read_json, whole_file
+from radiogenomics.study.pictures import PLOTLY
 from radiogenomics.study.progress import minutes
 from radiogenomics.study.study import Study
+from radiogenomics.study.style import MIME
 from radiogenomics.study.words import SYNTHETIC, printed_rows, table2
 
 NOTEBOOKS = ROOT / "notebooks"
 TEMPLATE = Path(__file__).parent / "template"
-PLOTLY = "application/vnd.plotly.v1+json"
 DRAWABLE = {  # traces of the plotly bundle that the reports carry
     "bar", "box", "contour", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "image",
     "pie", "scatter", "scatterternary", "violin",
@@ -75,7 +76,7 @@ def export_html(
         "banner": banner,
         "nav": nav or [],
         "contents": _contents(notebook),
-        "plotly": _part("plotly-cartesian.min.js"),
+        "plotly": PLOTLY.read_text(encoding="utf-8"),
         "draw": _part("draw.js"),
     }
     exporter = HTMLExporter(
@@ -112,7 +113,7 @@ def _contents(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
 def _check_traces(notebook: nbformat.NotebookNode, name: str) -> None:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            figure = output.get("data", {}).get(PLOTLY)
+            figure = output.get("data", {}).get(MIME)
             kinds = {trace.get("type", "scatter") for trace in figure["data"]} if figure else set()
             if kinds - DRAWABLE:
                 raise StudyError(
@@ -168,8 +169,7 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
 
 
 def _inlined() -> dict[str, str]:
-    parts = {"plotly": "plotly-cartesian.min.js", "draw": "draw.js"}
-    return {"policy": POLICY} | {name: _part(file) for name, file in parts.items()}
+    return {"policy": POLICY, "plotly": PLOTLY.read_text("utf-8"), "draw": _part("draw.js")}
 
 
 def _notebook_row(study: Study, one: dict[str, Any]) -> dict[str, str]:

@@ -25,7 +25,7 @@ from radiogenomics.comparison import other_scores
 from radiogenomics.report import checklists, mailable
 from radiogenomics.report.manifest import earlier_states, whereabouts, write_manifest
 from radiogenomics.report.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
-from radiogenomics.study import tables
+from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.contract import COMPARISON, NEW_PATIENT
 from radiogenomics.study.files import (
@@ -288,7 +288,17 @@ def _draw_steps(study: Study) -> None:
     from radiogenomics.study import style
 
     if all(map(study.has, (tables.FLOW, tables.SELECTION_STEPS, tables.CNN_LAYERS))):
-        style.keep(study, "steps", figures.steps(study))
+        training = study.ran_with(contract.TRAINING)
+        steps = figures.steps(
+            study.table(tables.FLOW),
+            study.table(tables.SELECTION_STEPS),
+            study.table(tables.CNN_LAYERS),
+            study.ran_with(contract.SELECTION).clinical,
+            study.ran_with(contract.PREPROCESSING).preprocessing,
+            training.cnn,
+            training.evaluation.folds,
+        )
+        style.keep(study, "steps", steps)
 
 
 def _forget(derived: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from IPython.display import Markdown, display
 
 from radiogenomics.study.contract import IN_SAMPLE
 from radiogenomics.study.files import whole_file
+from radiogenomics.study.pictures import picture
 from radiogenomics.study.study import Study
 
 COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model everywhere
@@ -22,6 +26,7 @@ COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model every
     IN_SAMPLE: "#CC79A7",
 }
 SPARE = ("#882255", "#44AA99", "#DDCC77", "#332288", "#117733", "#AA4499")  # Tol's, other models
+MIME = "application/vnd.plotly.v1+json"
 MANY = 500  # points of a curve, and patients of a box, above which fewer are drawn
 LABELS = {0: "#0072B2", 1: "#D55E00"}
 BACK = "#555555"
@@ -43,17 +48,16 @@ PAGE = go.layout.Template(
 )
 
 
-def empty(title: str, x: str, y: str, study: Study, height: int = 460) -> go.Figure:
-    """Return an empty figure in the one style; a synthetic study says so on it."""
+def empty(title: str, x: str, y: str, height: int = 460) -> go.Figure:
+    """Return an empty figure in the one style."""
     figure = go.Figure()
     figure.update_layout(template=PAGE, height=height, xaxis_title=x, yaxis_title=y)
-    return titled(figure, title, study)
+    return titled(figure, title)
 
 
-def titled(figure: go.Figure, title: str, study: Study) -> go.Figure:
-    """Give a figure its title in the one style; a synthetic study's is marked."""
-    mark = " <i>(synthetic data)</i>" if study.settings.synthetic else ""
-    return figure.update_layout(template=PAGE, title={"text": title + mark, "font": {"size": 16}})
+def titled(figure: go.Figure, title: str) -> go.Figure:
+    """Give a figure its title in the one style."""
+    return figure.update_layout(template=PAGE, title={"text": title, "font": {"size": 16}})
 
 
 def palette(names: Iterable[str]) -> dict[str, str]:
@@ -62,12 +66,35 @@ def palette(names: Iterable[str]) -> dict[str, str]:
     return COLOURS | {name: SPARE[i % len(SPARE)] for i, name in enumerate(others)}
 
 
-def keep(study: Study, name: str, figure: go.Figure, told: str = "") -> go.Figure:
-    """Write the figure as `figures/name.json` (for the index) and return it to be shown.
+def show(
+    study: Study, name: str, figure: go.Figure, text: str = "", of_patients: bool = True
+) -> None:
+    """Keep a figure (`keep`), display it and, below, the sentence that reads it.
 
-    `told` is the sentence that reads it; the index prints it below.
+    Beside plotly's own form stands a picture, for programs that run no script: JupyterLab's
+    export, nbconvert, GitHub.
     """
-    figure.update_layout(meta={"told": told})
+    figure = keep(study, name, figure, text, of_patients)
+    content = json.loads(figure.to_json())
+    shown = {MIME: content, "text/plain": figure.layout.title.text}
+    if drawn := picture(content):
+        shown["image/png"] = base64.b64encode(drawn).decode()
+    display(shown, raw=True)
+    if text:
+        display(Markdown(text))
+
+
+def keep(
+    study: Study, name: str, figure: go.Figure, text: str = "", of_patients: bool = True
+) -> go.Figure:
+    """Write the figure as `figures/name.json`, for the index, and return it as it was kept.
+
+    Every figure of simulated patients says so in its title; one that shows no patient
+    (`of_patients` False) does not. `text` is the sentence that reads it; the index prints it below.
+    """
+    figure = go.Figure(figure).update_layout(meta={"told": text})
+    if study.settings.synthetic and of_patients:
+        figure.update_layout(title_text=f"{figure.layout.title.text} <i>(synthetic data)</i>")
     with whole_file(study.figures / f"{name}.json") as part:
         part.write_text(figure.to_json(), encoding="utf-8")
     return figure

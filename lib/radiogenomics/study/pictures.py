@@ -1,0 +1,59 @@
+"""A figure as a picture, drawn by a Chrome of this machine where there is one."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PLOTLY = Path(__file__).parent / "plotly-cartesian.min.js"  # the reports' own: no network is asked
+WIDTH, HEIGHT = 900, 460  # points
+PATIENCE = 60.0  # seconds after which a browser that does not answer is given up
+
+
+def picture(figure: dict[str, Any], kind: str = "png", scale: float = 1) -> bytes | None:
+    """Return a plotly figure (its JSON as a dict) as a picture; None where no Chrome draws it.
+
+    The browser is started once and stays until this process ends.
+
+    Args:
+        figure: `data` and `layout`.
+        kind: png or svg.
+        scale: pixels a point takes.
+    """
+    if not _started():
+        return None
+    parts = {name: figure[name] for name in ("data", "layout")}
+    height = figure["layout"].get("height", HEIGHT)
+    options = {"width": WIDTH, "height": height, "format": kind, "scale": scale}
+    return _within(PATIENCE, lambda: _kaleido().calc_fig_sync(parts, opts=options))
+
+
+@functools.cache
+def _started() -> bool:
+    from choreographer.browsers.chromium import Chromium
+
+    if not Chromium.find_browser(skip_local=False):
+        return False
+    quiet = {"mathjax": False, "silence_warnings": True}
+    _within(PATIENCE, lambda: _kaleido().start_sync_server(plotlyjs=PLOTLY, **quiet))
+    atexit.register(_within, PATIENCE, lambda: _kaleido().stop_sync_server(silence_warnings=True))
+    return True
+
+
+def _kaleido() -> Any:
+    import kaleido  # takes half a second, and few callers draw
+
+    return kaleido
+
+
+def _within(seconds: float, call: Callable[[], Any]) -> Any:
+    """Return what a call returns; None where it fails or does not end in time."""
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(call()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return answers[0] if answers else None
