@@ -13,6 +13,7 @@ import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from radiogenomics.images.scans import read_pair
 
 SPACING = (0.7, 0.8, 2.5)  # x, y, z in mm
 ORIGIN = (-30.0, -20.0, 100.0)
@@ -315,3 +316,8 @@ def write_series(
         writer.SetFileName(str(folder / f"{(7 * z) % len(volume):03d}.dcm"))
         writer.Execute(one)
     return folder
+
+
+def pair_of(ct: Path, mask: Path, label: str | int = "") -> tuple[sitk.Image, sitk.Image]:
+    """CT and mask of two paths, as of a patient's row."""
+    return read_pair({"ct": ct, "mask": mask, "mask_label": label})

@@ -65,7 +65,7 @@ def test_a_value_that_the_model_does_not_know_is_refused(fitted, change, told):
 
 def test_models_are_used_with_the_settings_they_were_fitted_with(fitted):
     study = fitted[0]
-    with pytest.raises(StudyError, match="fitted.json is not there. Fit the models"):
+    with pytest.raises(StudyError, match="fitted.json is not there: notebook 03 writes it"):
         study.as_fitted()
     study.keep_fitted("radiomics", "clinical")
     study.keep_fitted("preprocessing")

@@ -70,16 +70,10 @@ def chain(study, patients, values):
         ("CNN", network, inside.to_numpy(), outside.to_numpy()),
     ):
         cases[name] = kind, known, unseen, classical.out_of_fold(kind, known, labels, fold)
-    rows = []
     for name, (kind, known, unseen, oof) in cases.items():
         fitted = kind.fit(known, labels)
-        rows.append(
-            predictions.training_scores(
-                train, name, classical.probability(fitted, known), oof, fold
-            )
-        )
-        rows.append(predictions.score_rows(test, name, classical.probability(fitted, unseen)))
-    predictions.save_scores(study, pd.concat(rows))
+        inside, outside = (classical.probability(fitted, x) for x in (known, unseen))
+        predictions.save(study, name, (train, inside), (test, outside), oof, fold)
     classical.fit_combined(study, patients)
     naive = signature.optimism_of_selection(kinds, chosen, nested, labels, fold)
     return predictions.read_scores(study), naive.set_index("model").naive_auc

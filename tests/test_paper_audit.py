@@ -13,6 +13,7 @@ from radiogenomics.statistics.discrimination import auc_interval
 from radiogenomics.study import tables
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import CNN
+from radiogenomics.study.words import say
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
@@ -84,7 +85,7 @@ def test_another_papers_file_goes_through_the_notebook(finished, tmp_path):
     other = tmp_path / "other.toml"
     other.write_text(PRINTED.read_text().replace('p = "0.341"', 'p = "0.383"'))
     output = tmp_path / "08.ipynb"
-    given = {"study": str(finished.folder), "reports": str(tmp_path), "paper": str(other)}
+    given = {"folder": str(finished.folder), "reports": str(tmp_path), "paper": str(other)}
     run.run_notebook(run.NOTEBOOKS / "08_paper_audit.ipynb", output, given)
     table = pd.read_csv(tmp_path / "tables" / "audit_table1.csv").set_index("characteristic")
     assert table.reproduced_by["cea"] == "yates" and "synthetic" not in table
@@ -95,7 +96,7 @@ def test_another_papers_file_goes_through_the_notebook(finished, tmp_path):
 def test_other_papers_are_read_and_faults_told(tmp_path):
     other = tmp_path / "other.toml"
     other.write_text(PRINTED.read_text().replace("0.685, 0.608", "0.700, 0.600"))
-    assert table2(other).published[4] == 0.7
+    assert table2(load_paper(other)).published[4] == 0.7
     other.write_text(PRINTED.read_text().replace("[0.706, 0.669, ", "[0.706, "))
     with pytest.raises(StudyError, match=r"\[table2.LR\] train = .*six numbers"):
         load_paper(other)
@@ -127,7 +128,7 @@ p = ">0.05"
 test = { auc = 1.0, auc_low = 1.0, auc_high = 1.0, sensitivity = 0.9, specificity = 0.967 }
 """
     )
-    given = {"study": str(finished.folder), "reports": str(tmp_path), "paper": str(other)}
+    given = {"folder": str(finished.folder), "reports": str(tmp_path), "paper": str(other)}
     run.run_notebook(run.NOTEBOOKS / "08_paper_audit.ipynb", tmp_path / "08.ipynb", given)
     table = pd.read_csv(tmp_path / "tables" / "audit_table1.csv").set_index("characteristic")
     groups = [(61.0, 8.0, 20), (58.0, 9.0, 12), (65.0, 7.5, 8)]
@@ -177,9 +178,9 @@ def test_words_say_where_an_interval_fits_both():
         rows[f"m{i}"] = {"test": {name: round(v, 2) for name, v in values.items()}}
     printed = {"decimals": 2, "cohorts": {"test": {"n": 132, "events": 66}}, "table2": rows}
     table = paper_audit.interval_kinds(printed)
-    told = paper_audit.told_intervals(table)
+    told = say("paper_audit", "intervals", **paper_audit.interval_reading(table))
     named = (table.binomial != "").sum()
-    assert named and told.count("or an AUC of 95%") == named  # they are AUCs: none is accused
+    assert named and told.count("or of an AUC at 95%") == named  # they are AUCs: none is accused
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 from radiogenomics.cohort import eligibility, reading
 from radiogenomics.report import run as report
 from radiogenomics.study import tables
-from radiogenomics.study.files import ROOT, StudyError, UsageError
+from radiogenomics.study.files import SHIPPED, StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import load_study
 
@@ -241,7 +241,7 @@ def _lab(given: argparse.Namespace) -> int:
 
     The built-in cohort, which the notebooks name by default, is made first.
     """
-    _make_built_in(ROOT / BUILT_IN)
+    _make_built_in(SHIPPED / BUILT_IN)
     lab = [sys.executable, "-m", "jupyterlab"]
     kept = subprocess.run(
         [*lab, "workspaces", "import", str(WORKSPACE)], capture_output=True, check=False
@@ -249,7 +249,7 @@ def _lab(given: argparse.Namespace) -> int:
     start = ["--LabApp.default_url=/lab/workspaces/workbook"] if kept.returncode == 0 else []
     start += OFFLINE
     start += [f"--port={given.port}", *["--no-browser"] * given.no_browser]
-    return subprocess.run([*lab, str(ROOT), *start], check=False).returncode
+    return subprocess.run([*lab, str(SHIPPED), *start], check=False).returncode
 
 
 if __name__ == "__main__":

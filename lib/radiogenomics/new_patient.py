@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,13 @@ import SimpleITK as sitk
 from radiogenomics.cohort.reading import EVER
 from radiogenomics.images.scans import Scan, read_scan
 from radiogenomics.images.volumes import preprocess
-from radiogenomics.models import classical, predictions
-from radiogenomics.models import network as cnn
+from radiogenomics.models import classical, network, predictions
 from radiogenomics.radiomics.features import extract
 from radiogenomics.study import contract
-from radiogenomics.study.files import ROOT, StudyError, whole_file, write_json
+from radiogenomics.study.files import SHIPPED, StudyError, whole_file, write_json
 from radiogenomics.study.study import Study
 
-EXAMPLE = ROOT / "data" / "example_patient"
+EXAMPLE = SHIPPED / "data" / "example_patient"
 
 
 def read_images(ct: str, mask: str, mask_label: str = "") -> Scan:
@@ -40,14 +40,13 @@ def read_images(ct: str, mask: str, mask_label: str = "") -> Scan:
 
 
 def predict(
-    study: Study, ct: sitk.Image, mask: sitk.Image, person: Mapping[str, str | float]
+    study: Study, scan: Scan, person: Mapping[str, str | float]
 ) -> tuple[dict[str, float], np.ndarray]:
     """Return each model's probability of mutant, and the network's input (z, y, x, 1).
 
     Args:
         study: whose models are used, with the settings that they were fitted with (`as_fitted`).
-        ct: HU.
-        mask: 1 in the lesion, on the CT's grid.
+        scan: CT and mask on one grid.
         person: the clinical predictors as in cohort.csv; without all of them, or where one is
             empty, the clinical model has no score.
 
@@ -55,15 +54,15 @@ def predict(
         StudyError: a model is missing, the lesion vanishes at the study's spacing, a clinical
             value that the model does not know.
     """
-    volume = preprocess(ct, mask, study.settings.preprocessing)[..., np.newaxis]
+    volume = preprocess(scan.ct, scan.mask, study.settings.preprocessing)[..., np.newaxis]
     names = classical.load_signature(study)
-    row = extract(ct, mask, study.settings.radiomics)[names].to_frame().T
+    row = extract(scan.ct, scan.mask, study.settings.radiomics)[names].to_frame().T
     scores = {
         name: float(classical.probability(classical.load_model(study, name), row)[0])
-        for name in contract.RADIOMICS
+        for name in (model.name for model in contract.ON_SIGNATURE)
     }
-    network = cnn.load_network(study)
-    scores["CNN"] = float(cnn.score(network, volume[np.newaxis])[0])
+    trained = network.load_network(study)
+    scores["CNN"] = float(network.score(trained, volume[np.newaxis])[0])
     both = classical.stack_inputs(np.array([scores["CNN"]]), np.array([scores["SVM"]]))
     scores["Com"] = float(classical.probability(classical.load_model(study, "Com"), both)[0])
     if all(str(person.get(p, "")) for p in study.settings.clinical.predictors):
@@ -112,24 +111,15 @@ def place_among_training(study: Study, scores: dict[str, float]) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["model", "probability", "training_patients_below"])
 
 
-def told(study: Study, table: pd.DataFrame) -> str:
-    """Return the sentences that read `place_among_training`."""
+def reading(study: Study, table: pd.DataFrame) -> dict[str, Any]:
+    """Return which models lie beyond all training patients, and which predictors are missing."""
     below = table.training_patients_below
-    odd = table.model[(below == 0) | (below == 1)].tolist()
-    text = "For research only."
-    if study.settings.synthetic:
-        text = (
-            "The models were trained on **simulated** patients: no number here is about this one."
-        )
-    if odd:
-        text += (
-            f" {', '.join(odd)} score beyond all training patients: this one is unlike them, and "
-            "the probability rests on nothing seen."
-        )
-    if "Clinical" not in set(table.model):
-        asked = ", ".join(study.settings.clinical.predictors)
-        text += f" The clinical model has no score: not all of {asked} were given."
-    return text
+    missing = "Clinical" not in set(table.model)
+    return {
+        "synthetic": study.settings.synthetic,
+        "beyond": table.model[(below == 0) | (below == 1)].tolist(),
+        "asked": list(study.settings.clinical.predictors) if missing else [],
+    }
 
 
 def save(study: Study, out: Path, table: pd.DataFrame, heat: sitk.Image, grid: dict) -> None:

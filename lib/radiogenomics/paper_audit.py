@@ -16,8 +16,9 @@ import plotly.graph_objects as go
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from radiogenomics.comparison.paper import p_text, results
+from radiogenomics.comparison.paper import EMPTY, load_paper, p_text, paper_of, results
 from radiogenomics.statistics.sample_size import auc_standard_error
+from radiogenomics.study.study import Study
 from radiogenomics.study.style import BACK, LABELS, PAGE
 
 
@@ -45,6 +46,25 @@ def audit_widths(table: pd.DataFrame) -> go.Figure:
 NETWORK = ("parameters", "filters", "kernel", "channels", "dense", "cells")
 ALIKE = 0.25  # of a width: by less than this two of them are told apart by nothing printed
 PROPORTIONS = {"beta": "", "wilson": " (Wilson)", "normal": " (Wald)"}  # statsmodels' names
+
+
+def paper_under_audit(study: Study, path: str | None) -> dict[str, Any]:
+    """Return the paper of a file, else the one that the study names; one without facts for none."""
+    return load_paper(path) if path else paper_of(study) or EMPTY
+
+
+def table1_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `table1`'s p values as a paper prints them."""
+    shown = table.set_index("characteristic")
+    return shown.map(lambda p: f"{p:.3g}" if isinstance(p, float) else p).replace("nan", "")
+
+
+def contradictions(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Return whose proportions contradict each other, and whose accuracy is a copied column."""
+    wrong = table[~table.consistent.astype(bool)]
+    copied = table.groupby("model").accuracy_is_sensitivity.all()
+    names = [f"{r.model} ({r.cohort})" for r in wrong.itertuples()]
+    return {"wrong": names, "copied": copied.index[copied.astype(bool)].tolist()}
 
 
 def prints_as(k: int, n: int, printed: float, decimals: int = 3) -> bool:
@@ -150,26 +170,21 @@ def interval_kinds(printed: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*names, "level"])
 
 
-def told_intervals(table: pd.DataFrame) -> str:
-    """Return what `interval_kinds` found, in words.
+def interval_reading(table: pd.DataFrame) -> dict[str, Any]:
+    """Return which intervals can be an accuracy's, and the confidence that the others fit.
 
     A width within a quarter of what 95% would ask for can be an AUC's as well: high AUCs and few
     decimals do not tell the two apart.
     """
-    if table.empty:
-        return "No interval of an AUC is printed."
-    parts = []
-    for one in table[table.binomial != ""].itertuples():
-        both = abs(one.width / one.width_95 - 1) < ALIKE if one.width_95 else False
-        parts.append(f"{one.model} {one.cohort}: {one.binomial}{', or an AUC of 95%' * both}")
+    rows = table[table.binomial != ""].itertuples()
+    near = [abs(r.width / r.width_95 - 1) < ALIKE if r.width_95 else False for r in rows]
+    named = table[table.binomial != ""]
+    words = [f"{r.model}, {r.cohort}" for r in named.itertuples()]
     rest = table[table.binomial == ""].level.dropna()
-    text = f"Intervals that can be Binomial ones of an accuracy: {'; '.join(parts) or 'none'}."
-    if rest.empty:
-        return text
-    return (
-        f"{text} The other {len(rest)} widths fit a confidence of {rest.min():.0%} to "
-        f"{rest.max():.0%}."
-    )
+    return {
+        "printed": len(table), "binomial": list(zip(words, named.binomial, near, strict=True)),
+        "others": len(rest), "lowest": rest.min(), "highest": rest.max(),
+    }  # fmt: skip
 
 
 def _binomial(one: Any, decimals: int) -> list[str]:

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from radiogenomics.cohort import table1
 from radiogenomics.cohort.sources import phantom
-from radiogenomics.study.settings import Clinical, Settings
+from radiogenomics.study.settings import Clinical, Label, Settings
 from radiogenomics.study.study import Study
+from radiogenomics.study.words import say
 
 
 def test_table_by_cohort_counts_both_cohorts():
@@ -30,8 +31,9 @@ def test_table_1_holds_the_predictors_and_leaves_out_what_nobody_knows():
     table = table1.table1(drawn, "cohort", 1, columns).set_index("characteristic")
     assert "stage" not in table.index and table.loc["pack_years", "level"] == "mean ± SD"
     nobody = table1.table1(drawn[["cohort"]], "cohort", 1)
-    assert nobody.level.tolist() == ["n"] and len(table1.shown(nobody)) == 1
-    assert table1.clearest(nobody) == "No characteristic could be tested."
+    assert nobody.level.tolist() == ["n"] and len(table1.shown(nobody, Label())) == 1
+    told = say("cohort", "table1", **table1.clearest(nobody))
+    assert told == "No characteristic could be tested."
 
 
 def test_660_patients_give_the_papers_table_1():
@@ -77,9 +79,12 @@ def test_sentences_say_what_chance_makes():
     drawn["age"], drawn["sex"] = rng.normal(60, 9, n), ["female", "male", "male"] * 30
     drawn["stage"] = np.resize(["I", "II", "III", "IV"], n)
     quiet = table1.table1(drawn, "cohort", 1, ("age", "sex", "stage"))
-    assert table1.told_cohorts(quiet).endswith("with these numbers of patients: none.")
+    told = say("cohort", "table1_cohorts", **table1.differences(quiet))
+    assert "but none by more than expected by chance" in told
     drawn.loc[drawn.cohort == "test", "age"] += 20
     table = table1.table1(drawn, "cohort", 1, ("age", "sex", "stage"))
-    assert table1.told_cohorts(table).endswith("patients: age.")
-    assert table1.clearest(quiet).startswith("The labels differ clearly in nothing")
-    assert table1.clearest(table).startswith("The labels differ most clearly in **age**")
+    assert table1.differences(table)["beyond_chance"] == ["age"]
+    told = say("cohort", "table1", **table1.clearest(quiet))
+    assert told.startswith("No characteristic differs significantly")
+    told = say("cohort", "table1", **table1.clearest(table))
+    assert told.startswith("The labels differ most in **age**")

@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 from radiogenomics import cli
 from radiogenomics.cohort import included, seal
-from radiogenomics.comparison import evidence, figures, other_scores, results, sentences
+from radiogenomics.comparison import evidence, figures, other_scores, readings, results
 from radiogenomics.models import predictions
-from radiogenomics.radiomics import signature
 from radiogenomics.report import run
 from radiogenomics.statistics import sample_size
 from radiogenomics.statistics.discrimination import delong
@@ -17,6 +16,7 @@ from radiogenomics.study import contract, style, tables
 from radiogenomics.study.files import StudyError, read_json
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
+from radiogenomics.study.words import say
 
 RNG = np.random.default_rng(11)
 N = 60
@@ -341,13 +341,19 @@ def test_a_model_has_one_colour_in_every_figure(tmp_path):
 
 def test_sentences_hold_where_nothing_is_to_be_said():
     flat = pd.DataFrame({"in-sample": [0.7], "out-of-fold, mean of folds": [0.7], "external": 0.6})
-    assert sentences.optimism(flat).startswith("No model's in-sample AUC lies above")
-    assert sentences.optimism(flat.assign(**{"in-sample": np.nan})).startswith("No model has")
+    for table, start in (
+        (flat, "No model's in-sample AUC lies above"),
+        (flat.assign(**{"in-sample": np.nan}), "No model has"),
+    ):
+        told = say("comparison", "optimism", **readings.most_optimistic(table))
+        assert told.startswith(start)
     ranks = pd.DataFrame(columns=["scores", "model", "ci_method", "threshold_rule", "metric"])
-    assert "no calibration slope" in sentences.calibration(ranks.assign(value=[]), "raw")
-    assert sentences.ranges(pd.DataFrame(columns=["model", "thresholds"])) == ""
+    slopes = readings.calibration_of(ranks.assign(value=[]), "raw")
+    assert "no calibration slope" in say("comparison", "calibration", **slopes, level=0.95)
+    nothing = readings.thresholds_won(pd.DataFrame(columns=["model", "thresholds"]))
+    assert say("comparison", "decision", ranges=nothing) == ""
     steps = pd.DataFrame({"step": ["a", "b"], "kept": [5, 5], "dropped": [0, 0]})
-    assert signature.told_steps(steps) == "Of 5 features 5 are left."
+    assert say("radiomics", "selection", steps=steps) == "5 of 5 features are selected."
 
 
 def test_the_headline_names_ties_and_a_cut_interval():
@@ -355,6 +361,7 @@ def test_the_headline_names_ties_and_a_cut_interval():
             ("B", "delong", 0.8, 0.7, 0.9), ("B", "delong-logit", 0.8, 0.68, 0.88)]  # fmt: skip
     metrics = pd.DataFrame(rows, columns=["model", "ci_method", "value", "ci_low", "ci_high"])
     metrics = metrics.assign(scores="external", metric="auc", n=25, events=12)
-    told = sentences.headline(metrics, "A", None)
-    assert "0.800 (0.600 to 1.000, cut at 1; on the logit scale 0.550 to 0.930; n = 25" in told
-    assert told.endswith("The same AUC has B.")
+    told = say("comparison", "roc", **readings.headline(metrics, "A", None), level=0.95)
+    assert "0.800 (95% CI 0.600 to 1.000), in 25 patients with 12 events." in told
+    assert "cut at 1; on the logit scale it is 0.550 to 0.930" in told
+    assert told.endswith("B has the same AUC.")

@@ -2,13 +2,20 @@
 
 import numpy as np
 import pandas as pd
-from radiogenomics.comparison import confounders, evidence, sentences
+from radiogenomics.comparison import confounders, evidence
 from radiogenomics.images import inspection
 from radiogenomics.study import tables
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
+from radiogenomics.study.words import say
 
 RNG = np.random.default_rng(8)
+
+
+def acquisition(signs, table):
+    """Notebook 05's sentence on the acquisition."""
+    found = confounders.of_acquisition(table)
+    return say("comparison", "acquisition", **signs, **found, level=0.95)
 
 
 def test_scanner_that_tells_the_label_is_told_in_red():
@@ -22,12 +29,14 @@ def test_scanner_that_tells_the_label_is_told_in_red():
     scores = confounders.baseline_scores(train, test, 1)
     assert list(scores) == ["Prevalence", "Volume", "Acquisition"]
     linked = confounders.association(patients, 1)
-    text = confounders.warning(test.label.to_numpy(), scores, linked)
-    assert "read off the scanner" in text and "goes with scanner" in text
+    signs = confounders._signs(test.label.to_numpy(), scores, linked)
+    text = say("comparison", "acquisition_signs", **signs)
+    assert "read off the scanner" in text and "is associated with scanner" in text
     patients["scanner"] = rng.choice(["A", "B"], 400)
     train, test = (patients[patients.cohort == c] for c in ("train", "test"))
     quiet = confounders.baseline_scores(train, test, 1), confounders.association(patients, 1)
-    assert confounders.warning(test.label.to_numpy(), *quiet) == ""
+    signs = confounders._signs(test.label.to_numpy(), *quiet)
+    assert say("comparison", "acquisition_signs", **signs) == ""
 
 
 def test_scanners_of_the_headers_reach_the_red_sentence(tmp_path):
@@ -48,9 +57,9 @@ def test_scanners_of_the_headers_reach_the_red_sentence(tmp_path):
     assert (told.thickness_mm == 1.25).all() and (told.volume_mm3 == 900).all()
     scores = patients[["patient", "cohort", "label"]].assign(model="m", score=0.4 + 0.1 * label)
     scores["fold"] = pd.NA
-    table, linked, warning = confounders.baselines(study, scores, told)
+    table, linked, signs = confounders.baselines(study, scores, told)
     assert table.set_index("baseline").auc["Acquisition"] == 1.0
-    assert "scanner" in set(linked.variable) and "read off the scanner" in warning
+    assert "scanner" in set(linked.variable) and signs["direction"] == "with"
 
 
 def test_baselines_of_the_test_cohort_alone_have_no_interval_and_say_so(tmp_path):
@@ -61,15 +70,17 @@ def test_baselines_of_the_test_cohort_alone_have_no_interval_and_say_so(tmp_path
     patients = patients.set_index("patient", drop=False).rename_axis(None)
     scores = patients[["patient", "cohort", "label"]].assign(model="m", score=0.4 + 0.1 * label)
     scores["fold"] = pd.NA
-    table, _, warning = confounders.baselines(study, scores, patients)
+    table, _, signs = confounders.baselines(study, scores, patients)
     one = table.set_index("baseline").loc["Acquisition"]
     assert np.isfinite(one.auc) and one.ci_method == "none" and np.isnan(one.p)
     assert "pooled folds have no interval" in one.reason
-    told = sentences.acquisition(table, warning)
-    assert f"an AUC of {one.auc:.3f}; no association with the label is clear" in told
-    without, _, _ = confounders.baselines(study, scores, patients.drop(columns="scanner"))
-    assert "was not tested: no scanner" in sentences.acquisition(without, "")
-    assert sentences.acquisition(table, "Red.") == '<p class="alert">Red.</p>'
+    told = acquisition(signs, table)
+    assert f"an AUC of {one.auc:.3f}; no association" in told and "is significant" in told
+    without, _, no_signs = confounders.baselines(study, scores, patients.drop(columns="scanner"))
+    assert "was not tested: no scanner" in acquisition(no_signs, without)
+    assert 'class="alert"' in acquisition(
+        {"direction": "with", "auc": 1, "interval": "", "certain": []}, table
+    )
 
 
 def test_a_baseline_that_is_left_out_says_why():
@@ -98,6 +109,7 @@ def test_pooled_scores_have_no_interval_in_the_red_sentence(tmp_path):
     patients = patients.assign(cohort="test", scanner=np.where(label, "GE", "S"))
     patients = patients.set_index("patient", drop=False).rename_axis(None)
     scores = patients[["patient", "cohort", "label"]].assign(model="m", score=0.4 + 0.1 * label)
-    warning = confounders.baselines(study, scores.assign(fold=pd.NA), patients)[2]
-    assert "the label goes with scanner" in warning
-    assert "an AUC of 1.000 (cross-validated)" in warning and "interval" not in warning
+    signs = confounders.baselines(study, scores.assign(fold=pd.NA), patients)[2]
+    warning = say("comparison", "acquisition_signs", **signs)
+    assert "the label is associated with scanner" in warning
+    assert "an AUC of 1.000 (cross-validated)" in warning and "CI" not in warning

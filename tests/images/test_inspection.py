@@ -63,7 +63,7 @@ def test_thumbnail_shows_the_lesion_with_its_outline_in_3_kb(finished):
 
 
 def test_tables_and_contact_sheet_are_in_the_report(finished):
-    masks, grids = (finished.table(f"{n}.csv") for n in ("masks", "acquisition"))
+    masks, grids = (finished.table(t) for t in (tables.MASKS, tables.ACQUISITION))
     assert len(masks) == len(grids) == 24 and "thumbnail" not in masks
     assert {"flags", "notes", "lung_near", "components", "touches_border"} <= set(masks)
     assert {"size", "slice_mm", "orientation", "scanner", "kernel", "cohort"} <= set(grids)

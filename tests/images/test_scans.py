@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from corpus import write_series
+from corpus import pair_of, write_series
 from radiogenomics.images import scans
 from radiogenomics.study.files import StudyError
 
@@ -28,7 +28,7 @@ def pair(tmp_path):
 
 def test_pair_is_read_as_written(pair):
     folder, ct, mask = pair
-    found = scans.read_pair(folder / "ct.nii.gz", folder / "mask.nii.gz", 1)
+    found = pair_of(folder / "ct.nii.gz", folder / "mask.nii.gz", 1)
     assert (sitk.GetArrayFromImage(found[0]) == ct).all()
     assert (sitk.GetArrayFromImage(found[1]) == mask).all()
     assert found[0].GetPixelID() == sitk.sitkInt16
@@ -37,7 +37,7 @@ def test_pair_is_read_as_written(pair):
 def test_dicom_series_has_the_same_voxels_in_order_of_position(pair):
     folder, ct, mask = pair
     series = write_series(folder / "series", ct)
-    found = scans.read_pair(series, folder / "mask.nii.gz", 1)
+    found = pair_of(series, folder / "mask.nii.gz", 1)
     assert (sitk.GetArrayFromImage(found[0]) == ct).all()
     assert np.allclose(found[0].GetSpacing(), (0.7, 0.7, 1.25))
     assert (sitk.GetArrayFromImage(found[1]) == mask).all()
@@ -54,7 +54,7 @@ def test_mask_on_another_grid_lands_on_the_ct(pair):
     folder, _, mask = pair
     cropped = image(mask[2:9, 4:14, 6:20], origin=(6 * 0.7, 4 * 0.7, 2 * 1.25))
     sitk.WriteImage(cropped, folder / "small.nii.gz")
-    found = scans.read_pair(folder / "ct.nii.gz", folder / "small.nii.gz", 1)[1]
+    found = pair_of(folder / "ct.nii.gz", folder / "small.nii.gz", 1)[1]
     assert (sitk.GetArrayFromImage(found) == mask).all()
 
 
@@ -62,7 +62,7 @@ def test_mask_outside_the_ct_is_refused_with_both_grids(pair):
     folder, _, mask = pair
     sitk.WriteImage(image(mask, origin=(100.0, 0, 0)), folder / "away.nii.gz")
     with pytest.raises(StudyError, match="does not lie inside the CT: mask .*; CT .*"):
-        scans.read_pair(folder / "ct.nii.gz", folder / "away.nii.gz", 1)
+        pair_of(folder / "ct.nii.gz", folder / "away.nii.gz", 1)
 
 
 def test_mask_of_the_cts_size_that_lost_its_header_is_refused(pair):
@@ -71,7 +71,7 @@ def test_mask_of_the_cts_size_that_lost_its_header_is_refused(pair):
     lost.SetSpacing((0.7, 0.7, 1.0))
     sitk.WriteImage(lost, folder / "lost.nii.gz")
     with pytest.raises(StudyError, match="has the CT's size and another place: mask .*; CT .*"):
-        scans.read_pair(folder / "ct.nii.gz", folder / "lost.nii.gz", 1)
+        pair_of(folder / "ct.nii.gz", folder / "lost.nii.gz", 1)
 
 
 def test_formats_whose_voxels_lie_apart_are_refused(pair):
@@ -79,13 +79,13 @@ def test_formats_whose_voxels_lie_apart_are_refused(pair):
     sitk.WriteImage(image(mask), folder / "mask.hdr")
     for name in ("mask.hdr", "mask.img"):
         with pytest.raises(StudyError, match="Convert it to .nii.gz"):
-            scans.read_pair(folder / "ct.nii.gz", folder / name, 1)
+            pair_of(folder / "ct.nii.gz", folder / name, 1)
 
 
 def test_other_label_and_broken_files_are_named(pair):
     folder, ct, mask = pair
     with pytest.raises(StudyError, match="holds the labels 0, 1. Expected: 2"):
-        scans.read_pair(folder / "ct.nii.gz", folder / "mask.nii.gz", 2)
+        pair_of(folder / "ct.nii.gz", folder / "mask.nii.gz", 2)
     whole = (folder / "ct.nii.gz").read_bytes()
     (folder / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(StudyError, match="cut.nii.gz cannot be read: it is damaged or cut off"):
@@ -94,7 +94,7 @@ def test_other_label_and_broken_files_are_named(pair):
     bad[0, 0, 0] = np.nan
     sitk.WriteImage(image(bad), folder / "nan.nrrd")
     with pytest.raises(StudyError, match="nan.nrrd: 1 voxels are not finite"):
-        scans.read_pair(folder / "nan.nrrd", folder / "mask.nii.gz", 1)
+        pair_of(folder / "nan.nrrd", folder / "mask.nii.gz", 1)
     with pytest.raises(StudyError, match="gone.nii.gz is not there"):
         scans.read_ct(folder / "gone.nii.gz")[0]
 

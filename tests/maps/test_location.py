@@ -8,6 +8,7 @@ from radiogenomics.cohort import included
 from radiogenomics.cohort.sources import phantom_scans
 from radiogenomics.maps import figures, location, similarity
 from radiogenomics.study.files import read_json
+from radiogenomics.study.words import say
 
 GRID = (8, 16, 16)
 
@@ -22,6 +23,11 @@ def place_of(planted_rows):
     planted = np.zeros(GRID, bool)
     planted[2:6, planted_rows, 4:12] = True
     return location.Place("P1", 1, sitk.Image(GRID[::-1], sitk.sitkFloat32), lesion, planted)
+
+
+def told_of(table):
+    checks = location.located_checks(table)
+    return say("maps", "place", **location.reading(checks, checks, table), layer="conv3d_3")
 
 
 def test_planted_part_is_the_painted_one(finished):
@@ -66,23 +72,19 @@ def test_a_map_in_the_planted_part_is_found_there():
         checks.value["energy in the planted part"] == pytest.approx(0.5)
         and checks.n["zero maps"] == 4
     )
-    assert "1 of 4 maps are zero everywhere and 1 constant" in location.told_place(
-        checks.reset_index()
-    )
+    assert "1 of 4 maps are zero everywhere and 1 constant" in told_of(table)
 
 
 def test_without_a_known_truth_the_planted_part_is_left_out():
     place = location.Place("P1", 0, place_of(slice(4, 8)).box, place_of(slice(4, 8)).lesion, None)
     table = location.located(heat_of()[np.newaxis], [place], 0)
     assert table.planted.isna().all() and table.inside_lesion.notna().all()
-    checks = location.located_checks(table)
-    told = location.told_planted(checks, table)
-    assert "not known here" in told and location.told_called(checks) == ""
+    assert "not known here" in told_of(table) and "predicts" not in told_of(table)
 
 
 def test_maps_of_nothing_are_not_called_an_unknown_truth():
     table = location.located(np.zeros((1, *GRID)), [place_of(slice(4, 8))], 0)
-    assert "No map has anything" in location.told_planted(location.located_checks(table), table)
+    assert "No map has anything" in told_of(table)
     resets = similarity.chance(["P1"], np.zeros((1, *GRID)), 0)
     stage = resets.assign(comparison=similarity.RESET + "conv3d_4")
     figure = figures.cascade(pd.concat([resets, stage]), "conv3d_3")

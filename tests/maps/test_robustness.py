@@ -6,6 +6,7 @@ import pytest
 import SimpleITK as sitk
 from radiogenomics.maps import robustness
 from radiogenomics.models import predictions
+from radiogenomics.study.words import say
 
 
 @pytest.fixture
@@ -66,13 +67,14 @@ def test_summary_counts_calls_and_lost_lesions_and_says_them():
     table["difference"] = table.changed - table.score
     summary = robustness.robustness_summary(table)
     assert summary.calls_changed.tolist() == [1, 0] and summary.lost.tolist() == [1, 0]
-    text = robustness.told(summary)
+    text = say("maps", "robustness", **robustness.farthest(summary))
     assert "*smaller*" in text and "1 of 2 patients" in text and "1 of 3 lesions" in text
 
 
 def test_one_patient_has_no_spread_and_none_no_number():
     one = pd.DataFrame({"change": ["moved"], "n": [1], "mean_difference": [0.1], "sd": [np.nan],
                         "largest": [0.1], "calls_changed": [0], "lost": [2]})  # fmt: skip
-    text = robustness.told(one)
+    text = say("maps", "robustness", **robustness.farthest(one))
     assert "*moved*: at most 0.100" in text and "SD" not in text
-    assert robustness.told(one.assign(n=0)).startswith("No score could be had")
+    lost = say("maps", "robustness", **robustness.farthest(one.assign(n=0)))
+    assert lost.startswith("No score could be obtained")

@@ -12,6 +12,7 @@ from radiogenomics.study import tables
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.settings import CNN
+from radiogenomics.study.words import say
 
 GRID = (8, 16, 16)
 
@@ -79,9 +80,11 @@ def test_checks_of_a_network(network):
     assert np.allclose(copy[["ssim", "spearman"]], 1)
     means = similarity.similarity_checks(table).set_index("check")
     assert means.value["input moved along z: ssim"] > means.value["another patient: ssim"]
-    assert "Spearman" in similarity.told_reset(table) and "**1.00**" in similarity.told_stability(
-        copy
-    )
+    stages = table[table.comparison.str.startswith(similarity.RESET)]
+    told = say("maps", "resets", **similarity.last_reset(stages, table), patients=2)
+    assert "After all weights are re-initialised" in told and "Spearman" in told
+    told = say("maps", "stability", rows=similarity.likeness(copy), learned=None)
+    assert "maps agree with Spearman **1.00**" in told
 
 
 def test_occlusion_finds_what_a_linear_network_needs():

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics.models import network as cnn
-from radiogenomics.models import predictions
 from radiogenomics.study.files import StudyError
 from radiogenomics.study.settings import CNN
+from radiogenomics.study.words import say
 
 SMALL = (16, 16, 16)
 
@@ -112,7 +112,8 @@ def test_trainings_that_learned_nothing_are_told():
     table = cnn.trainings_table(trainings, scores, fold)
     assert table.learned.tolist() == [True, True, False]
     assert table[["lowest", "highest"]].iloc[2].tolist() == [0.60, 0.65]
-    assert "1 of 3 trainings of the CNN learned nothing (fold 2)" in predictions.trainings(table)
     coin = cnn.trainings_table({"final": training(0.7)}, scores, fold)
-    assert "(final)" in predictions.trainings(coin)
-    assert predictions.trainings(table[:2]) == ""
+    assert coin.learned.tolist() == [False]
+    told = say("models", "trainings", idle=["fold 2"], trainings=3)
+    assert "1 of 3 trainings of the CNN failed (fold 2)" in told and 'class="alert"' in told
+    assert say("models", "trainings", idle=[], trainings=3) == "Every training learned."

@@ -147,7 +147,7 @@ def test_scores_replace_earlier_ones_and_labels_join_once(tmp_path, patients):
     keep(study, patients)
     joined, before = seal.join(study, scores, "05_comparison")
     assert (joined[joined.model == "SVM"].label.to_numpy() == patients.label).all()
-    assert "0 times" in before
+    assert before == {"times": 0, "same": 0, "others": 0, "first": ""}
     train = patients[patients.cohort == "train"]
     folded = predictions.score_rows(train, "LR", np.full(60, 0.5), np.tile([1, 2], 30))
     seal.join(study, pd.concat([scores, folded]), "05_comparison")
@@ -185,9 +185,9 @@ def test_a_category_that_training_does_not_know_counts_as_the_reference(recwarn)
     outside = pd.DataFrame({"lobe": ["RML", "LUL", "RML"], "sex": ["male", "male", "female"]})
     score = classical.probability(classical.clinical_model().fit(inside, labels), outside)
     assert score[0] == score[1] == score[2] and not recwarn.list
-    told = classical.told_unseen(inside, outside)
-    assert "lobe RML (2 in the test cohort), sex female (1 in the test cohort)" in told
-    assert classical.told_unseen(inside, inside) == ""
+    unseen = ["lobe RML (2 in the test cohort)", "sex female (1 in the test cohort)"]
+    assert classical.unseen_categories(inside, outside) == unseen
+    assert classical.unseen_categories(inside, inside) == []
 
 
 def test_stack_takes_logits_and_bounds_them():

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from radiogenomics.images.scans import read_pair
+from corpus import pair_of
 from radiogenomics.radiomics import features
 from radiogenomics.study.files import content_hash
 from radiogenomics.study.settings import Radiomics, Settings
@@ -26,7 +26,7 @@ BASELINE = Path(__file__).parents[1] / "reference" / "pyradiomics_lung1.csv"
 
 @pytest.fixture(scope="module")
 def pair():
-    return read_pair(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz", 1)
+    return pair_of(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz", 1)
 
 
 def whole_image_call(pair, spacing_mm=1.0, pad_mm=16.0):
@@ -73,7 +73,7 @@ def full_pair(tmp_path):
             if Path(member.name).name in ("lung1_image.nrrd", "lung1_label.nrrd"):
                 member.name = Path(member.name).name
                 archive.extract(member, tmp_path, filter="data")
-    return read_pair(tmp_path / "lung1_image.nrrd", tmp_path / "lung1_label.nrrd", 1)
+    return pair_of(tmp_path / "lung1_image.nrrd", tmp_path / "lung1_label.nrrd", 1)
 
 
 @pytest.mark.slow

@@ -12,8 +12,10 @@ from radiogenomics.report import checklists, manuscript
 from radiogenomics.report.checklists import AUTHOR, MET, MISSING, NOT_APPLICABLE, STATED
 from radiogenomics.report.run import notebooks
 from radiogenomics.study import tables
+from radiogenomics.study.contract import Table
 from radiogenomics.study.settings import Author
 from radiogenomics.study.study import Study
+from radiogenomics.study.words import say
 
 ITEMS = checklists.read_items()
 EVIDENCE = ITEMS["evidence"]
@@ -23,6 +25,8 @@ WEIGHTS = [
     0.0415, 0.02, 0.02, 0.03, 0.02, 0.0599, 0.03, 0.0352, 0.0234, 0.0176, 0.0117, 0.0293, 0.0176,
     0.0375, 0.0749, 0.0075, 0.0075, 0.0075,
 ]  # fmt: skip
+
+SIMULATED = say("report", "synthetic")
 
 
 def by_item(study, name):
@@ -185,7 +189,7 @@ def test_an_empty_report_folder_meets_nothing(finished, tmp_path):
     kept = pd.read_csv(empty.tables / "checklist_clear.csv")
     assert page.exists() and MET not in set(kept.state)
     text = manuscript.draft(empty)
-    assert text["Results"] == [(manuscript.SYNTHETIC, "")]
+    assert text["Results"] == [(SIMULATED, "")]
 
 
 @pytest.mark.parametrize("left", ["\n", None], ids=["nothing", "header"])
@@ -199,10 +203,14 @@ def test_tables_without_rows_show_nothing(copied, left):
     assert [file for _, file in text] == ["", "manifest.json"]
 
 
+def named(source):
+    return f"tables/{source.file}" if isinstance(source, Table) else source
+
+
 def test_each_sentence_goes_with_its_table(copied):
     before = manuscript.draft(copied)
     files = [file for heading in before.values() for _, file in heading if file]
-    assert set(files) == {file for file, _ in [*manuscript.METHODS, *manuscript.RESULTS]}
+    assert set(files) == {named(part[0]) for part in [*manuscript.METHODS, *manuscript.RESULTS]}
     for file in dict.fromkeys(files):
         path = copied.reports / file
         path.rename(path.with_suffix(".away"))
@@ -213,7 +221,7 @@ def test_each_sentence_goes_with_its_table(copied):
 
 def test_the_drafted_numbers_are_those_of_the_tables(copied):
     words = {h: " ".join(w for w, _ in s) for h, s in manuscript.draft(copied).items()}
-    assert all(text.startswith(manuscript.SYNTHETIC) for text in words.values())
+    assert all(text.startswith(SIMULATED) for text in words.values())
     metrics = copied.table(tables.METRICS)
     auc = metrics[(metrics.scores == "external") & (metrics.ci_method == "delong")]
     for row in auc[auc.model != "Com_in_sample"].itertuples():
@@ -245,4 +253,5 @@ def test_the_draft_tells_the_settings_that_each_notebook_ran_with(copied):
     copied.manifest_json.write_text(json.dumps(manifest))
     methods = " ".join(words for words, _ in manuscript.draft(copied)["Methods"])
     drawn = copied.table(tables.METRICS).resamples.max()
-    assert "DeLong's 90% interval" in methods and f"of {drawn:,.0f} bootstrap samples" in methods
+    assert "DeLong's 90% confidence interval" in methods
+    assert f"bootstrap intervals ({drawn:,.0f} samples" in methods

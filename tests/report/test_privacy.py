@@ -174,7 +174,7 @@ def test_folders_with_any_letters_are_taken_out(monkeypatch):
 
 
 def test_images_whose_letters_look_like_a_folder_stay_whole(monkeypatch):
-    monkeypatch.setattr(mailable, "ROOT", mailable.Path("/app"))
+    monkeypatch.setattr(mailable, "SHIPPED", mailable.Path("/app"))
     image = "iVBOR" + "A/app" * 300 + "=="
     text = json.dumps({"image/png": image, "said": "/app/lib and /srv/data/s"})
     clean = json.loads(mailable.without_paths(text, "/srv/data/s", "/out"))

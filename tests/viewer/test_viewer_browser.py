@@ -6,10 +6,10 @@ import nbformat
 import numpy as np
 import pytest
 from chromium import LOCAL, SLOW_IN_CHROMIUM
+from corpus import pair_of
 from lab import jupyterlab, run_all
 from lab import opened as in_lab
 from radiogenomics.cohort.sources import phantom, phantom_scans
-from radiogenomics.images.scans import read_pair
 from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.report import pages
 from radiogenomics.viewer import viewer
@@ -28,10 +28,10 @@ PIXELS = "canvas => canvas.toDataURL()"
 RAW = """canvas => ({ wide: canvas.width, high: canvas.height, data: Array.from(
     canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data) })"""
 LIVE = """from radiogenomics import viewer
-from radiogenomics.prediction import EXAMPLE
-from radiogenomics.scans import read_pair
-pair = read_pair(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz")
-viewer.show(viewer.scene_of_images(*pair, "Example patient", False))"""
+from radiogenomics.images.scans import read_scan
+from radiogenomics.new_patient import EXAMPLE
+scan = read_scan(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz")
+viewer.show(viewer.scene_of_images(scan.ct, scan.mask, "Example patient", False))"""
 pytestmark = SLOW_IN_CHROMIUM
 
 
@@ -49,7 +49,7 @@ def small():
 
 def real():
     """The real CT that the repository ships, 40 mm around its lesion."""
-    pair = read_pair(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz")
+    pair = pair_of(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz")
     return viewer.scene_of_images(*pair, "Example patient", False)
 
 
@@ -57,7 +57,7 @@ def simulated(folder):
     """A patient of the built-in cohort."""
     row = phantom.draw_cohort(24, 5).to_dict("records")[0]
     phantom_scans.write_patient(folder, row, 5)
-    pair = read_pair(folder / row["ct"], folder / row["mask"])
+    pair = pair_of(folder / row["ct"], folder / row["mask"])
     return viewer.scene_of_images(*pair, row["patient"], True)
 
 

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "eligibility": ["exclude"],
-        "included": ["drop_failures", "keep_included", "split"],
+        "included": ["drop_failures", "keep_included", "load_patients", "split"],
         "reading": ["read_cohort"],
     },
     submodules=["figures", "seal", "table1"],

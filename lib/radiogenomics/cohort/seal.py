@@ -6,6 +6,7 @@ The record stands in manifest.json under `test_set`: notebook, purpose, time, di
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pandas as pd
 
@@ -14,6 +15,7 @@ from radiogenomics.study import contract
 from radiogenomics.study.files import StudyError, digest, read_json, write_json
 from radiogenomics.study.study import Study
 
+_SESSION: dict[tuple, Any] = {}  # what this process has recorded: run twice, opened once
 PURPOSES = ("describe", "evaluate", "explain")  # notebooks 01, 05 and 06
 
 
@@ -41,9 +43,14 @@ def record(study: Study, notebook: str, purpose: str, scores: pd.DataFrame | Non
             f"Run: {contract.COMPARISON.run_from}"
         )
     manifest = read_json(study.manifest_json) if study.manifest_json.exists() else {}
-    entry = {"notebook": notebook, "purpose": purpose, "time": _now()}
+    entry = {"notebook": notebook, "purpose": purpose}
     if scores is not None:
         entry["scores"] = _digest(scores)
+    key = (study.manifest_json, *entry.values())
+    if key in _SESSION:
+        return
+    _SESSION[key] = True
+    entry["time"] = _now()
     manifest["test_set"] = [*manifest.get("test_set", []), entry]
     write_json(study.manifest_json, manifest)
 
@@ -65,11 +72,11 @@ def evaluations(study: Study) -> list[dict]:
     return [one for one in records if one["purpose"] == "evaluate"]
 
 
-def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFrame, str]:
+def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Give every score its patient's label: the one place where test scores meet test labels.
 
     Returns:
-        The scores with labels, and a sentence: how often that had been done before.
+        The scores with labels, and how often that had been done before (`earlier`).
 
     Raises:
         StudyError: a model lacks patients of the cohort, or has others; out of fold, lacks
@@ -80,7 +87,7 @@ def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFram
     for inside, known in ((scores.fold.isna(), patients), (scores.fold.notna(), train)):
         for name, rows in scores[inside].groupby("model"):
             _refuse_incomplete(name, rows, known.patient)
-    before = told(study, scores)
+    before = earlier(study, scores)
     record(study, notebook, "evaluate", scores)
     label = patients.set_index("patient").label
     return scores.assign(label=scores.patient.map(label).astype("Int64")), before
@@ -97,17 +104,17 @@ def _refuse_incomplete(model: str, rows: pd.DataFrame, patients: pd.Series) -> N
         )
 
 
-def told(study: Study, scores: pd.DataFrame) -> str:
-    """Return the sentence for the top of the report: how often the test cohort was evaluated."""
-    earlier = evaluations(study)
-    text = "The test cohort had been evaluated **"
-    if not earlier:
-        return text + "0 times** before this result, as far as this report folder records."
+def earlier(study: Study, scores: pd.DataFrame) -> dict[str, Any]:
+    """Return how often the test cohort was evaluated before: times, same (scores), others, first.
+
+    The answer stays the same in one process: a cell that is run twice is one evaluation.
+    """
     these = _digest(scores)
-    same = sum(one.get("scores") == these for one in earlier)
-    times = "1 time" if len(earlier) == 1 else f"{len(earlier)} times"
-    return (
-        f"{text}{times}** before this result, {same} of them with these very scores "
-        f"and {len(earlier) - same} with others (first on {earlier[0]['time'][:10]}). Every "
-        "evaluation with other scores is a chance to choose by the test cohort."
-    )
+    key = (study.manifest_json, these)
+    if key not in _SESSION:
+        records = evaluations(study)
+        same = sum(one.get("scores") == these for one in records)
+        first = records[0]["time"][:10] if records else ""
+        counts = {"times": len(records), "same": same, "others": len(records) - same}
+        _SESSION[key] = counts | {"first": first}
+    return _SESSION[key]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -13,8 +15,9 @@ from radiogenomics.statistics.group_tests import (
     standardised_difference,
 )
 from radiogenomics.study import tables
+from radiogenomics.study.settings import Label
 from radiogenomics.study.study import Study
-from radiogenomics.study.words import print_p, say_p
+from radiogenomics.study.words import print_p
 
 DESCRIBED = ("age", "sex", "smoking_history", "cea", "lobe", "stage")
 
@@ -41,20 +44,16 @@ def table1(
     return pd.DataFrame(lines, columns=names)
 
 
-def clearest(table: pd.DataFrame) -> str:
-    """Return the sentence that names the characteristic with Table 1's smallest p."""
+def clearest(table: pd.DataFrame) -> dict[str, Any]:
+    """Return the characteristic with the smallest p: characteristic (None: none), p_value, smd."""
     tested = table.dropna(subset="p_value")
     if tested.empty:
-        return "No characteristic could be tested."
-    one = tested.loc[tested.p_value.idxmin()]
-    how = f"({say_p(one.p_value)}, standardised difference {one.smd})"
-    if one.p_value >= 0.05:
-        return f"The labels differ clearly in nothing, most in {one.characteristic} {how}."
-    return f"The labels differ most clearly in **{one.characteristic}** {how}."
+        return {"characteristic": None}
+    return tested.loc[tested.p_value.idxmin(), ["characteristic", "p_value", "smd"]].to_dict()
 
 
-def told_cohorts(table: pd.DataFrame) -> str:
-    """Return the sentence that reads Table 1 by cohort, with what chance makes of so few patients.
+def differences(table: pd.DataFrame) -> dict[str, Any]:
+    """Return how the cohorts differ: compared, above 0.1, and those beyond_chance at their size.
 
     Of two samples (n, m) of one population SMD² · nm / (n + m) is chi-square with a degree of
     freedom for a number, and one less than levels for categories (Hotelling 1931).
@@ -64,11 +63,7 @@ def told_cohorts(table: pd.DataFrame) -> str:
     levels = known.characteristic.map(table.characteristic.value_counts())
     chance = np.sqrt(stats.chi2.ppf(0.95, np.maximum(levels - 1, 1)) * (1 / sizes).sum())
     clear = known.characteristic[known.smd > chance].tolist()
-    return (
-        f"{(known.smd > 0.1).sum()} of {len(known)} characteristics have a standardised difference "
-        "over 0.1; larger than chance alone makes once in twenty with these numbers of patients: "
-        f"{', '.join(clear) or 'none'}."
-    )
+    return {"compared": len(known), "above": (known.smd > 0.1).sum(), "beyond_chance": clear}
 
 
 def described(study: Study) -> tuple[str, ...]:
@@ -87,10 +82,11 @@ def interval_table(cohort: pd.DataFrame) -> pd.DataFrame:
     return tables.INTERVAL.frame(rows)
 
 
-def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """Return Table 1 as it is printed: one line a level, nothing where nothing applies."""
-    lines = table.drop(columns="p_value").set_index(["characteristic", "level"])
-    return lines.astype(object).fillna("")
+def shown(table: pd.DataFrame, label: Label) -> pd.DataFrame:
+    """Return Table 1 as it is printed: a line a level, labels in words."""
+    words = {"0": label.negative_name, "1": label.name, "train": "training", "test": "test"}
+    lines = table.drop(columns="p_value").rename(columns=words)
+    return lines.set_index(["characteristic", "level"]).astype(object).fillna("")
 
 
 def _shared(groups: dict, test: str, p: float) -> dict:

@@ -7,6 +7,7 @@ fitted on training patients; CLEAR 36, METRICS 19, 23 and 25.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,8 @@ POOLED = "cross-validated in the test cohort: pooled folds have no interval and 
 
 def baselines(
     study: Study, scores: pd.DataFrame, patients: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """Return baselines.csv, acquisition_association.csv and the red sentence, or "".
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Return baselines.csv, acquisition_association.csv and the signs of a scanner (`_signs`).
 
     Each baseline's external AUC, and DeLong's test of every model against it (Holm over all);
     `reason` says why one has no scores.
@@ -57,11 +58,11 @@ def baselines(
         rows += [(name, *[np.nan] * 3, model, *[np.nan] * 3, reason) for model in wide]
     table = pd.DataFrame(rows, columns=names)
     linked = association(patients, study.settings.seed)
-    told = warning(labels, simple, linked, pooled)
+    signs = _signs(labels, simple, linked, pooled)
     fitted = "train" if len(train) else "test, cross-validated"
     counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
     counts["ci_method"] = np.where(table.ci_low.notna(), "delong", "none")
-    return table.assign(p_holm=discrimination.holm(table.p.to_numpy()), **counts), linked, told
+    return table.assign(p_holm=discrimination.holm(table.p.to_numpy()), **counts), linked, signs
 
 
 VOLUME = "volume_mm3"
@@ -155,10 +156,14 @@ def association(patients: pd.DataFrame, seed: int) -> pd.DataFrame:
     return table.assign(p_holm=holm(table.p.to_numpy()))
 
 
-def warning(
+def _signs(
     labels: np.ndarray, scores: pd.DataFrame, linked: pd.DataFrame, pooled: bool = False
-) -> str:
-    """Return the red sentence of a study whose label can be read off the scanner, else "".
+) -> dict[str, Any]:
+    """Return the signs that the label can be read off the scanner.
+
+    Given where the 99% interval of the acquisition's AUC lies above 0.5 (`direction` with) or below
+    (against), and where an association has p < 0.01 (Holm): at 5% one study in twenty would be
+    accused by chance.
 
     Args:
         labels: of the test patients.
@@ -166,23 +171,27 @@ def warning(
         linked: `association`.
         pooled: the scores are cross-validated, of several models, and have no interval.
 
-    Told where the 99% interval of the acquisition's AUC lies above 0.5, or an association has
-    p < 0.01 (Holm): at 5% one study in twenty would be accused by chance.
+    Returns:
+        direction (with, against or empty), auc, interval, certain (cohort, variable, p).
     """
-    text, certain = [], linked[linked.p_holm < CERTAIN]
-    if "Acquisition" in scores:
-        auc, low, high = auc_interval(labels, scores.Acquisition.to_numpy(), 1 - CERTAIN)
-        interval = "cross-validated" if pooled else f"99% interval {low:.3f} to {high:.3f}"
-        reached = f"acquisition alone reaches an AUC of {auc:.3f} ({interval}) in the test cohort"
-        if auc > 0.5 and len(certain) > 0 if pooled else low > 0.5:
-            text.append(f"The label can be read off the scanner: {reached}, without any lesion.")
-        elif not pooled and high < 0.5:
-            text.append(
-                f"Label and scanner go together the other way round in the test cohort: {reached}."
-            )
-    for row in certain.itertuples():
-        text.append(
-            f"In the {row.cohort} cohort the label goes with {row.variable} (p = {row.p:.2g}): a "
-            "model may have learnt the scanner."
-        )
-    return " ".join(text)
+    certain = linked[linked.p_holm < CERTAIN][["cohort", "variable", "p"]].values.tolist()
+    if "Acquisition" not in scores:
+        return {"direction": "", "certain": certain}
+    auc, low, high = auc_interval(labels, scores.Acquisition.to_numpy(), 1 - CERTAIN)
+    above = auc > 0.5 and len(certain) > 0 if pooled else low > 0.5
+    below = not pooled and high < 0.5
+    interval = "cross-validated" if pooled else f"99% CI {low:.3f} to {high:.3f}"
+    direction = "with" if above else "against" if below else ""
+    return {"direction": direction, "auc": auc, "interval": interval, "certain": certain}
+
+
+def of_acquisition(table: pd.DataFrame) -> dict[str, Any]:
+    """Return the acquisition's row of baselines.csv, and which models are better than it."""
+    rows = table[table.baseline == "Acquisition"]
+    if rows.auc.isna().all():
+        untested = rows.reason.iloc[0] if len(rows) else "nothing is known of it"
+        return {"baseline": None, "untested": untested}
+    tested = rows.dropna(subset="p_holm")
+    better = tested.model[(tested.p_holm < 0.05) & (tested.auc_model > tested.auc)].tolist()
+    first = rows.iloc[0].rename(index={"auc": "value"})
+    return {"baseline": first, "tested": len(tested), "better": better}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ RANKED_ONLY = "scores outside [0, 1] can only be ranked: they are no probabiliti
 
 def evidence(
     study: Study, predictions: str | None = None, columns: str | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Open the test labels: return labelled scores, the patients' columns and how often before.
 
     Args:
@@ -41,7 +42,7 @@ def evidence(
         patients = patient_columns(study, read_included(study))
     else:
         scores = other_scores.read_scores(Path(predictions))
-        before = seal.told(study, scores)
+        before = seal.earlier(study, scores)
         patients = other_scores.read_patients(Path(columns) if columns else None, scores)
         seal.record(study, contract.COMPARISON.name, "evaluate", scores)
     write_scores(study, scores)
@@ -149,3 +150,10 @@ def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
         thickness = table.get("thickness_mm", pd.Series(np.nan, table.index))
         table["thickness_mm"] = thickness.fillna(found.slice_mm)
     return table
+
+
+def side_by_side(scores: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return the test patients' labels (patient,) and their scores, a column a model."""
+    pairs = labelled(scores, "external")
+    wide = pd.DataFrame({model: values for model, (_, values) in pairs.items()})
+    return next(iter(pairs.values()))[0], wide

@@ -14,7 +14,7 @@ from radiogenomics.study import contract, tables
 from radiogenomics.study.study import Study
 
 FEWEST = 3  # hospitals
-MODELS = ("Clinical", *contract.RADIOMICS)
+MODELS = ("Clinical", *(model.name for model in contract.ON_SIGNATURE))
 NEEDED = 5  # patients of each label in the others: the SVM's Platt scaling has five folds
 
 

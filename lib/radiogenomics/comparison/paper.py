@@ -1,9 +1,13 @@
-"""The numbers that a paper prints, read from a file (data/paper.toml: doi 10.21037/qims-24-33)."""
+"""A paper's facts, read from a file: what it prints, and what it is recalled by (data/paper.toml).
+
+A file names the label that it is about: a study of another label is set beside no paper.
+"""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,41 +16,75 @@ import pandas as pd
 
 from radiogenomics.comparison.evidence import labelled
 from radiogenomics.statistics import discrimination
-from radiogenomics.study.contract import COHORTS
-from radiogenomics.study.files import ROOT, StudyError
-from radiogenomics.study.words import printed_rows
+from radiogenomics.study import tables
+from radiogenomics.study.contract import COHORTS, Notebook
+from radiogenomics.study.files import SHIPPED, StudyError
+from radiogenomics.study.study import Study
+from radiogenomics.study.words import print_p, printed_rows, tell
+
+PRINTED = SHIPPED / "data" / "paper.toml"
+MEASURES = ("auc", "auc_low", "auc_high", "sensitivity", "specificity", "accuracy")
+NEEDED = ("title",)
+EMPTY = {
+    "title": "",
+    "decimals": 3,
+    "cohorts": {},
+    "table1": {},
+    "table2": {},
+}  # where it says nothing
+
 
 IN_SAMPLE_P = "in-sample: the models were fitted on these patients, p tests nothing"
 
 
-def against_paper(metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return paper_vs_run.csv: what the paper prints beside this run, at threshold 0.5.
+def paper_of(study: Study) -> dict[str, Any] | None:
+    """Return the facts of the paper that a study is set beside; None where there is none.
 
-    Train rows are in-sample, as the paper's: AUC with DeLong's interval, sensitivity,
-    specificity and accuracy, then the p values of DeLong's tests (metric `delong_p`, of `model`
-    and `against`; `warning` says what an in-sample one is worth).
+    Raises:
+        StudyError: the file that study.toml names is not there or faulty.
     """
-    columns = ["model", "cohort", "metric", "value", "ci_low", "ci_high", "n"]
-    measured = table2().merge(printed_rows(metrics)[columns], how="left")
-    measured["difference"] = measured.value - measured.published
-    tested = tests().assign(metric="delong_p")
-    pairs = {COHORTS[kind]: labelled(scores, kind) for kind in ("external", "in_sample")}
-    tested["value"] = [_p_of(pairs[row.cohort], row) for row in tested.itertuples()]
-    tested["warning"] = np.where(tested.cohort == "train", IN_SAMPLE_P, "")
-    return pd.concat([measured, tested], ignore_index=True)
+    name = study.settings.paper.file
+    if not name:
+        return None
+    own = study.folder / name
+    printed = load_paper(own if own.is_file() else SHIPPED / "data" / name)
+    same = printed.get("label", "").casefold() == study.settings.label.name.casefold()
+    return printed if same else None
 
 
-def _p_of(pairs: dict[str, tuple[np.ndarray, np.ndarray]], row: tuple) -> float:
-    if row.model not in pairs or row.against not in pairs:
-        return float("nan")
-    (labels, one), (_, other) = pairs[row.model], pairs[row.against]
-    return discrimination.delong_test(labels, one, other)[1]
+def recall(study: Study, notebook: Notebook) -> None:
+    """Display what the study's paper did in a notebook's place; nothing where there is no paper."""
+    printed = paper_of(study) or {}
+    text = printed.get("recalled", {}).get(notebook.word)
+    if text:
+        tell(
+            "comparison", "paper_recalled", paper=printed.get("short", printed["title"]), text=text
+        )
 
 
-PRINTED = ROOT / "data" / "paper.toml"
-MEASURES = ("auc", "auc_low", "auc_high", "sensitivity", "specificity", "accuracy")
-NEEDED = ("title",)
-DECIMALS = 3  # of proportions and AUCs, where a file does not say
+def beside(study: Study, found: Mapping[str, tuple[Any, str]]) -> pd.DataFrame | None:
+    """Return what a run found beside what the study's paper prints, under a heading of its own.
+
+    Args:
+        study: whose paper it is.
+        found: by name, the value found and where the paper's file has it, such as cohorts.test.n.
+
+    Returns:
+        found, published, one row a name; None, without a heading, where there is no paper.
+    """
+    printed = paper_of(study)
+    if printed is None:
+        return None
+    rows = {name: (value, _fact(printed, place)) for name, (value, place) in found.items()}
+    tell("comparison", "paper_beside")
+    table = pd.DataFrame(rows, index=["found", "published"]).T
+    return table[table.published.notna()]
+
+
+def _fact(printed: dict[str, Any], place: str) -> Any:
+    for part in place.split("."):
+        printed = printed.get(part, {})
+    return printed if printed != {} else None
 
 
 def load_paper(path: str | Path | None = None) -> dict[str, Any]:
@@ -70,7 +108,7 @@ def load_paper(path: str | Path | None = None) -> dict[str, Any]:
         raise StudyError(
             f"{path.name} lacks {', '.join(absent)}. Expected: the parts of data/paper.toml."
         )
-    printed = {"decimals": DECIMALS, "cohorts": {}, "table1": {}, "table2": {}} | printed
+    printed = EMPTY | printed
     for cohort, size in printed["cohorts"].items():
         n, events = size.get("n"), size.get("events")
         if not (isinstance(n, int) and isinstance(events, int) and 0 < events < n):
@@ -146,10 +184,10 @@ def _named(row: list | dict) -> dict[str, float]:
     return row if isinstance(row, dict) else dict(zip(MEASURES, row, strict=True))
 
 
-def table2(path: str | Path | None = None) -> pd.DataFrame:
+def table2(printed: dict[str, Any]) -> pd.DataFrame:
     """Return Table 2 long: model, cohort, metric, published, published_low, published_high."""
     rows = []
-    for one in results(load_paper(path)).itertuples():
+    for one in results(printed).itertuples():
         rows.append((one.model, one.cohort, "auc", one.auc, one.auc_low, one.auc_high))
         for metric in MEASURES[3:]:
             rows.append((one.model, one.cohort, metric, getattr(one, metric), None, None))
@@ -157,12 +195,66 @@ def table2(path: str | Path | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[3:], float))
 
 
-def tests(path: str | Path | None = None) -> pd.DataFrame:
+def tests(printed: dict[str, Any]) -> pd.DataFrame:
     """Return the printed DeLong tests: model, against, cohort, published_p (as text)."""
     rows = [
         (*one["models"], cohort, one[cohort])
-        for one in load_paper(path).get("delong", [])
+        for one in printed.get("delong", [])
         for cohort in ("test", "train")
         if cohort in one
     ]
     return pd.DataFrame(rows, columns=["model", "against", "cohort", "published_p"])
+
+
+def against_paper(study: Study, metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return paper_vs_run.csv: what the paper prints beside this run, at threshold 0.5.
+
+    Without a paper there are no rows.
+
+    Train rows are in-sample, as the paper's: AUC with DeLong's interval, sensitivity,
+    specificity and accuracy, then the p values of DeLong's tests (metric `delong_p`, of `model`
+    and `against`; `warning` says what an in-sample one is worth).
+    """
+    printed = paper_of(study)
+    if printed is None:
+        return tables.PAPER_VS_RUN.frame()
+    columns = ["model", "cohort", "metric", "value", "ci_low", "ci_high", "n"]
+    measured = table2(printed).merge(printed_rows(metrics)[columns], how="left")
+    measured["difference"] = measured.value - measured.published
+    tested = tests(printed).assign(metric="delong_p")
+    pairs = {COHORTS[kind]: labelled(scores, kind) for kind in ("external", "in_sample")}
+    tested["value"] = [_p_of(pairs[row.cohort], row) for row in tested.itertuples()]
+    tested["warning"] = np.where(tested.cohort == "train", IN_SAMPLE_P, "")
+    both = pd.concat([measured, tested], ignore_index=True)
+    return both.reindex(columns=list(tables.PAPER_VS_RUN.columns))
+
+
+def _p_of(pairs: dict[str, tuple[np.ndarray, np.ndarray]], row: tuple) -> float:
+    if row.model not in pairs or row.against not in pairs:
+        return float("nan")
+    (labels, one), (_, other) = pairs[row.model], pairs[row.against]
+    return discrimination.delong_test(labels, one, other)[1]
+
+
+def farthest(table: pd.DataFrame) -> dict[str, Any]:
+    """Return how many published test AUCs lie in this run's intervals, and the one farthest off."""
+    rows = table[(table.metric == "auc") & (table.cohort == "test")].dropna(subset="difference")
+    if rows.empty:
+        return {"far": None}
+    inside = int(((rows.ci_low <= rows.published) & (rows.published <= rows.ci_high)).sum())
+    far = rows.loc[rows.difference.abs().idxmax()]
+    return {"far": far, "inside": inside, "compared": len(rows)}
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the test cohort's published and found measures, None where there are none."""
+    rows = table[table.value.notna() & (table.cohort == "test") & (table.metric != "delong_p")]
+    names = ["published", "value", "ci_low", "ci_high", "difference"]
+    return rows.set_index(["model", "metric"])[names].round(3) if len(rows) else None
+
+
+def tests_shown(table: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the published and found p values of DeLong's tests, None where there are none."""
+    rows = table[table.value.notna() & (table.metric == "delong_p")]
+    rows = rows.assign(value=rows.value.map(print_p)).set_index(["model", "against", "cohort"])
+    return rows[["published_p", "value", "warning"]] if len(rows) else None

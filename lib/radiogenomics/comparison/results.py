@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from radiogenomics.comparison.evidence import labelled, probabilities, rules_of
-from radiogenomics.models import classical, predictions
+from radiogenomics.models import classical
 from radiogenomics.models.predictions import score_table, select
 from radiogenomics.statistics import calibration, decision, discrimination
 from radiogenomics.statistics.measures import metrics_table
@@ -23,7 +24,7 @@ from radiogenomics.statistics.subgroups import groups, subgroup_table
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import COHORTS, IN_SAMPLE, KINDS
 from radiogenomics.study.study import Study
-from radiogenomics.study.words import with_interval
+from radiogenomics.study.words import say
 
 REGRESSIONS = ("Clinical", "LR")  # of the study's models; the others shrink or learn features
 RILEY = {
@@ -125,18 +126,6 @@ def calibration_curves(
     return table[list(tables.CALIBRATION.columns)]
 
 
-def at_thresholds(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the external measures at the thresholds chosen on training scores, for reading."""
-    used = table[(table.scores == "external") & table.ci_method.isin(["wilson", "wald"])]
-    used = used[~used.threshold_rule.isin(["", "half"])]
-    text = [with_interval(r.value, r.ci_low, r.ci_high) for r in used.itertuples()]
-    rows = dict.fromkeys(zip(used.model, used.threshold_rule, strict=True))
-    wide = used.assign(text=text).pivot(
-        index=["model", "threshold_rule"], columns="metric", values="text"
-    )
-    return wide.loc[list(rows), list(dict.fromkeys(used.metric))]
-
-
 def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return recalibration.csv and recalibrated.csv: what a logistic recalibration changes.
 
@@ -168,17 +157,6 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd
         return tables.RECALIBRATION.frame(), tables.RECALIBRATED.frame()
     table = pd.concat(rows, ignore_index=True).reindex(columns=list(tables.RECALIBRATION.columns))
     return table, pd.concat(after) if after else tables.RECALIBRATED.frame()
-
-
-def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame:
-    """Return recalibration.csv for reading: one row a model, each measure before and after."""
-    known = table[table.metric.notna()].round({"intercept": 3, "slope": 3})
-    when = known.recalibrated.map({True: "after", False: "before"})
-    wide = known.assign(when=when).pivot(
-        index=["model", "intercept", "slope"], columns=["metric", "when"], values="value"
-    )
-    order = [(m, w) for m in calibration.METRICS for w in ("before", "after")]
-    return wide[order].round(3).T
 
 
 def decision_curves(
@@ -222,18 +200,19 @@ def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:
     return table[list(tables.DELONG.columns)]
 
 
-def warnings(study: Study, acquisition: str) -> pd.DataFrame:
+def warnings(study: Study, signs: dict[str, Any]) -> pd.DataFrame:
     """Return warnings.csv: where, warning (what the reports say in red, the index too)."""
-    told = {"acquisition": acquisition, "CNN": idle_trainings(study)}
-    rows = [(where, text) for where, text in told.items() if text]
-    return tables.WARNINGS.frame(rows)
+    text = {"acquisition": say("comparison", "acquisition_signs", **signs), "CNN": idle(study)}
+    return tables.WARNINGS.frame([(where, words) for where, words in text.items() if words])
 
 
-def idle_trainings(study: Study) -> str:
-    """Return notebook 04's red sentence on trainings that learned nothing, "" without one."""
+def idle(study: Study) -> str:
+    """Return the sentence on trainings of the CNN that failed, "" without one."""
     if not study.has(tables.CNN_TRAININGS):
         return ""
-    return predictions.trainings(study.table(tables.CNN_TRAININGS))
+    table = study.table(tables.CNN_TRAININGS)
+    failed = table.training[~table.learned.astype(bool)].tolist()
+    return say("models", "idle", idle=failed, trainings=len(table)) if failed else ""
 
 
 def fold_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -284,16 +263,6 @@ def subgroups(study: Study, scores: pd.DataFrame, patients: pd.DataFrame) -> pd.
     return subgroup_table(labels, wide, by, settings.confidence, ranked)
 
 
-def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Return one row a variable of one model: the tests between its groups, how many are few."""
-    if not len(table):
-        return table
-    names = ["p_heterogeneity", "p_interaction", "p_holm"]
-    by = table[table.model == model].groupby("variable", sort=False)
-    few = by.flag.agg(lambda flags: f"{(flags.fillna('') != '').sum()} of {len(flags)}")
-    return by[names].first().round(3).assign(few=few)
-
-
 def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[float, float]]:
     """Return fitted and candidate parameters of each model that tells them.
 
@@ -309,7 +278,10 @@ def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[floa
     clinical = classical.load_model(study, "Clinical")[-1].coef_.size
     steps = study.table(tables.SELECTION_STEPS)
     found, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
-    radiomics = {name: (found if name == "LR" else np.nan, offered) for name in contract.RADIOMICS}
+    radiomics = {
+        name: (found if name == "LR" else np.nan, offered)
+        for name in (model.name for model in contract.ON_SIGNATURE)
+    }
     own = {"Clinical": (clinical, clinical), "CNN": (trained, trained)}
     stacked = (STACKED, trained + offered + STACKED)
     return own | radiomics | {"Com": stacked, IN_SAMPLE: stacked}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pydicom
 
 from radiogenomics.images.dicom import read_header
-from radiogenomics.study.files import ROOT, StudyError
+from radiogenomics.study.files import SHIPPED, StudyError
 
 UID = re.compile(r"(?<![\d.])(?:2\.25\.\d{10,}|[0-2](?:\.(?:0|[1-9]\d*)){6,})(?!\d)")
 TAGS = [
@@ -122,7 +122,7 @@ def _is_dicom(path: Path) -> bool:
 @functools.cache
 def _own_words() -> set[str]:
     here = Path(__file__).parents[1]
-    texts = [*(ROOT / "notebooks").glob("*.ipynb"), *here.rglob("*.py"), *here.rglob("*.toml"),
+    texts = [*(SHIPPED / "notebooks").glob("*.ipynb"), *here.rglob("*.py"), *here.rglob("*.toml"),
              *here.rglob("*.j2")]  # fmt: skip
     words = (re.findall(r"\w+", p.read_text(encoding="utf-8").casefold()) for p in texts)
     return {word for some in words for word in some}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import re
 from collections.abc import Callable
 from pathlib import Path
 
+import jinja2
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
@@ -21,7 +21,7 @@ from radiogenomics.images.dicom import first_of, patient_id
 from radiogenomics.images.scans import Scan, read_ct, read_scan
 from radiogenomics.images.volumes import bounds, crop
 from radiogenomics.study import tables
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.files import StudyError, digest
 from radiogenomics.study.study import Study
 
 ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header tells them
@@ -32,6 +32,18 @@ NEAR_MM = 10.0  # how far around the lesion lung is looked for
 THUMBNAIL_MM, THUMBNAIL_PIXELS = 60.0, 96
 OUTLINE = (255, 200, 0)
 WINDOW_HU = (-1000.0, 400.0)
+BAR_MM = 10
+SHEET = Path(__file__).with_name("contact_sheet.html.j2")
+COUNTED = (
+    "vendor",
+    "scanner",
+    "kernel",
+    "kvp",
+    "thickness_mm",
+    "contrast",
+    "rescale",
+    "orientation",
+)
 
 
 def mask_row(scan: Scan) -> dict[str, float | int | str | bool]:
@@ -275,11 +287,11 @@ def check_table(
     return rows
 
 
-def acquisition_counts(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Return how many patients each cohort has of each scanner, kernel and thickness."""
-    known = [c for c in columns if c in table]
+def acquisition_counts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how many patients each cohort has of each scanner, kernel, ... (`COUNTED`)."""
+    known = [c for c in COUNTED if c in table]
     long = table.melt(id_vars="cohort", value_vars=known, var_name="what", value_name="value")
-    return long.groupby(["what", "value", "cohort"]).size().unstack(fill_value=0).reset_index()
+    return long.groupby(["what", "value", "cohort"]).size().unstack(fill_value=0)
 
 
 def with_columns(acquisition: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
@@ -293,12 +305,15 @@ def with_columns(acquisition: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFr
 
 
 def contact_sheet(masks: pd.DataFrame, synthetic: bool) -> str:
-    """Return every lesion with its outline as HTML: a thumbnail of 60 mm a patient."""
-    mark = "<p>Synthetic: simulated patients.</p>" if synthetic else ""
-    cells = [
-        f'<figure><img src="{r.thumbnail}" width="{THUMBNAIL_PIXELS}" height="{THUMBNAIL_PIXELS}" '
-        f'alt="Lesion of {html.escape(r.patient)} with its outline, {r.volume_mm3:.0f} mm³">'
-        f"<figcaption>{html.escape(r.patient)}</figcaption></figure>"
-        for r in masks.itertuples()
-    ]
-    return f'{mark}<div class="contact-sheet">{"".join(cells)}</div>'
+    """Return every lesion with its outline as HTML: a thumbnail of 60 mm a patient.
+
+    Masks with flags are framed and can be sorted to the front; a bar gives the scale.
+    """
+    template = jinja2.Environment(autoescape=True).from_string(SHEET.read_text(encoding="utf-8"))
+    flagged = int((masks["flags"] != "").sum()) if len(masks) else 0
+    return template.render(
+        synthetic=synthetic, flagged=flagged, lesions=masks.to_dict("records"),
+        key=f"flagged-first-{digest(masks.patient.tolist())}" if flagged else "",
+        pixels=THUMBNAIL_PIXELS, bar_mm=BAR_MM,
+        bar_pixels=round(BAR_MM * THUMBNAIL_PIXELS / THUMBNAIL_MM),
+    )  # fmt: skip

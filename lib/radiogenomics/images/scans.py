@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pydicom
 import SimpleITK as sitk
 
@@ -157,15 +160,16 @@ def _other_patient(
     return ["the outline carries another PatientID than the CT it refers to"]
 
 
-def read_pair(
-    ct_path: Path | str, mask_path: Path | str, label: str | int = ""
-) -> tuple[sitk.Image, sitk.Image]:
-    """Return `read_scan`'s CT (HU) and mask (uint8, 0 or 1) on the CT's grid.
+def read_pair(patient: pd.Series | Mapping[str, Any]) -> tuple[sitk.Image, sitk.Image]:
+    """Return a patient's CT (HU) and mask (uint8, 0 or 1) on the CT's grid.
+
+    Args:
+        patient: a row with `ct`, `mask` and `mask_label`.
 
     Raises:
         StudyError: as `read_scan`.
     """
-    scan = read_scan(ct_path, mask_path, label)
+    scan = read_scan(patient["ct"], patient["mask"], patient["mask_label"])
     return scan.ct, scan.mask
 
 

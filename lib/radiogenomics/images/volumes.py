@@ -120,9 +120,21 @@ def preprocess(ct: sitk.Image, mask: sitk.Image, settings: Preprocessing) -> np.
     hu = sitk.GetArrayFromImage(box)
     if settings.background == "lesion":
         hu[sitk.GetArrayViewFromImage(lesion) == 0] = settings.outside_hu
-    scaled = sitk.GetImageFromArray(scale(hu, settings.window_hu).astype(np.float32))
-    scaled.CopyInformation(box)
+    scaled = on_grid(scale(hu, settings.window_hu), box)
     return np.clip(resize(scaled, settings.shape), 0, 1)
+
+
+def on_grid(array: np.ndarray, image: sitk.Image) -> sitk.Image:
+    """Return an array (z, y, x) as a float32 image on an image's grid."""
+    made = sitk.GetImageFromArray(array.astype(np.float32))
+    made.CopyInformation(image)
+    return made
+
+
+def largest_slice(image: sitk.Image, lesion: sitk.Image) -> np.ndarray:
+    """Return the axial slice (y, x) of an image in which the lesion is largest."""
+    z = int(sitk.GetArrayViewFromImage(lesion).sum(axis=(1, 2)).argmax())
+    return sitk.GetArrayFromImage(image)[z]
 
 
 def volume_path(study: Study, row: pd.Series) -> Path:
@@ -153,7 +165,7 @@ def _prepare_one(study: Study, row: pd.Series) -> tuple[str, str]:
     if path.exists():
         return row.patient, ""
     try:
-        ct, mask = read_pair(row.ct, row["mask"], row.mask_label)
+        ct, mask = read_pair(row)
         volume = preprocess(ct, mask, study.settings.preprocessing)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         return row.patient, anonymity.reason(fault, (row.ct, row["mask"]))
@@ -181,3 +193,10 @@ def load_volumes(study: Study, cohort: pd.DataFrame) -> np.ndarray:
             f"first is {missing.iloc[0]}'s. Run: {contract.PREPROCESSING.run_only}"
         )
     return np.stack([np.load(p, allow_pickle=False) for p in paths])[..., np.newaxis]
+
+
+def summary(cohort: pd.DataFrame, volumes: np.ndarray) -> pd.DataFrame:
+    """Return volumes.csv: what the network's input (patient, z, y, x, 1) holds of each patient."""
+    axes = (1, 2, 3, 4)
+    shares = {"mean": volumes.mean(axis=axes), "share_zero": (volumes == 0).mean(axis=axes)}
+    return cohort[["patient", "cohort"]].assign(**shares)

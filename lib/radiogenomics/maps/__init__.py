@@ -4,6 +4,8 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submod_attrs={"case": ["Case", "explain", "explain_images", "explore", "show_map"]},
+    submod_attrs={
+        "case": ["Case", "explain", "explain_images", "explore", "scene_of_case", "show_map"]
+    },
     submodules=["figures", "gradcam", "location", "occlusion", "robustness", "similarity"],
 )

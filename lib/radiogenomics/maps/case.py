@@ -41,7 +41,7 @@ def explain(
     study: Study, patient: pd.Series, network: keras.Model, layer: str, label: int = 1
 ) -> Case:
     """Return the map of the label's logit (1: mutant) of one patient of the cohort."""
-    ct, mask = read_pair(patient.ct, patient["mask"], patient.mask_label)
+    ct, mask = read_pair(patient)
     volume = load_volumes(study, pd.DataFrame([patient]))[0]
     return explain_images(study, ct, mask, volume, network, layer, label)
 
@@ -93,7 +93,7 @@ def hiding_scene(
 
     The scale reaches as far to both sides of 0 as the largest change.
     """
-    ct, mask = read_pair(patient.ct, patient["mask"], patient.mask_label)
+    ct, mask = read_pair(patient)
     drop, _ = occlusion.occlusion(network, load_volumes(study, pd.DataFrame([patient]))[0], label)
     box, _ = lesion_box(ct, mask, study.settings.preprocessing)
     images = _surroundings(ct, mask, gradcam.on_box(drop, box))

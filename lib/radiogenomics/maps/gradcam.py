@@ -53,14 +53,14 @@ def _maps(model: keras.Model, layer: str, activation: tf.Tensor, label: int) -> 
     """Return the maps of a batch; in inference one volume's logit knows nothing of the others."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(activation)
-        class_logits = tf.reduce_sum(_logits_above(model, layer, activation)[:, label])
+        class_logits = tf.reduce_sum(logits_above(model, layer, activation)[:, label])
     gradient = tape.gradient(class_logits, activation)
     weights = tf.reduce_mean(gradient, axis=(1, 2, 3))
     return tf.nn.relu(tf.einsum("bzyxc,bc->bzyx", activation, weights)).numpy()
 
 
-def _logits_above(model: keras.Model, layer: str, x: tf.Tensor) -> tf.Tensor:
-    """Return the logits from a layer's output; the network is one chain of layers."""
+def logits_above(model: keras.Model, layer: str, x: tf.Tensor) -> tf.Tensor:
+    """Return the logits (batch, class) from a layer's output; the network is a chain of layers."""
     names = [one.name for one in model.layers]
     for one in model.layers[names.index(layer) + 1 : -1]:
         pools = isinstance(one, keras.layers.MaxPooling3D)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,6 @@ from radiogenomics.images.volumes import lesion_box
 from radiogenomics.maps import gradcam
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
-from radiogenomics.study.words import say_p
 
 RANDOM = 20  # random maps that a map is held against
 SMOOTH = 1.0  # of a random map, in voxels of the layer
@@ -45,7 +45,7 @@ def places(
     known = read_json(path).get("soft_part_y_mm", {}) if path.exists() else {}
     found = []
     for _, row in patients.iterrows():
-        ct, mask = read_pair(row.ct, row["mask"], row.mask_label)
+        ct, mask = read_pair(row)
         box, lesion = lesion_box(ct, mask, study.settings.preprocessing)
         inside = sitk.GetArrayFromImage(lesion) > 0
         part = None
@@ -174,45 +174,23 @@ def paired_p(difference: pd.Series) -> float:
     return float(stats.wilcoxon(difference).pvalue) if difference.any() else float("nan")
 
 
-def told_called(checks: pd.DataFrame) -> str:
-    """Return what `located_checks` says of the maps of the called class, in words."""
-    part = checks.set_index("check").loc["energy in the planted part"]
-    if not part.n:
-        return ""
-    return (
-        f"The map of the class that the network calls has {part.value:.0%} of its share within "
-        f"the lesion in the planted part (random: {part.reference:.0%}, {say_p(part.p)})."
-    )
+def reading(checks: pd.DataFrame, of_called: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+    """Return the rows of `located_checks` that a sentence names.
 
-
-def told_place(checks: pd.DataFrame) -> str:
-    """Return what `located_checks` says, in words."""
+    Args:
+        checks: of the mutant output's maps.
+        of_called: of the maps of the class that the network predicts.
+        table: `located`'s.
+    """
     by = checks.set_index("check")
-    lesion, peak = by.loc["energy in the lesion"], by.loc["pointing game, lesion"]
-    empty = f"{by.value['zero maps']:.0f} of {by.n['zero maps']:.0f} maps are zero everywhere and "
-    empty += f"{by.value['constant maps']:.0f} constant."
-    if not lesion.n:
-        return f"{empty} No map is left that could be placed."
-    return (
-        f"**{lesion.value:.0%}** of a map lies in the lesion; of a random map of its volume "
-        f"{lesion.reference:.0%} ({say_p(lesion.p)}). The highest value lies in it in "
-        f"{peak.value:.0%} of {peak.n:.0f} patients; by chance in {peak.reference:.0%}. {empty}"
-    )
-
-
-def told_planted(checks: pd.DataFrame, table: pd.DataFrame) -> str:
-    """Return what `located_checks` of `located`'s table says of the planted part, in words."""
-    if table.planted_share_of_lesion.isna().all():
-        return "Where the truth lies in the lesion is not known here; the built-in cohort knows it."
-    by = checks.set_index("check")
-    part, peak = by.loc["energy in the planted part"], by.loc["pointing game, planted part"]
-    if not part.n:
-        return "No map has anything within its lesion that could be held against the planted part."
-    how = f"not told apart from chance by {part.n:.0f} patients"
-    if part.p < CLEAR:
-        how = "more than chance" if part.value > part.reference else "**less** than chance"
-    return (
-        f"Of the map within the lesion, **{part.value:.0%}** lies in the planted part, of a random "
-        f"one {part.reference:.0%} ({say_p(part.p)}): {how}. The highest value lies in it in "
-        f"{peak.value:.0%} of {peak.n:.0f} patients; by chance in {peak.reference:.0%}."
-    )
+    return {
+        "lesion": by.loc["energy in the lesion"],
+        "peak": by.loc["pointing game, lesion"],
+        "planted": by.loc["energy in the planted part"],
+        "planted_peak": by.loc["pointing game, planted part"],
+        "called": of_called.set_index("check").loc["energy in the planted part"],
+        "known": table.planted_share_of_lesion.notna().any(),
+        "zero": int(table.zero_map.sum()),
+        "constant": int(table.constant_map.sum()),
+        "maps": len(table),
+    }

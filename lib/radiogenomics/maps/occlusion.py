@@ -15,7 +15,6 @@ from radiogenomics.maps import gradcam
 from radiogenomics.maps.location import RANDOM, Place, hits, paired_p, random_maps
 from radiogenomics.models.network import keras
 from radiogenomics.study import tables
-from radiogenomics.study.words import say_p
 
 CUBE = (8, 16, 16)  # voxels (z, y, x) of the network's input that are hidden at once
 FINE_CUBE = (4, 8, 8)  # with checks = "full"
@@ -122,19 +121,7 @@ def occlusion_checks(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["check", "value", "reference", "n", "p"])
 
 
-def told_occlusion(checks: pd.DataFrame) -> str:
-    """Return what `occlusion_checks` says, in words."""
+def reading(checks: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the two rows of `occlusion_checks`: rank and part."""
     rank, part = (row for _, row in checks.iterrows())
-    if not rank.n:
-        return "No map is left that could be held against occlusion."
-    text = (
-        f"A map's height in a cube and the logit's drop when the cube is hidden correlate with "
-        f"Spearman **{rank.value:.2f}** over {rank.n:.0f} patients (random maps: "
-        f"{rank.reference:.2f}, {say_p(rank.p)})."
-    )
-    if part.n:
-        text += (
-            f" Of the drops within the lesion {part.value:.0%} lie in the planted part, which is "
-            f"{part.reference:.0%} of it ({say_p(part.p)})."
-        )
-    return text
+    return {"rank": rank, "part": part}

@@ -6,6 +6,7 @@ METRICS item 17, CLEAR item 31. Lengths in mm; no label is looked at.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def regrown(mask: sitk.Image, mm: float) -> sitk.Image:
 def _outlined_anew(row: pd.Series, mm: float, settings: Preprocessing) -> np.ndarray | str:
     """Return the network's input (z, y, x) with the outline moved, or why there is none."""
     try:
-        ct, mask = read_pair(row.ct, row["mask"], row.mask_label)
+        ct, mask = read_pair(row)
         return preprocess(ct, regrown(mask, mm) if mm else mask, settings)
     except (StudyError, RuntimeError) as fault:
         return str(fault)
@@ -133,26 +134,14 @@ def robustness_summary(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def told(summary: pd.DataFrame) -> str:
-    """Return what `robustness_summary` says, in words."""
+def farthest(summary: pd.DataFrame) -> dict[str, Any]:
+    """Return the changes that moved scores farthest, changed most calls and lost most lesions.
+
+    `worst` is None where no score could be had; `lost` where no lesion was too small.
+    """
     known = summary[summary.n > 0]
     if known.empty:
-        return "No score could be had after a change: every lesion is too small for it."
-    worst = known.loc[known.largest.idxmax()]
-    spread = f"SD **{worst.sd:.3f}**, " if worst.n > 1 else ""
-    texts = [
-        f"The scores move farthest with *{worst.change}*: {spread}at most {worst.largest:.3f}, on "
-        f"average {worst.mean_difference:+.3f} over {worst.n} patients."
-    ]
+        return {"worst": None}
+    lost = summary.loc[summary.lost.idxmax()] if summary.lost.any() else None
     calls = summary.loc[summary.calls_changed.idxmax()]
-    texts.append(
-        f"At most {calls.calls_changed} of {calls.n} patients change sides of 0.5 "
-        f"(*{calls.change}*)."
-        if calls.calls_changed
-        else "No patient changes sides of 0.5."
-    )
-    if summary.lost.any():
-        lost = summary.loc[summary.lost.idxmax()]
-        total = lost.lost + lost.n
-        texts.append(f"Too small for that: {lost.lost} of {total} lesions (*{lost.change}*).")
-    return " ".join(texts)
+    return {"worst": known.loc[known.largest.idxmax()], "calls": calls, "lost": lost}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,13 @@ CHECKED = 6  # patients of the expensive checks; all with checks = "full"
 ALIKE = 0.5  # Spearman from which maps after a reset count as still the same
 SEEDS = 2  # further trainings on the same patients with checks = "full"
 OTHER_SEED = 100  # how far their seeds lie from the study's, and so from its folds'
+COMPARISONS = {  # by how a comparison's name begins, in words
+    "input moved": "After a move of the input by one voxel",
+    "fold": "Of networks trained with other seeds on parts of the patients",
+    "seed": "Of networks trained on the same patients with other seeds",
+    "permuted labels": "Of a network trained on permuted labels",
+    "another patient": "Between two patients",
+}
 RESET = "weights drawn anew to "
 AXES = ("z", "y", "x")
 MEASURES = ("ssim", "spearman")
@@ -229,46 +237,41 @@ def similarity_checks(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["check", "value", "reference", "n", "p"])
 
 
-def told_reset(table: pd.DataFrame) -> str:
-    """Return what the last reset of the weights left of the maps, in words."""
-    stages = table[table.comparison.str.startswith(RESET)]
-    last = stages[stages.comparison == stages.comparison.iloc[-1]]
-    random = table[table.comparison == "random map"]
-    zero = f"{(last.other == 'zero').sum()} of {len(last)} maps are then zero everywhere"
-    if last.spearman.isna().all():
-        means = stages.groupby("comparison", sort=False).spearman.mean().dropna()
-        before = ""
-        if len(means):
-            name = means.index[-1].removeprefix(RESET).strip()
-            before = f" Down to {name}, the last stage with maps, Spearman is {means.iloc[-1]:.2f}."
-        return f"With all weights drawn anew {zero}; none is left to compare.{before}"
-    kept = last.spearman.mean() >= ALIKE
-    verdict = "hardly depend on what was learned" if kept else "depend on what was learned"
-    return (
-        f"With all weights drawn anew a map is as like the trained one as SSIM "
-        f"{last.ssim.mean():.2f}, Spearman {last.spearman.mean():.2f} say (a random map: "
-        f"{random.ssim.mean():.2f}, {random.spearman.mean():.2f}); {zero}. The maps **{verdict}** "
-        f"(Spearman {'from' if kept else 'below'} {ALIKE})."
-    )
+def last_reset(table: pd.DataFrame, chance: pd.DataFrame) -> dict[str, Any]:
+    """Return what the last reset of the weights left of the maps.
+
+    Args:
+        table: `of_reset_networks`'.
+        chance: `chance`'s, with random maps.
+
+    Returns:
+        last (mean ssim and spearman; None where all maps are empty), alike (spearman from
+        `ALIKE`), chance, zero and maps (their number), before and before_spearman (the last stage
+        that had maps).
+    """
+    last = table[table.comparison == table.comparison.iloc[-1]]
+    means = table.groupby("comparison", sort=False).spearman.mean().dropna()
+    random = chance[chance.comparison == "random map"][list(MEASURES)].mean()
+    known = last.spearman.notna().any()
+    return {
+        "last": last[list(MEASURES)].mean() if known else None,
+        "alike": bool(last.spearman.mean() >= ALIKE),
+        "limit": ALIKE,
+        "chance": random,
+        "zero": int((last.other == "zero").sum()),
+        "maps": len(last),
+        "before": means.index[-1].removeprefix(RESET) if len(means) else None,
+        "before_spearman": means.iloc[-1] if len(means) else None,
+    }
 
 
-def told_stability(table: pd.DataFrame) -> str:
-    """Return how alike maps are after small moves and of other trainings, in words."""
-    kinds = (
-        ("input moved", "After a move of the input by one voxel"),
-        ("fold", "Of networks trained with other seeds on parts of the patients"),
-        ("seed", "Of networks trained on the same patients with other seeds"),
-        ("permuted labels", "Of a network that was trained on permuted labels"),
-        ("another patient", "Between two patients"),
-    )
-    texts = []
-    for start, words in kinds:
-        rows = table[table.comparison.str.startswith(start)]
-        good = rows.dropna(subset=["spearman"])
+def likeness(table: pd.DataFrame) -> list[tuple[str, float, float, int, int]]:
+    """Return how alike maps are by kind of comparison: words, spearman, ssim, lost, n."""
+    rows = []
+    for start, words in COMPARISONS.items():
+        part = table[table.comparison.str.startswith(start)]
+        good = part.dropna(subset="spearman")
         if len(good):
-            text = f"{words} maps are alike with Spearman **{good.spearman.mean():.2f}**, SSIM "
-            gone = f"; {len(rows) - len(good)} of {len(rows)} could not be compared"
-            texts.append(f"{text}{good.ssim.mean():.2f}{gone if len(rows) > len(good) else ''}.")
-        elif start == "fold":
-            texts.append("The folds' networks give no map to compare, or are not in the caches.")
-    return " ".join(texts)
+            lost = len(part) - len(good)
+            rows.append((words, good.spearman.mean(), good.ssim.mean(), lost, len(part)))
+    return rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import math
 import warnings
 from collections.abc import Callable
@@ -15,7 +17,6 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
-from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
@@ -71,7 +72,9 @@ TRUSTED = {  # types of scikit-learn and numpy that skops does not list; no code
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.compose._column_transformer.make_column_selector",
     "sklearn.model_selection._split.StratifiedKFold",
+    *(kind for model in contract.MODELS for kind in model.trusted),
 }
+Side = tuple[pd.DataFrame, pd.DataFrame]  # patients and their inputs
 PLATT_FOLDS = 5  # of the SVM's probabilities, within the patients it is fitted on
 CLIP = 1e-6  # scores nearer to 0 or 1 are taken as this before the logit of the stack
 
@@ -120,7 +123,7 @@ def clinical_model() -> Pipeline:
     """Return the unpenalised logistic regression on clinical columns, unfitted.
 
     A category that is not among the patients it is fitted on counts as the first one, the
-    reference (`told_unseen`).
+    reference (`unseen_categories`).
     """
     columns = make_column_transformer(
         (
@@ -132,15 +135,12 @@ def clinical_model() -> Pipeline:
     return make_pipeline(columns, unpenalised())
 
 
-def told_unseen(inside: pd.DataFrame, outside: pd.DataFrame) -> str:
-    """Return which categories of test patients no training patient has, in words; "" if none."""
+def unseen_categories(inside: pd.DataFrame, outside: pd.DataFrame) -> list[str]:
+    """Return which categories of test patients no training patient has, in words."""
     known = inside.select_dtypes(exclude=np.number)
-    rows = [(c, v, n) for c in known for v, n in outside[c].value_counts().items()
-            if v not in set(known[c])]  # fmt: skip
-    if not rows:
-        return ""
-    told = ", ".join(f"{column} {value} ({n} in the test cohort)" for column, value, n in rows)
-    return f"No training patient has {told}: the clinical model takes the reference in its place."
+    return [f"{column} {value} ({n} in the test cohort)" for column in known
+            for value, n in outside[column].value_counts().items()
+            if value not in set(known[column])]  # fmt: skip
 
 
 def clinical_values(model: Pipeline) -> tuple[dict[str, list], list[str]]:
@@ -151,15 +151,33 @@ def clinical_values(model: Pipeline) -> tuple[dict[str, list], list[str]]:
     return dict(zip(names["onehotencoder"], values, strict=True)), names["standardscaler"]
 
 
+def support_vectors(seed: int) -> CalibratedClassifierCV:
+    """Return the support vector machine with Platt scaling by `PLATT_FOLDS` folds, unfitted."""
+    folded = StratifiedKFold(PLATT_FOLDS, shuffle=True, random_state=seed)
+    return CalibratedClassifierCV(SVC(kernel="rbf", C=1.0, tol=1e-8), cv=folded, ensemble=False)
+
+
+def signature_models(seed: int) -> dict[str, BaseEstimator]:
+    """Return the models on the signature, unfitted, by name (`contract.MODELS`)."""
+    return {model.name: _made(model, seed) for model in contract.ON_SIGNATURE}
+
+
+def _made(model: contract.Model, seed: int) -> BaseEstimator:
+    """Return what a model's entry names, given the seed where it takes one."""
+    module, _, name = model.estimator.rpartition(".")
+    maker = getattr(importlib.import_module(module), name)
+    takes = inspect.signature(maker).parameters
+    seeded = {word: seed for word in ("seed", "random_state") if word in takes}
+    return maker(**seeded | model.parameters)
+
+
 def radiomics_models(seed: int) -> dict[str, Pipeline]:
-    """Return LR (unpenalised), SVM (RBF, C = 1, Platt scaling) and naive Bayes, unfitted.
+    """Return `signature_models` behind a scaler.
 
     Features are scaled by the population SD, and naive Bayes takes the population variance of
     each label; R's scale and e1071 take the sample's, so that scores differ by about 1 / n.
     """
-    folded = StratifiedKFold(PLATT_FOLDS, shuffle=True, random_state=seed)
-    svm = CalibratedClassifierCV(SVC(kernel="rbf", C=1.0, tol=1e-8), cv=folded, ensemble=False)
-    kinds = {"LR": unpenalised(), "SVM": svm, "Bayes": GaussianNB()}
+    kinds = signature_models(seed)
     return {name: make_pipeline(StandardScaler(), kind) for name, kind in kinds.items()}
 
 
@@ -257,3 +275,23 @@ def load_signature(study: Study) -> list[str]:
     if not path.exists():
         raise study.not_yet("models/signature.json", contract.SELECTION)
     return read_json(path)
+
+
+def keep_models(
+    study: Study, models: dict[str, BaseEstimator], train: Side, test: Side,
+    oof: dict[str, np.ndarray], fold: np.ndarray,
+) -> None:  # fmt: skip
+    """Keep fitted models and their scores, without labels.
+
+    Args:
+        study: whose models/ and predictions.csv they go to.
+        models: by name.
+        train: the training patients and their inputs.
+        test: the test patients and theirs.
+        oof: each model's out-of-fold scores.
+        fold: of each training patient.
+    """
+    for name, model in models.items():
+        sides = [(patients, probability(model, inputs)) for patients, inputs in (train, test)]
+        predictions.save(study, name, *sides, oof[name], fold)
+        save_model(study, name, model)

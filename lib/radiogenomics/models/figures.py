@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from radiogenomics.images.inspection import WINDOW_HU
 from radiogenomics.study.settings import CNN, Clinical, Preprocessing
 from radiogenomics.study.style import BACK, LABELS, empty, titled
 
@@ -122,14 +125,16 @@ def bars(table: pd.DataFrame, value: str, name: str, title: str, x: str) -> go.F
     return figure.update_yaxes(autorange="reversed", automargin=True)
 
 
-def volume_gallery(volumes: np.ndarray, names: list[str], columns: int = 4) -> go.Figure:
-    """Draw the middle slice of network inputs (patient, z, y, x, 1), grey from 0 to 1."""
-    rows = int(np.ceil(len(names) / columns))
+def slices(pictures: Mapping[str, np.ndarray], title: str, columns: int = 4) -> go.Figure:
+    """Draw slices (y, x) by name, grey: HU from -1000 to 400, other values from 0 to 1."""
+    columns = min(columns, len(pictures))
+    rows = int(np.ceil(len(pictures) / columns))
+    names = list(pictures)
     figure = make_subplots(rows, columns, subplot_titles=names, vertical_spacing=0.12 / rows)
-    for i, volume in enumerate(volumes):
-        middle = np.round(volume[volume.shape[0] // 2, ..., 0], 3)
+    for i, picture in enumerate(pictures.values()):
+        low, high = WINDOW_HU if picture.min() < 0 else (0, 1)
         figure.add_heatmap(
-            z=middle, zmin=0, zmax=1, colorscale="Greys_r", showscale=False,
+            z=np.round(picture, 3), zmin=low, zmax=high, colorscale="Greys_r", showscale=False,
             row=i // columns + 1, col=i % columns + 1,
         )  # fmt: skip
     figure.update_xaxes(visible=False).update_layout(height=210 * rows + 80)
@@ -137,4 +142,4 @@ def volume_gallery(volumes: np.ndarray, names: list[str], columns: int = 4) -> g
     for vertical, horizontal in zip(figure.select_yaxes(), figure.select_xaxes(), strict=True):
         vertical.scaleanchor = vertical.anchor
         horizontal.constrain = "domain"
-    return titled(figure, "Network inputs, middle slice")
+    return titled(figure, title)

@@ -215,18 +215,10 @@ def trainings_table(
     return tables.CNN_TRAININGS.frame(rows)
 
 
-def told_kept(training: Training, checked: int) -> str:
-    """Return the sentence on the epoch that a training keeps; `checked` patients chose it."""
-    kept = training.kept
-    text = (
-        f"Epoch {training.best_epoch} of the final training is kept: validation loss "
-        f"{kept.val_loss:.3f}, accuracy {kept.val_accuracy:.3f} of {checked} patients, against "
-        f"{kept.accuracy:.3f} of those it was fitted to. These patients chose the epoch, which "
-        "flatters them."
-    )
-    if kept.accuracy > kept.val_accuracy:
-        text += " Where the two part further on, the network learns its patients by heart."
-    return text
+def history_table(trainings: dict[str, Training]) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return cnn_history.csv, and the epoch that each training keeps."""
+    rows = [training.history.assign(training=name) for name, training in trainings.items()]
+    return pd.concat(rows), {name: one.best_epoch for name, one in trainings.items()}
 
 
 def training_folder(derived: Path, keys: list, settings: CNN, seed: int) -> Path:

@@ -10,17 +10,7 @@ from radiogenomics.study.contract import COLUMNS, MODELS
 from radiogenomics.study.files import whole_file
 from radiogenomics.study.study import Study
 
-
-def trainings(table: pd.DataFrame) -> str:
-    """Return cnn_trainings.csv's red sentence on trainings that learned nothing, else ""."""
-    idle = table.training[~table.learned].tolist()
-    if not idle:
-        return ""
-    return (
-        f"{len(idle)} of {len(table)} trainings of the CNN learned nothing ({', '.join(idle)}): "
-        "the validation loss is that of a coin, or the scores hardly differ. What rests on "
-        "out-of-fold scores (thresholds, the combined model, recalibration) suffers with it."
-    )
+Scored = tuple[pd.DataFrame, np.ndarray]  # patients and their scores
 
 
 def score_rows(
@@ -71,15 +61,29 @@ def select(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
 def score_table(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Return one column a model, one row a patient."""
     found = scores.model.unique().tolist()
-    order = [m for m in MODELS if m in found] + [m for m in found if m not in MODELS]
+    own = [model.name for model in MODELS]
+    order = [m for m in own if m in found] + [m for m in found if m not in own]
     table = select(scores, kind).pivot(index="patient", columns="model", values="score")
     return table[[m for m in order if m in table]]
 
 
-def training_scores(
-    patients: pd.DataFrame, model: str, in_sample: np.ndarray, out_of_fold: np.ndarray,
-    fold: np.ndarray,
-) -> pd.DataFrame:  # fmt: skip
-    """Return rows of predictions.csv of training patients: in-sample and out-of-fold."""
-    whole = score_rows(patients, model, in_sample)
-    return pd.concat([whole, score_rows(patients, model, out_of_fold, fold)], ignore_index=True)
+def save(
+    study: Study, model: str, train: Scored, test: Scored, oof: np.ndarray, fold: np.ndarray
+) -> None:
+    """Put a model's scores into predictions.csv in place of its earlier ones.
+
+    Args:
+        study: whose predictions.csv it is.
+        model: its name.
+        train: the training patients and their in-sample scores.
+        test: the test patients and their scores.
+        oof: the training patients' out-of-fold scores.
+        fold: of each training patient.
+    """
+    outside = score_rows(train[0], model, oof, fold)
+    rows = [score_rows(*_named(train, model)), outside, score_rows(*_named(test, model))]
+    save_scores(study, pd.concat(rows, ignore_index=True))
+
+
+def _named(side: Scored, model: str) -> tuple[pd.DataFrame, str, np.ndarray]:
+    return side[0], model, side[1]

@@ -165,7 +165,7 @@ def _extract_one(study: Study, row: dict) -> tuple[str, dict, str]:
     if path.exists():
         return row["patient"], read_json(path), ""
     try:
-        pair = read_pair(row["ct"], row["mask"], row["mask_label"])
+        pair = read_pair(row)
         values = extract(*pair, study.settings.radiomics).to_dict()
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         return row["patient"], {}, anonymity.reason(fault, (row["ct"], row["mask"]))

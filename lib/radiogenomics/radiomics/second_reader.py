@@ -110,9 +110,7 @@ def agreement(patients: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for row in with_second(patients).to_dict("records"):
         try:
-            first, second = (
-                read_pair(row["ct"], row[m], row["mask_label"])[1] for m in ("mask_1", "mask")
-            )
+            first, second = (read_pair(row | {"mask": row[name]})[1] for name in ("mask_1", "mask"))
             rows.append({"patient": row["patient"], **_overlap(first, second), "reason": ""})
         except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
             rows.append(

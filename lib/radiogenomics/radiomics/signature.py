@@ -138,23 +138,6 @@ def steps_table(pipeline: Pipeline) -> pd.DataFrame:
     return tables.SELECTION_STEPS.frame(rows)
 
 
-def told_steps(steps: pd.DataFrame) -> str:
-    """Return the sentence that reads `steps_table`."""
-    offered = steps.kept.iloc[0] + steps.dropped.iloc[0]
-    most = steps.loc[steps.dropped.idxmax()]
-    left = f"Of {offered:,} features {steps.kept.iloc[-1]} are left"
-    return f"{left}; {most.step} drops the most ({most.dropped:,})." if most.dropped else f"{left}."
-
-
-def told_path(pipeline: Pipeline) -> str:
-    """Return the sentence that reads the LASSO path."""
-    step = pipeline.named_steps["LASSO"]
-    return (
-        f"At lambda.min, {step.lambda_min_:.3g}, where the deviance of held-out folds is lowest, "
-        f"{(step.coef_ != 0).sum()} of {len(step.coef_)} features have a coefficient."
-    )
-
-
 def signature_table(pipeline: Pipeline, x: pd.DataFrame, y: np.ndarray) -> pd.DataFrame:
     """Return one row a selected feature: its kind, p values, coefficient, quartiles by label."""
     chosen = list(pipeline[-1].get_feature_names_out())

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.images.anonymity import UID, identifiers, words_of
-from radiogenomics.study.files import ROOT, StudyError
+from radiogenomics.study.files import SHIPPED, StudyError
 from radiogenomics.study.study import Study
 
 TEXT = (".html", ".csv", ".json", ".ipynb", ".toml", ".md", ".svg")
@@ -93,7 +93,7 @@ def _places(study_folder: str, reports: str) -> dict[str, str]:
     short = {
         reports: f"reports/{Path(reports).name}",
         study_folder: f"data/{Path(study_folder).name}",
-        str(ROOT): ".",
+        str(SHIPPED): ".",
     }
     if Path.home().parts[1:]:  # not / itself, as in some containers
         short[f"{Path.home()}/"] = "~/"

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.report.pages import notebooks, title_of
-from radiogenomics.study.files import ROOT, content_hash, digest, read_json, write_json
+from radiogenomics.study.files import CHECKOUT, SHIPPED, content_hash, digest, read_json, write_json
 from radiogenomics.study.study import Study
 
 if os.name == "posix":
@@ -55,7 +55,7 @@ def write_manifest(
     changed some (`Study.ran_with`).
     """
     old = read_json(study.manifest_json) if study.manifest_json.exists() else {}
-    lock = ROOT / "uv.lock"
+    lock = SHIPPED / "uv.lock"
     included = study.derived / "included.csv"
     scans = pd.read_csv(included, dtype={"patient": str}) if included.exists() else pd.DataFrame()
     hashes = (
@@ -91,8 +91,10 @@ def _peak_memory_mb() -> int | None:
 
 def _commit() -> str | None:
     """Return the workbook's git commit, `+` behind it when files were changed; None without git."""
+    if CHECKOUT is None:
+        return None
     try:
-        asked = ["git", "-C", str(ROOT)]
+        asked = ["git", "-C", str(CHECKOUT)]
         head = subprocess.run([*asked, "rev-parse", "HEAD"], capture_output=True, text=True)
         state = subprocess.run([*asked, "status", "--porcelain"], capture_output=True, text=True)
     except OSError:

@@ -1,8 +1,12 @@
-"""A methods and a results paragraph drafted from the tables of a run, ready to edit."""
+"""A methods and a results paragraph drafted from the tables of a run, ready to edit.
+
+The sentences stand in sentences.md; here are the facts that they take, each from one file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,37 +15,36 @@ import pandas as pd
 
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.eligibility import excluded
-from radiogenomics.comparison import sentences as readings
+from radiogenomics.comparison import readings
 from radiogenomics.study import contract, tables
-from radiogenomics.study.contract import IN_SAMPLE
+from radiogenomics.study.contract import IN_SAMPLE, Table
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
-from radiogenomics.study.words import print_p, with_interval
+from radiogenomics.study.words import say, with_interval
 
-Sentence = tuple[str, str]  # the text and the table that its numbers were read from
+Facts = dict[str, Any]
+Sentence = tuple[str, str]  # the text and the file that its numbers were read from
 Draft = dict[str, list[Sentence]]  # by heading
 
 WIDE = 0.05  # threshold probability: shorter ranges are not told
-SYNTHETIC = (
-    "All patients are simulated: this is a control of the workbook and no clinical evidence."
-)
-RULES = {
-    "half": "At a threshold of 0.5",
-    "youden": "At the threshold that maximised Youden's index out-of-fold in training",
-}
+PACKAGES = ("radiogenomics", "tensorflow", "scikit-learn", "statsmodels", "simpleitk")
+STATED = (
+    "design", "reference_standard", "interval", "segmentation", "readers", "blinding", "ethics",
+)  # fmt: skip
 
 
 def draft(study: Study) -> Draft:
-    """Return the sentences of both paragraphs whose tables are there, each with its table."""
-    start = [(SYNTHETIC, "")] if study.settings.synthetic else []
+    """Return the sentences of both paragraphs whose files are there, each with its file."""
+    start = [(say("report", "synthetic"), "")] if study.settings.synthetic else []
+    stated = [(say("report", "stated", **one), "") for one in _stated(study)]
     return {
-        "Methods": start + _sentences(study, METHODS) + _stated(study),
-        "Results": start + _sentences(study, RESULTS),
+        "Methods": start + list(_drafted(study, METHODS)) + stated,
+        "Results": start + list(_drafted(study, RESULTS)),
     }
 
 
 def as_markdown(text: Draft, study: Study) -> str:
-    """Return the draft as Markdown: a heading and a paragraph each, then the tables it used."""
+    """Return the draft as Markdown: a heading and a paragraph each, then the files it used."""
     lines = [f"# {study.settings.title}", ""]
     lines += ["Drafted by the workbook from this run's tables; to be edited.", ""]
     for heading, sentences in text.items():
@@ -51,9 +54,14 @@ def as_markdown(text: Draft, study: Study) -> str:
     return "\n".join(lines)
 
 
-def _sentences(study: Study, makers: list[tuple[str, Callable[[Study], str]]]) -> list[Sentence]:
-    made = [(make(study), file) for file, make in makers if _filled(study.reports / file)]
-    return [(words, file) for words, file in made if words]
+def _drafted(study: Study, parts: list[Part]) -> Iterator[Sentence]:
+    for source, block, facts in parts:
+        file = f"tables/{source.file}" if isinstance(source, Table) else source
+        if not _filled(study.reports / file):
+            continue
+        room, _, name = block.rpartition("/")
+        if words := say(room or "report", name, **facts(study)):
+            yield words, file
 
 
 def _filled(path: Path) -> bool:
@@ -64,13 +72,9 @@ def _filled(path: Path) -> bool:
         return len(list(islice(lines, 2))) == 2
 
 
-def _listed(words: list[Any]) -> str:
-    words = [str(word) for word in words]
-    return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else "".join(words)
-
-
-def _told(row: pd.Series, digits: int) -> str:
-    return with_interval(row.value, row.ci_low, row.ci_high, digits)
+def _stated(study: Study) -> list[Facts]:
+    said = {name: getattr(study.settings.author, name).strip().rstrip(".") for name in STATED}
+    return [{"name": n.replace("_", " ").capitalize(), "text": t} for n, t in said.items() if t]
 
 
 def _external(study: Study, metric: str, method: str) -> pd.DataFrame:
@@ -80,317 +84,181 @@ def _external(study: Study, metric: str, method: str) -> pd.DataFrame:
     return table[(table.metric == metric) & (table.ci_method == method) & table.value.notna()]
 
 
-def _split(study: Study) -> str:
-    flow = study.table(tables.FLOW).set_index(["step", "reason"]).n
+def _told(row: pd.Series, digits: int) -> str:
+    return with_interval(row.value, row.ci_low, row.ci_high, digits)
+
+
+def _by_model(rows: pd.DataFrame, names: dict[str, str], digits: int) -> list[str]:
+    """Return `CNN slope 0.9 (0.5 to 1.3), ...` of each model."""
+    told = []
+    for model, part in rows.groupby("model", sort=False):
+        parts = [f"{names[r.metric]} {_told(r, digits)}" for _, r in part.iterrows()]
+        told.append(f"{model} {', '.join(parts)}")
+    return told
+
+
+def _sizes(study: Study) -> Facts:
+    n = study.table(tables.FLOW).set_index(["step", "reason"]).n
+    sizes = {f"n_{side}": n.get(("included", side), 0) for side in ("train", "test")}
+    events = {f"events_{s}": n.get((f"{s} label", "1"), 0) for s in ("train", "test")}
+    return sizes | events | {"label": study.settings.label}
+
+
+def _split(study: Study) -> Facts:
     used = study.ran_with(contract.COHORT)
-    side, rules = used.hospitals, used.eligibility
+    rules, sides = used.eligibility, dataclasses.asdict(used.hospitals)
     wanted = dict.fromkeys([*rules.required, *used.clinical.predictors])
-    needed = ["CEA" if name == "cea" else name.replace("_", " ") for name in wanted]
-    of = f" of histology {_listed(rules.histology)}" if rules.histology else ""
-    return (
-        f"Patients of hospital {_listed(side.train)} (n = {flow.get(('included', 'train'), 0)}) "
-        f"formed the training cohort and patients of hospital {_listed(side.test)} "
-        f"(n = {flow.get(('included', 'test'), 0)}) the external test cohort; the split is by "
-        f"hospital. Eligible were patients{of} whose {_listed(needed)} are known, but for those "
-        f"known to be under {rules.min_age:g} years, to have more than "
-        f"{rules.max_interval_days:g} days from CT to biopsy{_interval(study)} or a CT after it, "
-        f"or whose status ({used.label.name} or {used.label.negative_name}) is not known; each "
-        "patient was excluded once, for the first reason."
-    )
-
-
-def _interval(study: Study) -> str:
-    """Return of how many included patients the days from CT to biopsy are known, in brackets."""
-    if not study.has(tables.INTERVAL):
-        return ""
-    table = study.table(tables.INTERVAL)
-    known = table.n.sum()
-    return f" (known of {known} of the {known + table.not_known.sum()} included)"
-
-
-def _acquisition(study: Study) -> str:
-    table = study.table(tables.ACQUISITION)
-    text = f"CT slices lay {table.slice_mm.median():g} mm apart (median; "
-    text += f"{table.slice_mm.min():g} to {table.slice_mm.max():g})"
-    scanners = table.scanner.nunique() if "scanner" in table else 0
-    return f"{text}; {scanners} scanners are named." if scanners else f"{text}."
-
-
-def _preprocessing(study: Study) -> str:
-    used = study.ran_with(contract.PREPROCESSING).preprocessing
-    z, y, x = used.shape
-    outside = {
-        "lesion": f"voxels outside the lesion were set to {used.outside_hu:g} HU",
-        "box": "the tissue around the lesion was kept",
-    }[used.background]
-    low, high = used.window_hu
-    return (
-        f"For the network, CT was resampled to {used.spacing_mm:g} mm (B-spline; the outline by "
-        f"nearest neighbour) and cropped to the lesion; {outside}; values were clipped to {low:g} "
-        f"to {high:g} HU, scaled to 0 to 1 and resized to {x} × {y} × {z} voxels (linear)."
-    )
-
-
-def _features(study: Study) -> str:
-    made = read_json(study.tables / "features_settings.json")
-    used, versions = made["settings"], made["versions"]
-    sigma = ", ".join(f"{s:g}" for s in used["log_sigma_mm"])
-    return (
-        f"{made['features']:,} radiomic features were computed with PyRadiomics "
-        f"(pyradiomics-bhklab {versions['pyradiomics']}) from these image types: "
-        f"{', '.join(made['image_types'])}; "
-        f"resampling to {used['radiomics_spacing_mm']:g} mm, bin width {used['bin_width']:g} HU, "
-        f"Laplacian of Gaussian at {sigma} mm, {used['pad_mm']:g} mm of surroundings; all other "
-        "parameters at PyRadiomics' defaults."
-    )
-
-
-def _selection(study: Study) -> str:
-    steps = study.table(tables.SELECTION_STEPS)
-    entered = steps.kept.iloc[0] + steps.dropped.iloc[0]
-    told = [f"{r.step} ({r.rule}; {r.kept:,} kept)" for r in steps.itertuples()]
-    text = f"{_readers(study, entered)}On training patients alone, {entered:,} features were "
-    text += f"reduced by {_listed(told)}."
-    fallen = steps.step[steps.fell_back.astype(bool)].tolist()
-    return f"{text} {_listed(fallen)} would have left none and kept the best." if fallen else text
-
-
-def _readers(study: Study, left: int) -> str:
-    """Return what the two readers' agreement left of the features, where it was asked for."""
-    limit = study.ran_with(contract.SELECTION).radiomics.reader_icc
-    if not limit:
-        return ""
-    return (
-        f"Features with an ICC(2,1) below {limit:g} between two readers of training patients were "
-        f"dropped ({left:,} left). "
-    )
-
-
-def _models(study: Study) -> str:
-    predictors = _listed(study.ran_with(contract.SELECTION).clinical.predictors)
-    known = {
-        "Clinical": f"Clinical (logistic regression on {predictors})",
-        "LR": "LR (unpenalised logistic regression on the selected features)",
-        "SVM": "SVM (radial kernel, C = 1, Platt scaling)",
-        "Bayes": "Bayes (Gaussian naive Bayes)",
-        "CNN": "CNN",
-        "Com": "Com (logistic stack of the out-of-fold logits of CNN and SVM)",
+    needed = [WORDS.get(name, name.replace("_", " ")) for name in wanted]
+    days = study.table(tables.INTERVAL) if study.has(tables.INTERVAL) else None
+    known = None if days is None else days.n.sum()
+    every = None if days is None else known + days.not_known.sum()
+    limits = {"min_age": rules.min_age, "max_days": rules.max_interval_days}
+    return _sizes(study) | sides | limits | {
+        "required": needed, "histology": rules.histology, "days_known": known, "days_all": every,
+        "label": used.label,
     }  # fmt: skip
-    models = set(pd.read_csv(study.predictions_csv, usecols=["model"]).model)
-    told = [text for name, text in known.items() if name in models]
-    return f"The models compared were {_listed(told)}." if told else ""
 
 
-def _network(study: Study) -> str:
-    layers = study.table(tables.CNN_LAYERS)
-    kinds = layers.kind.value_counts()
-    return (
-        f"The CNN has {len(layers)} layers, {kinds.get('Conv3D', 0)} of them 3D convolutions, and "
-        f"{layers.parameters.sum():,} parameters ({layers.trainable.sum():,} trainable) on an "
-        f"input of {layers.output_shape.iloc[0]} (z, y, x, channel)."
-    )
+WORDS = {"cea": "CEA", "smoking": "smoking status"}  # of clinical columns
 
 
-def _training(study: Study) -> str:
+def _acquisition(study: Study) -> Facts:
+    table = study.table(tables.ACQUISITION)
+    mm = table.slice_mm
+    scanners = table.scanner.nunique() if "scanner" in table else 0
+    return {"middle": mm.median(), "low": mm.min(), "high": mm.max(), "scanners": scanners}
+
+
+def _selection(study: Study) -> Facts:
+    steps = study.table(tables.SELECTION_STEPS)
+    return {
+        "icc": study.ran_with(contract.SELECTION).radiomics.reader_icc,
+        "entered": steps.kept.iloc[0] + steps.dropped.iloc[0],
+        "steps": [f"{r.step} ({r.rule}; {r.kept:,} kept)" for r in steps.itertuples()],
+        "fell_back": steps.step[steps.fell_back.astype(bool)].tolist(),
+    }
+
+
+def _models(study: Study) -> Facts:
+    there = set(pd.read_csv(study.predictions_csv, usecols=["model"]).model) - {IN_SAMPLE}
+    return {"models": [f"{m.name} ({m.what})" for m in contract.MODELS if m.name in there]}
+
+
+def _training(study: Study) -> Facts:
     history = study.table(tables.CNN_HISTORY)
-    used, final = study.ran_with(contract.TRAINING).cnn, history[history.training == "final"]
-    best = final.epoch[final.val_loss.idxmin()]
-    flips = {"none": "no augmentation", "flips": "random flips"}[used.augmentation]
-    return (
-        f"It was trained with Adam (learning rate {used.learning_rate:g}, batches of {used.batch}, "
-        f"dropout {used.dropout:g}, {flips}), {len(final)} of at most {used.epochs} epochs; epoch "
-        f"{best}, with the lowest loss on {used.validation:.0%} of the training patients held out, "
-        "was kept. "
-        f"{history.training.nunique() - 1} further networks gave out-of-fold scores."
-    )
+    final = history[history.training == "final"]
+    return {
+        "cnn": study.ran_with(contract.TRAINING).cnn,
+        "epochs": len(final),
+        "best": final.epoch[final.val_loss.idxmin()],
+        "folds": history.training.nunique() - 1,
+    }
 
 
-def _statistics(study: Study) -> str:
+def _statistics(study: Study) -> Facts:
     used = study.ran_with(contract.COMPARISON).evaluation
-    low, high = used.decision_range
     drawn = study.table(tables.METRICS).resamples.max()
-    return (
-        f"Discrimination is given as AUC with DeLong's {used.confidence:.0%} interval, proportions "
-        f"with Wilson's; intervals of {drawn:,.0f} bootstrap samples are tabled beside, drawn "
-        "within labels, and over all patients for what the prevalence is part of. Thresholds were "
-        "chosen without the test cohort. Pairs of models were compared on the "
-        "external cohort by DeLong's test with Holm's correction. Calibration is given as slope, "
-        "intercept and observed over expected events, clinical utility as net benefit at threshold "
-        f"probabilities from {low:g} to {high:g}."
-    )
+    return {"level": used.confidence, "declared": used.decision_range, "drawn": drawn}
 
 
-def _software(study: Study) -> str:
+def _software(study: Study) -> Facts:
     made = read_json(study.manifest_json)
-    named = ("radiogenomics", "tensorflow", "scikit-learn", "statsmodels", "simpleitk")
-    told = [f"{name} {made['versions'][name]}" for name in named if made["versions"].get(name)]
+    named = [f"{name} {made['versions'][name]}" for name in PACKAGES if made["versions"].get(name)]
     seed = study.ran_with(contract.COMPARISON).seed
-    return f"Software: Python {made['python']}, {', '.join(told)}; seed {seed}."
+    return {"python": made["python"], "packages": named, "seed": seed}
 
 
-def _stated(study: Study) -> list[Sentence]:
-    names = ("design", "reference_standard", "interval", "segmentation", "readers", "blinding",
-             "ethics")  # fmt: skip
-    said = {name: getattr(study.settings.author, name).strip().rstrip(".") for name in names}
-    return [(f"{n.replace('_', ' ').capitalize()}: {t}.", "") for n, t in said.items() if t]
-
-
-def _flow(study: Study) -> str:
+def _flow(study: Study) -> Facts:
     table = study.table(tables.FLOW)
-    found = table[table.step == "found"].n.sum()
     out = excluded(table)
-    n = table.set_index(["step", "reason"]).n
-    sides = [
-        f"{n.get(('included', side), 0)} in the {name} cohort "
-        f"({n.get((f'{side} label', '1'), 0)} {study.settings.label.name})"
-        for side, name in (("train", "training"), ("test", "external test"))
-    ]
-    reasons = [
-        f"{r.n} {r.step}"
-        for r in out.groupby("step", sort=False).n.sum().reset_index().itertuples()
-    ]
-    told = f" ({', '.join(reasons)})" if reasons else ""
-    lost = f"{out.n.sum()} were excluded{told}" if out.n.sum() else "none was excluded"
-    return f"Of {found} patients, {lost}; {_listed(sides)} remained."
+    reasons = out.groupby("step", sort=False).n.sum()
+    found = table[table.step == "found"].n.sum()
+    told = {"reasons": [f"{n} {step}" for step, n in reasons.items()]}
+    return _sizes(study) | told | {"found": found, "excluded": out.n.sum()}
 
 
-def _characteristics(study: Study) -> str:
+def _characteristics(study: Study) -> Facts:
     table = study.table(tables.TABLE1_COHORTS).dropna(subset="smd")
-    if table.empty:
-        return ""
-    most = table.loc[table.smd.idxmax()]
-    return (
-        f"{(table.smd > 0.1).sum()} of {len(table)} characteristics differed between the cohorts "
-        f"by a standardised difference over 0.1, most {most.characteristic} ({most.smd:.2f}; p "
-        f"{print_p(most.p_value)})."
-    )
+    most = table.loc[table.smd.idxmax()] if len(table) else None
+    return {"most": most, "above": (table.smd > 0.1).sum(), "compared": len(table)}
 
 
-def _signature(study: Study) -> str:
-    return f"The signature has {len(study.table(tables.SIGNATURE))} features."
-
-
-def _stability(study: Study) -> str:
+def _stability(study: Study) -> Facts:
     table = study.table(tables.STABILITY)
     chosen = table[table.chosen.astype(bool)]
-    often = (chosen.frequency >= 0.5).sum()
-    return (
-        f"{often} of {len(chosen)} were chosen in at least half of the resamples."
-        if len(chosen)
-        else ""
-    )
+    return {"chosen": len(chosen), "often": (chosen.frequency >= 0.5).sum()}
 
 
-def _auc(study: Study) -> str:
+def _auc(study: Study) -> Facts:
     rows = _external(study, "auc", "delong").sort_values("value", ascending=False)
     if rows.empty:
-        return ""
+        return {"models": []}
+    n, events = rows[["n", "events"]].iloc[0].astype(int)
     level = study.ran_with(contract.COMPARISON).evaluation.confidence
-    told = [f"{r.model} {_told(r, 3)}" for _, r in rows.iterrows()]
-    one = rows.iloc[0]
-    return (
-        f"In the external test cohort ({one.n:.0f} patients, {one.events:.0f} events) the AUC "
-        f"({level:.0%} interval) was {_listed(told)}."
-    )
+    told = [f"{row.model} {_told(row, 3)}" for _, row in rows.iterrows()]
+    return {"models": told, "n": n, "events": events, "level": level}
 
 
-def _delong(study: Study) -> str:
-    return readings.pairs(study.table(tables.DELONG))
+def _proportions(study: Study) -> Facts:
+    names = ("sensitivity", "specificity")
+    rows = pd.concat(_external(study, name, "wilson") for name in names)
+    by = {rule: rows[rows.threshold_rule == rule] for rule in ("half", "youden")}
+    words = dict(zip(names, names, strict=True))
+    return {"rules": {rule: _by_model(part, words, 3) for rule, part in by.items() if len(part)}}
 
 
-def _proportions(study: Study) -> str:
-    sentences = []
-    for rule, start in RULES.items():
-        told = []
-        for model, rows in _at(study, rule).groupby("model", sort=False):
-            parts = [f"{r.metric} {_told(r, 3)}" for _, r in rows.iterrows()]
-            told.append(f"{model} {', '.join(parts)}")
-        sentences += [f"{start}: {'; '.join(told)}."] if told else []
-    return " ".join(sentences)
-
-
-def _at(study: Study, rule: str) -> pd.DataFrame:
-    rows = pd.concat(_external(study, m, "wilson") for m in ("sensitivity", "specificity"))
-    return rows[rows.threshold_rule == rule]
-
-
-def _calibration(study: Study) -> str:
+def _calibration(study: Study) -> Facts:
     names = {"calibration_slope": "slope", "calibration_intercept": "intercept",
              "o_over_e": "observed/expected"}  # fmt: skip
     rows = pd.concat(_external(study, metric, "wald") for metric in names)
-    told = []
-    for model, one in rows.groupby("model", sort=False):
-        parts = [f"{names[r.metric]} {_told(r, 2)}" for _, r in one.iterrows()]
-        told.append(f"{model} {', '.join(parts)}")
-    return f"External calibration: {'; '.join(told)}." if told else ""
+    return {"models": _by_model(rows, names, 2)}
 
 
-def _net_benefit(study: Study) -> str:
+def _net_benefit(study: Study) -> Facts:
     table = study.table(tables.DECISION_BEST)
     acts = {"all": "acting on everybody", "none": "acting on nobody"}
     wide = table[table["to"] - table["from"] > WIDE]
     told = [
         f"{acts.get(r.model, r.model)} from {r[2]:.2f} to {r[3]:.2f}" for r in wide.itertuples()
     ]
-    ranges = f"ranges of over {WIDE:g}; the intervals, in decision_curve.csv, may overlap"
-    return f"The highest net benefit had {_listed(told)} ({ranges})." if told else ""
+    return {"ranges": told, "widest": WIDE}
 
 
-def _subgroups(study: Study) -> str:
-    return readings.groups(study.table(tables.SUBGROUPS))
-
-
-def _baselines(study: Study) -> str:
+def _baselines(study: Study) -> Facts:
     table = study.table(tables.BASELINES).drop_duplicates("baseline").dropna(subset="auc")
     rows = table.rename(columns={"auc": "value"})[table.baseline.values != "Prevalence"]
-    told = [f"{r.baseline.lower()} alone {_told(r, 3)}" for _, r in rows.iterrows()]
-    return f"External AUC of simpler readers of the label: {_listed(told)}." if told else ""
+    names = {"Volume": "lesion volume alone", "Acquisition": "acquisition alone"}
+    return {"baselines": [f"{names[r.baseline]} {_told(r, 3)}" for _, r in rows.iterrows()]}
 
 
-def _maps(study: Study) -> str:
-    table = study.table(tables.GRADCAM)
-    if table.inside_lesion.isna().all():
-        return (
-            f"No Grad-CAM map of the {len(table)} test patients could be placed: "
-            f"{table.zero_map.sum()} were zero everywhere, {table.constant_map.sum()} constant."
-        )
-    return (
-        f"On average {table.inside_lesion.mean():.0%} of a Grad-CAM map lay inside the lesion, "
-        f"which fills {table.lesion_share_of_box.mean():.0%} of its box ({len(table)} test "
-        f"patients, {table.zero_map.sum()} maps zero everywhere)."
-    )
-
-
-def _evaluations(study: Study) -> str:
-    n = len(seal.evaluations(study))
-    times = "once" if n == 1 else f"{n} times"
-    return f"The test cohort was evaluated {times} in this report folder." if n else ""
-
-
-METHODS = [
-    ("tables/flow.csv", _split),
-    ("tables/acquisition.csv", _acquisition),
-    ("tables/volumes.csv", _preprocessing),
-    ("tables/features_settings.json", _features),
-    ("tables/selection_steps.csv", _selection),
-    ("predictions.csv", _models),
-    ("tables/cnn_layers.csv", _network),
-    ("tables/cnn_history.csv", _training),
-    ("tables/metrics.csv", _statistics),
-    ("manifest.json", _software),
-]
-RESULTS = [
-    ("tables/flow.csv", _flow),
-    ("tables/table1_cohorts.csv", _characteristics),
-    ("tables/signature.csv", _signature),
-    ("tables/stability.csv", _stability),
-    ("tables/metrics.csv", _auc),
-    ("tables/delong.csv", _delong),
-    ("tables/metrics.csv", _proportions),
-    ("tables/metrics.csv", _calibration),
-    ("tables/decision_best.csv", _net_benefit),
-    ("tables/subgroups.csv", _subgroups),
-    ("tables/baselines.csv", _baselines),
-    ("tables/gradcam.csv", _maps),
-    ("manifest.json", _evaluations),
-]
+Part = tuple[Table | str, str, Callable[[Study], Facts]]  # the file, the block, its facts
+METHODS: list[Part] = [
+    (tables.FLOW, "split", _split),
+    (tables.ACQUISITION, "acquisition", _acquisition),
+    (tables.VOLUMES, "preprocessing",
+     lambda s: {"image": s.ran_with(contract.PREPROCESSING).preprocessing}),
+    ("tables/features_settings.json", "features",
+     lambda s: {"made": read_json(s.tables / "features_settings.json")}),
+    (tables.SELECTION_STEPS, "selection", _selection),
+    ("predictions.csv", "models", _models),
+    (tables.CNN_LAYERS, "network", lambda s: {"layers": s.table(tables.CNN_LAYERS)}),
+    (tables.CNN_HISTORY, "training", _training),
+    (tables.METRICS, "statistics", _statistics),
+    ("manifest.json", "software", _software),
+]  # fmt: skip
+RESULTS: list[Part] = [
+    (tables.FLOW, "flow", _flow),
+    (tables.TABLE1_COHORTS, "characteristics", _characteristics),
+    (tables.SIGNATURE, "signature", lambda s: {"features": len(s.table(tables.SIGNATURE))}),
+    (tables.STABILITY, "stability", _stability),
+    (tables.METRICS, "auc", _auc),
+    (tables.DELONG, "comparison/pairs", lambda s: readings.smallest_p(s.table(tables.DELONG))),
+    (tables.METRICS, "proportions", _proportions),
+    (tables.METRICS, "calibration", _calibration),
+    (tables.DECISION_BEST, "net_benefit", _net_benefit),
+    (tables.SUBGROUPS, "comparison/groups",
+     lambda s: readings.subgroup_counts(s.table(tables.SUBGROUPS))),
+    (tables.BASELINES, "baselines", _baselines),
+    (tables.GRADCAM, "maps", lambda s: {"table": s.table(tables.GRADCAM)}),
+    ("manifest.json", "evaluations", lambda s: {"times": len(seal.evaluations(s))}),
+]  # fmt: skip

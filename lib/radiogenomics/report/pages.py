@@ -15,14 +15,14 @@ from nbconvert import HTMLExporter
 from radiogenomics.cohort import seal
 from radiogenomics.report.print_tables import save_print_tables, table1
 from radiogenomics.study import contract, tables
-from radiogenomics.study.files import ROOT, StudyError, read_json, whole_file
+from radiogenomics.study.files import SHIPPED, StudyError, read_json, whole_file
 from radiogenomics.study.pictures import PLOTLY
 from radiogenomics.study.progress import minutes
 from radiogenomics.study.study import Study
 from radiogenomics.study.style import MIME
 from radiogenomics.study.words import SYNTHETIC, printed_rows, table2
 
-NOTEBOOKS = ROOT / "notebooks"
+NOTEBOOKS = SHIPPED / "notebooks"
 TEMPLATE = Path(__file__).parent / "template"
 DRAWABLE = {  # traces of the plotly bundle that the reports carry
     "bar", "box", "contour", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "image",
@@ -100,14 +100,16 @@ def _part(name: str) -> str:
 
 
 def _contents(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
-    lines = [
-        line
-        for cell in notebook.cells
-        if cell.cell_type == "markdown"
-        for line in cell.source.splitlines()
-    ]
+    texts = [text for cell in notebook.cells for text in _markdown(cell)]
+    lines = [line for text in texts for line in text.splitlines()]
     names = [line[3:].strip() for line in lines if line.startswith("## ")]
     return [(name.replace(" ", "-"), name) for name in names]
+
+
+def _markdown(cell: nbformat.NotebookNode) -> list[str]:
+    if cell.cell_type == "markdown":
+        return [cell.source]
+    return [output.get("data", {}).get("text/markdown", "") for output in cell.get("outputs", [])]
 
 
 def _check_traces(notebook: nbformat.NotebookNode, name: str) -> None:

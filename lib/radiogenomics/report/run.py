@@ -29,7 +29,7 @@ from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.contract import COMPARISON, NEW_PATIENT
 from radiogenomics.study.files import (
-    ROOT,
+    SHIPPED,
     StudyError,
     UsageError,
     read_json,
@@ -98,7 +98,7 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
 def _take_paths_out(executed: Path, parameters: dict[str, Any]) -> None:
     """Take this machine's folders out of an executed notebook: it may be mailed."""
     text = executed.read_text(encoding="utf-8")
-    clean = mailable.without_paths(text, parameters["study"], parameters["reports"], parameters)
+    clean = mailable.without_paths(text, parameters["folder"], parameters["reports"], parameters)
     executed.write_text(clean, encoding="utf-8")
 
 
@@ -153,7 +153,7 @@ def check_privacy(study: Study) -> str:
     """
     table = read_cells(study.cohort_csv)
     images = [study.folder / p for c in IMAGES if c in table for p in table[c] if p]
-    # the one date that the reports tell: of the first evaluation (`seal.told`)
+    # the one date that the reports tell: of the first evaluation (`seal.earlier`)
     allowed = set(table.hospital) | {one["time"][:10] for one in seal.evaluations(study)}
     if study.settings.privacy.patient_is_pseudonym:
         allowed |= set(table.patient)
@@ -236,7 +236,7 @@ def run_study(
     _check_overrides(study, overrides)
     if force:
         _forget(study.derived)
-    parameters = {"study": str(study.folder), "reports": str(study.reports), **overrides}
+    parameters = {"folder": str(study.folder), "reports": str(study.reports), **overrides}
     _refuse_another_study(study)
     states = earlier_states(study)
     for path in chosen:
@@ -325,7 +325,7 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
     study = _comparison_study(predictions, out)
     start = time.monotonic()
     path = NOTEBOOKS / f"{COMPARISON.name}.ipynb"
-    given = {"study": str(study.folder), "reports": str(study.reports)}
+    given = {"folder": str(study.folder), "reports": str(study.reports)}
     given["predictions"] = str(predictions.resolve())
     given["columns"] = str(columns.resolve()) if columns else None
     executed = study.reports / "notebooks" / path.name
@@ -336,7 +336,7 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
             export_html(executed, out / f"{COMPARISON.name}.html", banner(study))
     state = {"name": COMPARISON.name, "state": "done", "seconds": time.monotonic() - start}
     write_manifest(study, {COMPARISON.name: state}, {}, [p for p in (predictions, columns) if p])
-    places = [str(predictions.resolve().parent), str(out.resolve()), str(ROOT)]
+    places = [str(predictions.resolve().parent), str(out.resolve()), str(SHIPPED)]
     mailable.refuse(mailable.scan_folder(out, [], places))
     return out / f"{COMPARISON.name}.html"
 
@@ -395,7 +395,7 @@ def _check_overrides(study: Study, overrides: dict[str, Any]) -> None:
         if name not in known:
             raise UsageError(
                 f"-p {name}: no notebook declares this parameter. Expected: one of "
-                f"{', '.join(sorted(known - {'study', 'reports'}))}."
+                f"{', '.join(sorted(known - {'folder', 'reports'}))}."
             )
     overridden(study.settings, {k: v for k, v in overrides.items() if k in _leaves()})
 
@@ -417,7 +417,7 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
         StudyError: what was written holds something of the patient's DICOM headers.
     """
     path = NOTEBOOKS / f"{NEW_PATIENT.name}.ipynb"
-    parameters = {"study": str(study.folder), "reports": str(study.reports), **patient}
+    parameters = {"folder": str(study.folder), "reports": str(study.reports), **patient}
     executed = out / f"{NEW_PATIENT.name}.ipynb"
     run_notebook(path, executed, parameters)
     html = export_html(executed, out / f"{NEW_PATIENT.name}.html", banner(study, NEW_PATIENT.name))

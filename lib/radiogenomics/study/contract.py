@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 KINDS = ("external", "in_sample", "out_of_fold")  # of scores
 COHORTS = {"external": "test", "in_sample": "train", "out_of_fold": "train"}
-IN_SAMPLE = "Com_in_sample"  # the stack that explains the paper's combined model, never the best
-RADIOMICS = ("LR", "SVM", "Bayes")
-MODELS = ("Clinical", *RADIOMICS, "CNN", "Com", IN_SAMPLE)
 COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]  # of predictions.csv
 METRICS = {  # of metrics.csv (statistics.measures computes them), as tables for people name them
     "auc": "AUC",
@@ -34,6 +31,36 @@ METRICS = {  # of metrics.csv (statistics.measures computes them), as tables for
     "brier_scaled": "Brier, scaled",
 }
 SYNTHETIC = "synthetic"  # the column that ends each table of simulated patients
+
+
+class Model(NamedTuple):
+    """A model of the study: its name, its colour in every figure, what it is (for the methods).
+
+    One that is fitted on the signature names what makes it: a class, or a function of the seed,
+    with its parameters. `trusted` are types, other than scikit-learn's own, that its file may hold.
+    """
+
+    name: str
+    colour: str
+    what: str
+    estimator: str = ""
+    parameters: dict[str, Any] = {}
+    trusted: tuple[str, ...] = ()
+
+
+IN_SAMPLE = "Com_in_sample"  # the stack that explains the paper's combined model, never the best
+MODELS = (  # colours: Okabe & Ito's colour-blind-safe palette
+    Model("Clinical", "#999999", "logistic regression on the clinical predictors"),
+    Model("LR", "#E69F00", "unpenalised logistic regression on the selected features",
+          "radiogenomics.models.classical.unpenalised"),
+    Model("SVM", "#56B4E9", "support vector machine, radial kernel, C = 1, Platt scaling",
+          "radiogenomics.models.classical.support_vectors"),
+    Model("Bayes", "#009E73", "Gaussian naive Bayes", "sklearn.naive_bayes.GaussianNB"),
+    Model("CNN", "#D55E00", "3D convolutional network on the lesion's volume"),
+    Model("Com", "#0072B2", "logistic stack of the out-of-fold logits of CNN and SVM"),
+    Model(IN_SAMPLE, "#CC79A7", "the same stack on in-sample logits, to explain the paper's"),
+)  # fmt: skip
+ON_SIGNATURE = tuple(model for model in MODELS if model.estimator)
 
 
 class Notebook(NamedTuple):

@@ -14,7 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[3]  # of the repository
+_ROOT = Path(__file__).parents[3]
+CHECKOUT = (
+    _ROOT if (_ROOT / "pyproject.toml").is_file() and (_ROOT / "notebooks").is_dir() else None
+)
+SHIPPED = CHECKOUT or Path(__file__).parents[1] / "shipped"  # notebooks/ and data/ lie below it
 PART = ".part-"  # how the name of a file begins that is not whole yet
 TEXT_HEADERS = (".mhd", ".mha", ".nrrd", ".nhdr")  # MetaImage and NRRD
 VOXEL_FILE = re.compile(r"^(?:ElementDataFile\s*=|data ?file:)(.*)$", re.M | re.I)

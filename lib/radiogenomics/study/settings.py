@@ -26,6 +26,10 @@ class Label:
     name: str = "EGFR mutant"
     negative_name: str = "EGFR wild-type"
 
+    def of(self, value: int) -> str:
+        """Return a label in words: of 1 the positive name, of 0 the negative one."""
+        return self.name if int(value) == 1 else self.negative_name
+
 
 @dataclass(frozen=True)
 class Hospitals:
@@ -173,6 +177,17 @@ class Privacy:
 
 
 @dataclass(frozen=True)
+class Paper:
+    """The paper that results are set beside: a file of its facts, which names their label.
+
+    It is sought in the study folder, then among the files that ship with the workbook. A study
+    of another label, or with an empty name, is compared with no paper.
+    """
+
+    file: str = "paper.toml"
+
+
+@dataclass(frozen=True)
 class Settings:
     """All of study.toml; every leaf has its own name, so that it can be overridden by name."""
 
@@ -191,6 +206,7 @@ class Settings:
     gradcam: GradCAM = field(default_factory=GradCAM)
     author: Author = field(default_factory=Author)
     privacy: Privacy = field(default_factory=Privacy)
+    paper: Paper = field(default_factory=Paper)
 
 
 CHOICES = {

@@ -160,6 +160,19 @@ class Study:
         )
 
 
+def found_study(folder: Path) -> Path:
+    """Return the study's folder: a relative one is sought here, then upwards.
+
+    Upwards up to the first folder that holds `data/`, so that notebooks run from any folder of a
+    project.
+    """
+    if not folder.is_absolute() and not (folder / "study.toml").is_file():
+        here = Path.cwd()
+        above = next((p for p in (here, *here.parents) if (p / "data").is_dir()), here)
+        folder = above / folder
+    return folder.resolve()
+
+
 def load_study(folder: str | Path, reports: str | Path | None = None, **override: Any) -> Study:
     """Read `folder/study.toml` and check it.
 
@@ -171,7 +184,7 @@ def load_study(folder: str | Path, reports: str | Path | None = None, **override
     Raises:
         StudyError: no folder or study.toml, an unknown key, a value of the wrong kind.
     """
-    folder = Path(folder).resolve()
+    folder = found_study(Path(folder))
     path = folder / "study.toml"
     if not path.is_file():
         raise StudyError(

@@ -11,20 +11,12 @@ import pandas as pd
 import plotly.graph_objects as go
 from IPython.display import Markdown, display
 
-from radiogenomics.study.contract import IN_SAMPLE
+from radiogenomics.study.contract import MODELS
 from radiogenomics.study.files import whole_file
 from radiogenomics.study.pictures import picture
 from radiogenomics.study.study import Study
 
-COLOURS = {  # Okabe & Ito's colour-blind-safe palette, one colour a model everywhere
-    "Clinical": "#999999",
-    "LR": "#E69F00",
-    "SVM": "#56B4E9",
-    "Bayes": "#009E73",
-    "CNN": "#D55E00",
-    "Com": "#0072B2",
-    IN_SAMPLE: "#CC79A7",
-}
+COLOURS = {model.name: model.colour for model in MODELS}  # one colour a model everywhere
 SPARE = ("#882255", "#44AA99", "#DDCC77", "#332288", "#117733", "#AA4499")  # Tol's, other models
 MIME = "application/vnd.plotly.v1+json"
 MANY = 500  # points of a curve, and patients of a box, above which fewer are drawn

@@ -1,13 +1,26 @@
-"""Numbers and marks as a paper prints them: p values, values with intervals, its Table 2."""
+"""Numbers and sentences as a paper prints them.
+
+Sentences stand in text files, `sentences.md` of a room: named blocks of Markdown with Jinja's
+{{ facts }}. Python finds the facts; the file says them.
+"""
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import jinja2
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown, display
 
 SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
-
 PRINTED = ("auc", "sensitivity", "specificity", "accuracy")  # columns of the paper's Table 2
+PACKAGE = Path(__file__).parents[1]
+RED = 'class="alert" style="color:#b00020;font-weight:600"'  # JupyterLab knows no class of ours
 
 
 def print_p(p: float) -> str:
@@ -20,7 +33,7 @@ def print_p(p: float) -> str:
 def say_p(p: float) -> str:
     """Return a p value as a sentence says it."""
     if np.isnan(p):
-        return "no test"
+        return "not tested"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
@@ -32,9 +45,56 @@ def with_interval(value: float, low: float, high: float, digits: int = 3) -> str
     return text if np.isnan(low) else f"{text} ({low:.{digits}f} to {high:.{digits}f})"
 
 
+def listed(names: Iterable[Any]) -> str:
+    """Return names as a sentence lists them: `a, b and c`; `none` for none."""
+    words = [str(name) for name in names]
+    if not words:
+        return "none"
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+
+
+def estimate(row: pd.Series, digits: int = 3, level: float = 0.95) -> str:
+    """Return a row's value with its interval: `0.853 (95% CI 0.69 to 0.98)`."""
+    text = with_interval(row.value, row.ci_low, row.ci_high, digits)
+    return text.replace("(", f"({level:.0%} CI ")
+
+
 def alert(text: str) -> str:
-    """Return a sentence as HTML in red, "" for none."""
-    return f'<p class="alert">{text}</p>' if text else ""
+    """Return a sentence in red, "" for none."""
+    return f"<p {RED}>{text}</p>" if text else ""
+
+
+@functools.cache
+def _sentences() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PACKAGE), undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    made.filters |= {
+        "p": say_p, "listed": listed, "red": alert, "estimate": estimate,
+        "percent": "{:.0%}".format, "compact": "{:g}".format, "p_printed": print_p,
+        "words": lambda name: str(name).replace("_", " "),
+        "digits": lambda value, n: f"{value:,.{n}f}", "count": "{:,.0f}".format,
+    }  # fmt: skip
+    return made
+
+
+def say(room: str, block: str, **facts: Any) -> str:
+    """Return the sentences of a block of a room's text file (`ROOM/sentences.md`, or `ROOM.md`).
+
+    Raises:
+        KeyError: no such block.
+        jinja2.UndefinedError: a fact that the block needs is not given.
+    """
+    file = f"{room}/sentences.md" if (PACKAGE / room).is_dir() else f"{room}.md"
+    template = _sentences().get_template(file)
+    text = "".join(template.blocks[block](template.new_context(facts))).strip()
+    return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
+
+
+def tell(room: str, block: str, **facts: Any) -> None:
+    """Display what `say` returns."""
+    display(Markdown(say(room, block, **facts)))
 
 
 def printed_rows(metrics: pd.DataFrame) -> pd.DataFrame:

@@ -14,9 +14,9 @@ import SimpleITK as sitk
 from scipy import ndimage, stats
 from skimage.draw import polygon as fill_polygon
 
-from radiogenomics.study.files import ROOT, whole_file
+from radiogenomics.study.files import SHIPPED, whole_file
 
-OUTLINES = ROOT / "data" / "lidc_outlines.npz"
+OUTLINES = SHIPPED / "data" / "lidc_outlines.npz"
 
 SIGNAL_AUC = 0.947  # attainable from the image, in the population: the paper's test AUC
 WHOLE_LESION_AUC = 0.65  # the part of it that whole-lesion statistics see

@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics.study.files import ROOT, StudyError, whole_file
+from radiogenomics.study.files import SHIPPED, StudyError, whole_file
 
-COLLECTIONS = ROOT / "data" / "collections"
+COLLECTIONS = SHIPPED / "data" / "collections"
 PLACE = "%PatientID/%Modality_%SeriesInstanceUID"
 KEPT = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "SeriesDescription",
         "analysis_result_id", "instanceCount", "series_size_MB", "license_short_name",

@@ -1,0 +1,152 @@
+"""What notebook 05's tables say: the facts of its sentences, and the tables as people read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from radiogenomics.statistics import calibration
+from radiogenomics.study.contract import IN_SAMPLE
+from radiogenomics.study.words import print_p, with_interval
+
+Facts = dict[str, Any]
+NEAR = 0.0005  # difference of AUCs that three decimals do not show
+WEAK = 0.5  # slope below which out-of-fold scores predict weakly
+SIGNIFICANT = 0.05
+
+
+def aucs(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return each model's AUC of one kind of scores, with DeLong's interval (metrics.csv)."""
+    rows = metrics[(metrics.metric == "auc") & metrics.ci_method.isin(["delong", "none"])]
+    return rows[rows.scores == kind]
+
+
+def headline(metrics: pd.DataFrame, best: str, truth: dict | None) -> Facts:
+    """Return the highest external AUC, the models that share it, and what the CNN could reach."""
+    auc = aucs(metrics, "external")
+    top = auc.set_index("model").loc[best]
+    logit = metrics[(metrics.scores == "external") & (metrics.ci_method == "delong-logit")]
+    on_logit = logit.set_index("model").loc[best]
+    cut = top.ci_high == 1 > top.value
+    ties = auc.model[(auc.value == top.value) & ~auc.model.isin([best, IN_SAMPLE])].tolist()
+    cnn = auc.value[auc.model == "CNN"]
+    return {"top": top, "logit": on_logit if cut else None, "ties": ties,
+            "cnn": cnn.item() if len(cnn) else None, "truth": truth}  # fmt: skip
+
+
+def calibration_of(metrics: pd.DataFrame, model: str) -> Facts:
+    """Return a model's external calibration slope and observed / expected; None where undefined."""
+    rows = metrics[(metrics.scores == "external") & (metrics.model == model)]
+    rows = rows[(rows.ci_method == "wald") & (rows.threshold_rule == "")].set_index("metric")
+    found = rows.reindex(["calibration_slope", "o_over_e"])
+    known = found.value.notna().all()
+    slope, ratio = (found.loc[metric] if known else None for metric in found.index)
+    return {"model": model, "slope": slope, "ratio": ratio}
+
+
+def thresholds_won(ranges: pd.DataFrame) -> dict[str, int]:
+    """Return at how many declared thresholds each model has the highest net benefit."""
+    won = ranges.groupby("model", sort=False).thresholds.sum()
+    return won.sort_values(ascending=False).to_dict()
+
+
+def medians(scores: pd.DataFrame, model: str) -> Facts:
+    """Return a model's median score by label, and the share of wild-types above the mutants'."""
+    rows = scores[scores.model == model]
+    low, high = (rows.score[rows.label == value].median() for value in (0, 1))
+    above = (rows.score[rows.label == 0] >= high).mean()
+    return {"model": model, "low": low, "high": high, "above": above}
+
+
+def brier_changes(table: pd.DataFrame) -> Facts:
+    """Return whom the recalibration helped, whom not, whose scores are weak, who has none."""
+    lost = table[table.reason.notna()].set_index("model").reason.to_dict()
+    known = table[table.metric.notna()]
+    wide = known.pivot(index="model", columns=["metric", "recalibrated"], values="value")
+    change = wide["brier", True] - wide["brier", False] if len(wide) else pd.Series(dtype=float)
+    return {
+        "lower": change.index[change < 0].tolist(),
+        "higher": change.index[change > 0].tolist(),
+        "weak": known.model[known.slope.abs() < WEAK].unique().tolist(),
+        "fitted": len(wide),
+        "lost": lost,
+    }
+
+
+def most_optimistic(table: pd.DataFrame) -> Facts:
+    """Return whose in-sample AUC lies highest above its folds' mean; `row` is None for nobody."""
+    if not len(table):
+        return {"compared": 0, "model": None, "row": None}
+    gap = (table["in-sample"] - table["out-of-fold, mean of folds"]).dropna()
+    if gap.empty or gap.max() < NEAR:
+        return {"compared": len(gap), "model": None, "row": None}
+    return {"compared": len(gap), "model": gap.idxmax(), "row": table.loc[gap.idxmax()]}
+
+
+def smallest_p(table: pd.DataFrame) -> Facts:
+    """Return how many pairs of models differ after Holm, and the pair with the smallest p."""
+    pairs = table.dropna(subset="p_holm")
+    first = pairs.loc[pairs.p.idxmin()] if len(pairs) else None
+    apart = int((pairs.p_holm < SIGNIFICANT).sum())
+    return {"pairs": len(pairs), "apart": apart, "first": first}
+
+
+def subgroup_counts(table: pd.DataFrame) -> Facts:
+    """Return how many groups there are, how many are flagged, and the smallest interaction p."""
+    once = table.drop_duplicates(["variable", "group"])
+    tested = table.dropna(subset="p_holm") if "p_holm" in table else table.iloc[:0]
+    first = tested.loc[tested.p_interaction.idxmin()] if len(tested) else None
+    flagged = int(once.flag.fillna("").ne("").sum())
+    return {"groups": len(once), "flagged": flagged, "first": first}
+
+
+def at_thresholds(table: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the external measures at thresholds chosen on training scores, in words."""
+    used = table[(table.scores == "external") & table.ci_method.isin(["wilson", "wald"])]
+    used = used[~used.threshold_rule.isin(["", "half"])]
+    if used.empty:
+        return None
+    text = [with_interval(r.value, r.ci_low, r.ci_high) for r in used.itertuples()]
+    rows = dict.fromkeys(zip(used.model, used.threshold_rule, strict=True))
+    wide = used.assign(text=text).pivot(
+        index=["model", "threshold_rule"], columns="metric", values="text"
+    )
+    return wide.loc[list(rows), list(dict.fromkeys(used.metric))]
+
+
+def confusion_shown(table: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the external confusion matrices, a row a model and threshold."""
+    if table.empty:
+        return None
+    external = table[table.scores == "external"].set_index(["model", "threshold_rule"])
+    return external.drop(columns=["cohort", "scores"]).round(3)
+
+
+def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame | None:
+    """Return recalibration.csv for reading: a column a model, each measure before and after."""
+    known = table[table.metric.notna()].round({"intercept": 3, "slope": 3})
+    if known.empty:
+        return None
+    when = known.recalibrated.map({True: "after", False: "before"})
+    wide = known.assign(when=when).pivot(
+        index=["model", "intercept", "slope"], columns=["metric", "when"], values="value"
+    )
+    order = [(m, w) for m in calibration.METRICS for w in ("before", "after")]
+    return wide[order].round(3).T
+
+
+def delong_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return delong.csv for reading: p values as a paper prints them."""
+    shown = table.assign(p=table.p.map(print_p), p_holm=table.p_holm.map(print_p))
+    return shown.set_index(["model_a", "model_b"])[["auc_a", "auc_b", "z", "p", "p_holm"]].round(3)
+
+
+def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame | None:
+    """Return a row a variable of one model: the tests between its groups, how many are few."""
+    if table.empty:
+        return None
+    by = table[table.model == model].groupby("variable", sort=False)
+    few = by.flag.agg(lambda flags: f"{(flags.fillna('') != '').sum()} of {len(flags)}")
+    names = ["p_heterogeneity", "p_interaction", "p_holm"]
+    return by[names].first().round(3).assign(few=few)
