@@ -112,7 +112,7 @@ def test_whole_chain_finds_what_is_there_and_nothing_in_permuted_labels(tmp_path
             found[kind].append(aucs(scores, permuted, kind))
         found["naive"].append(naive)
     mean = {kind: pd.concat(rows, axis=1).mean(axis=1) for kind, rows in found.items()}
-    assert set(mean["external"].index) == set(contract.MODELS)
+    assert set(mean["external"].index) == {model.name for model in contract.MODELS}
     assert (mean["external"] - 0.5).abs().max() < LUCK
     assert (mean["out_of_fold"] - 0.5).max() < LUCK
     assert mean["naive"].mean() - 0.5 > LUCK

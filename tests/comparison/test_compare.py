@@ -63,7 +63,7 @@ def test_report_of_foreign_scores(tmp_path):
     assert {"sex", "age", "scanner"} == set(groups.variable)
     assert "read off the scanner" in pd.read_csv(out / "tables" / "warnings.csv").warning[0]
     text = (out / "05_comparison.html").read_text(encoding="utf-8")
-    assert "can only be ranked" in text and 'class="alert"' in text and "0 times" in text
+    assert "used for AUC only" in text and 'class="alert"' in text and "0 times" in text
     assert len(read_json(out / "manifest.json")["test_set"]) == 1
     assert cli.main(["compare", *given]) == 0
     assert len(read_json(out / "manifest.json")["test_set"]) == 2
@@ -148,7 +148,7 @@ def test_in_sample_stack_has_no_out_of_fold_scores(finished):
     folds = finished.table(tables.FOLDS)
     table = results.optimism(scores, folds)
     assert np.isnan(table["out-of-fold, pooled"]["Com_in_sample"])
-    assert table["in-sample"].notna().all() and set(table.index) == set(contract.MODELS)
+    assert table["in-sample"].notna().all() and set(table.index) == {model.name for model in contract.MODELS}
 
 
 def test_words_among_numbers_are_refused_by_name(tmp_path):
@@ -292,9 +292,9 @@ def test_test_labels_stay_sealed(tmp_path):
     assert seal.opened(study, "01_cohort", "describe").label.tolist() == [1, 0]
     scores = rows.assign(model="m", score=0.4, fold=pd.NA)
     _, before = seal.join(study, scores, "05_comparison")
-    assert "0 times" in before
+    assert before["times"] == 0
     _, again = seal.join(study, scores.assign(score=0.6), "05_comparison")
-    assert "1 time** before this result, 0 of them with these very scores and 1" in again
+    assert (again["times"], again["same"], again["others"]) == (1, 0, 1)
     seal.opened(study, "06_gradcam", "explain")
     purposes = [one["purpose"] for one in read_json(study.manifest_json)["test_set"]]
     assert purposes == ["describe", "evaluate", "evaluate", "explain"]

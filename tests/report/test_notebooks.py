@@ -83,7 +83,7 @@ def test_real_ct_goes_through_preprocessing_and_radiomics(finished):
 def test_scores_are_complete_and_labels_right(finished):
     scores = predictions.read_scores(finished)
     truth = pd.read_csv(finished.cohort_csv).set_index("patient").label
-    assert set(scores.model) == set(contract.MODELS)
+    assert set(scores.model) == {model.name for model in contract.MODELS}
     assert (scores.label == scores.patient.map(truth)).all()
     for kind, n in (("external", 4), ("in_sample", 20), ("out_of_fold", 20)):
         rows = predictions.select(scores, kind)
