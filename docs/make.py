@@ -1,15 +1,18 @@
 """Print the pages that are made from the code: `uv run docs/make.py` writes them, a test compares.
 
-docs/tables.md comes from radiogenomics.study.tables.
+docs/tables.md comes from radiogenomics.study.tables, docs/settings.md from study.settings.
 """
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import Table
+from radiogenomics.study.settings import key_of, keys, sections
 
 ROOT = Path(__file__).parents[1]
 TABLES_HEAD = """# The tables of a run
@@ -66,7 +69,42 @@ def _grouped(table: Table) -> Iterable[tuple[list[str], str]]:
     return groups + ([(["further columns"], table.more)] if table.more else [])
 
 
-PAGES = {"docs/tables.md": tables_page}
+SETTINGS_HEAD = """# The settings of a study
+
+`study.toml` in the study folder holds them; every key is optional. For one run, `-p` takes a key by
+its name: `workbook run data/mystudy -p epochs 30`. A new study's `study.toml` (`workbook new`)
+lists them all.
+
+Printed from `lib/radiogenomics/study/settings.py` by `uv run docs/make.py`.
+"""
+
+
+def settings_page() -> str:
+    """Return docs/settings.md."""
+    parts = [SETTINGS_HEAD]
+    for section, kind in sections().items():
+        meaning = inspect.cleandoc(kind.__doc__ or "")
+        parts += [f"## [{section}]\n" if section else "## Above the sections\n", f"{meaning}\n"]
+        parts += ["| key | default | may be | meaning |", "|---|---|---|---|"]
+        for name in keys(kind):
+            default, key = json.dumps(getattr(kind, name)), key_of(kind, name)
+            parts.append(f"| `{name}` | `{default}` | {_may_be(kind, name)} | {key.meaning} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _may_be(kind: type, name: str) -> str:
+    """Return the values that a setting may have, in words."""
+    key, default = key_of(kind, name), getattr(kind, name)
+    if key.choices:
+        return ", ".join(choice or "empty" for choice in key.choices)
+    words = {bool: "true, false", str: "text", tuple: "a list"}.get(type(default), "")
+    if key.low is not None:
+        words = f"{key.low:,} to {key.high:,}" + (", the lower first" if key.rising else "")
+    return words + (f", multiples of {key.step}" if key.step > 1 else "")
+
+
+PAGES = {"docs/tables.md": tables_page, "docs/settings.md": settings_page}
 
 if __name__ == "__main__":
     for file, page in PAGES.items():

@@ -8,8 +8,9 @@ import pytest
 from radiogenomics import new_patient
 from radiogenomics.models import classical
 from radiogenomics.study.files import StudyError
-from radiogenomics.study.settings import Clinical, Settings, overridden
+from radiogenomics.study.settings import Clinical, Settings
 from radiogenomics.study.study import Study
+from radiogenomics.study.values import overridden
 
 PREDICTORS = ("sex", "age", "smoking", "stage")
 

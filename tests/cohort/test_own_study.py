@@ -1,6 +1,7 @@
 """A study of one's own begins from the folders that are there."""
 
 import shutil
+import tomllib
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ from radiogenomics.cohort.sources import own
 from radiogenomics.images import dicom
 from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.study.files import StudyError
+from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import load_study
+from radiogenomics.study.values import section_of
 
 
 @pytest.fixture
@@ -51,10 +54,14 @@ def test_several_series_are_left_to_the_readers_rules_and_a_broken_file_to_check
 
 
 def test_every_line_of_the_template_is_a_setting(tmp_path):
-    text = own.STUDY_TOML.replace("\n# [", "\n[")
-    lines = [x[2:] if x.startswith("# ") and "=" in x else x for x in text.splitlines()]
+    lines = [
+        x[2:] if x.startswith("# ") and " = " in x else x for x in own.study_toml().splitlines()
+    ]
     (tmp_path / "study.toml").write_text("\n".join(lines))
-    assert load_study(tmp_path).settings.label.column == "kras"
+    assert load_study(tmp_path).settings == Settings()
+    written = tomllib.loads("\n".join(lines))
+    names = {name for part in written.values() if isinstance(part, dict) for name in part}
+    assert names | set(written) >= set(section_of())
 
 
 def test_a_study_is_never_overwritten(folder):

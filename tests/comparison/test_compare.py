@@ -148,7 +148,9 @@ def test_in_sample_stack_has_no_out_of_fold_scores(finished):
     folds = finished.table(tables.FOLDS)
     table = results.optimism(scores, folds)
     assert np.isnan(table["out-of-fold, pooled"]["Com_in_sample"])
-    assert table["in-sample"].notna().all() and set(table.index) == {model.name for model in contract.MODELS}
+    assert table["in-sample"].notna().all() and set(table.index) == {
+        model.name for model in contract.MODELS
+    }
 
 
 def test_words_among_numbers_are_refused_by_name(tmp_path):

@@ -51,7 +51,7 @@ def test_override_by_name(tmp_path):
     study = load_study(toml(tmp_path, "[cnn]\nepochs = 3"), epochs=None, folds=5, seed=7)
     assert (study.settings.cnn.epochs, study.settings.evaluation.folds) == (3, 5)
     assert study.settings.seed == 7
-    with pytest.raises(StudyError, match="no setting"):
+    with pytest.raises(StudyError, match="no such setting"):
         load_study(tmp_path, nonsense=1)
 
 

@@ -38,8 +38,8 @@ from radiogenomics.study.files import (
     write_json,
 )
 from radiogenomics.study.progress import FILE, HEADLESS, Follower, minutes, progress
-from radiogenomics.study.settings import Settings, overridden
 from radiogenomics.study.study import Study, load_study
+from radiogenomics.study.values import did_you_mean, overridden, section_of
 
 if os.name == "posix":
     import fcntl
@@ -241,7 +241,7 @@ def run_study(
     states = earlier_states(study)
     for path in chosen:
         used = _declared_here(path, overrides)
-        changed = {name: value for name, value in used.items() if name in _leaves()}
+        changed = {name: value for name, value in used.items() if name in section_of()}
         settings = dataclasses.asdict(overridden(study.settings, changed))
         now = {"state": "running", "seconds": 0.0, "overrides": used, "settings": settings}
         states[path.stem] |= now
@@ -393,20 +393,9 @@ def _check_overrides(study: Study, overrides: dict[str, Any]) -> None:
     known = set().union(*(declared(path) for path in notebooks()))
     for name in overrides:
         if name not in known:
-            raise UsageError(
-                f"-p {name}: no notebook declares this parameter. Expected: one of "
-                f"{', '.join(sorted(known - {'folder', 'reports'}))}."
-            )
-    overridden(study.settings, {k: v for k, v in overrides.items() if k in _leaves()})
-
-
-def _leaves() -> set[str]:
-    names = set()
-    for section in dataclasses.fields(Settings):
-        part = getattr(Settings(), section.name)
-        inner = dataclasses.fields(part) if dataclasses.is_dataclass(part) else [section]
-        names |= {leaf.name for leaf in inner}
-    return names
+            hint = did_you_mean(name, known - {"folder", "reports"})
+            raise UsageError(f"-p {name}: no notebook declares this parameter. {hint}")
+    overridden(study.settings, {k: v for k, v in overrides.items() if k in section_of()})
 
 
 def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:

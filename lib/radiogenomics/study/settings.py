@@ -1,30 +1,63 @@
-"""The settings of study.toml, each with its default, limits and choices."""
+"""The settings of study.toml: each declared once, with its default, meaning, limits and choices.
+
+docs/settings.md and the study.toml of a new study are printed from these declarations.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass, field
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
-from radiogenomics.study.files import StudyError
+
+class Key(NamedTuple):
+    """What is known of a setting: its meaning, its limits (of each number), its choices.
+
+    `rising`: of a pair, the lower number comes first. `step`: a multiple of it.
+    """
+
+    meaning: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    rising: bool = False
+    step: int = 1
+
+
+def key(default: Any, *declared: Any, **more: Any) -> Any:
+    """Declare a setting: its default, then the fields of `Key`."""
+    return field(default=default, metadata={"key": Key(*declared, **more)})
+
+
+def key_of(kind: type, name: str) -> Key:
+    """Return what is declared of a setting of a section."""
+    return kind.__dataclass_fields__[name].metadata["key"]
+
+
+def sections() -> dict[str, type]:
+    """Return the sections of study.toml by name, in their order; "" holds the keys above them."""
+    hints = get_type_hints(Settings)
+    return {"": Settings} | {n: kind for n, kind in hints.items() if dataclasses.is_dataclass(kind)}
+
+
+def keys(kind: type) -> list[str]:
+    """Return the names of a section's own settings, in their order."""
+    return [f.name for f in dataclasses.fields(kind) if "key" in f.metadata]
 
 
 @dataclass(frozen=True)
 class Label:
-    """What is predicted: the column of cohort.csv and the value that counts as 1.
+    """What is predicted: a column of cohort.csv, and which of its values counts as 1."""
 
-    The column's one other value counts as 0, or those of `negative`; values of `missing` say that
-    nothing is known.
-    """
-
-    column: str = "label"
-    positive: str = "1"
-    negative: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ("unknown", "not known", "not collected", "not tested", "na", "n/a",
-                                "nan", "?")  # fmt: skip
-    name: str = "EGFR mutant"
-    negative_name: str = "EGFR wild-type"
+    column: str = key("label", "column of cohort.csv")
+    positive: str = key("1", "value that counts as 1, such as mutant")
+    negative: tuple[str, ...] = key((), "values that count as 0; empty: the column's one other")
+    missing: tuple[str, ...] = key(
+        ("unknown", "not known", "not collected", "not tested", "na", "n/a", "nan", "?"),
+        "values that say that nothing is known",
+    )
+    name: str = key("EGFR mutant", "1 in words")
+    negative_name: str = key("EGFR wild-type", "0 in words")
 
     def of(self, value: int) -> str:
         """Return a label in words: of 1 the positive name, of 0 the negative one."""
@@ -33,168 +66,181 @@ class Label:
 
 @dataclass(frozen=True)
 class Hospitals:
-    """The split of the study: hospitals that train and hospitals that test."""
+    """The split of the study: values of column hospital, each on one side."""
 
-    train: tuple[str, ...] = ("A",)
-    test: tuple[str, ...] = ("B",)
+    train: tuple[str, ...] = key(("A",), "hospitals that train")
+    test: tuple[str, ...] = key(("B",), "hospitals that test")
 
 
 @dataclass(frozen=True)
 class Eligibility:
-    """Who may take part (paper, Cohort)."""
+    """Who may take part (the paper's rules)."""
 
-    min_age: float = 18.0
-    max_interval_days: float = 14.0
-    required: tuple[str, ...] = ("sex", "age", "smoking", "cea")
-    histology: tuple[str, ...] = ()  # values of column histology that may take part; (): any
+    min_age: float = key(18.0, "youngest age, years", 0, 120)
+    max_interval_days: float = key(14.0, "longest time from CT to biopsy or surgery", 0, 10_000)
+    required: tuple[str, ...] = key(
+        ("sex", "age", "smoking", "cea"), "columns that must be known: take away what you lack"
+    )
+    histology: tuple[str, ...] = key((), "values of column histology that take part; empty: any")
 
 
 @dataclass(frozen=True)
 class Clinical:
-    """The clinical model's predictors (paper, Comparison models)."""
+    """The clinical model."""
 
-    predictors: tuple[str, ...] = ("sex", "smoking")
+    predictors: tuple[str, ...] = key(("sex", "smoking"), "columns of cohort.csv")
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The paper's image steps; `shape` is (z, y, x) voxels."""
+    """The image steps that give the network's input."""
 
-    spacing_mm: float = 1.0
-    window_hu: tuple[float, float] = (-1000.0, 400.0)
-    outside_hu: float = -1000.0
-    shape: tuple[int, int, int] = (32, 64, 64)
-    background: str = "lesion"
+    spacing_mm: float = key(1.0, "voxel edge after resampling, mm", 0.2, 5)
+    window_hu: tuple[float, float] = key(
+        (-1000.0, 400.0), "HU that become 0 and 1", -32_768, 32_767, rising=True
+    )
+    outside_hu: float = key(-1000.0, "HU outside the scan and the lesion", -32_768, 32_767)
+    shape: tuple[int, int, int] = key((32, 64, 64), "voxels in z, y, x", 16, 512, step=16)
+    background: str = key(
+        "lesion", "lesion alone, or the tissue around it too", choices=("lesion", "box")
+    )
 
 
 @dataclass(frozen=True)
 class Radiomics:
-    """PyRadiomics' settings and the limits of the signature's four steps.
+    """PyRadiomics, and the limits of the signature's four steps of selection."""
 
-    `reader_icc` (0.75 is usual) drops features on which two readers disagree before the first
-    step; 0, the paper's protocol, drops none. `stability` is the number of resamples.
-    """
-
-    radiomics_spacing_mm: float = 1.0
-    bin_width: float = 25.0
-    pad_mm: float = 16.0
-    log_sigma_mm: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0)
-    mann_whitney_p: float = 0.05
-    spearman_rho: float = 0.9
-    lasso_folds: int = 10
-    univariate_p: float = 0.05
-    reader_icc: float = 0.0
-    stability: int = 100
+    radiomics_spacing_mm: float = key(1.0, "voxel edge after resampling, mm", 0.2, 5)
+    bin_width: float = key(25.0, "width of a grey-level bin, HU", 1, 500)
+    pad_mm: float = key(16.0, "margin around the lesion before filtering, mm", 0, 200)
+    log_sigma_mm: tuple[float, ...] = key(
+        (1.0, 2.0, 3.0, 4.0), "widths of the Laplacian of Gaussian, mm", 0.1, 20
+    )
+    mann_whitney_p: float = key(0.05, "step 1: highest p of the Mann-Whitney U test", 0, 1)
+    spearman_rho: float = key(0.9, "step 2: highest correlation of two features kept", 0, 1)
+    lasso_folds: int = key(10, "step 3: folds that choose the LASSO's penalty", 3, 20)
+    univariate_p: float = key(0.05, "step 4: highest p of univariate logistic regression", 0, 1)
+    reader_icc: float = key(
+        0.0, "lowest agreement (ICC) of two readers, 0.75 is usual; 0, as the paper: any", 0, 1
+    )
+    stability: int = key(100, "resamples that judge the selection's stability", 0, 1000)
 
 
 @dataclass(frozen=True)
 class CNN:
-    """The network's training; `augmentation` is `none` (paper) or `flips` (left-right, z)."""
+    """The network's training."""
 
-    epochs: int = 16
-    patience: int = 6
-    learning_rate: float = 1e-3
-    batch: int = 8
-    dropout: float = 0.3
-    batch_norm_momentum: float = 0.9
-    validation: float = 0.2
-    augmentation: str = "none"
-    device: str = "auto"
+    epochs: int = key(16, "most passes over the training patients", 1, 1000)
+    patience: int = key(6, "epochs without a lower validation loss before it stops", 1, 1000)
+    learning_rate: float = key(1e-3, "of Adam", 1e-8, 1)
+    batch: int = key(8, "patients a step", 1, 256)
+    dropout: float = key(0.3, "share of units dropped before the output", 0, 0.95)
+    batch_norm_momentum: float = key(0.9, "of the running means", 0, 0.9999)
+    validation: float = key(0.2, "share of training patients that choose the epoch", 0.05, 0.5)
+    augmentation: str = key(
+        "none", "none, as the paper, or flips in x and z", choices=("none", "flips")
+    )
+    device: str = key("auto", "gpu stops where there is none", choices=("auto", "cpu", "gpu"))
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Cross-validation, intervals, thresholds, subgroups; `checks = "full"` trains more.
+    """Cross-validation, intervals, thresholds and subgroups."""
 
-    `fixed_sensitivity` 0 leaves that threshold out; `decision_range` is of the threshold
-    probabilities at which acting on a score is thinkable.
-    """
-
-    folds: int = 3
-    confidence: float = 0.95
-    bootstrap: int = 2000
-    checks: str = "quick"
-    fixed_sensitivity: float = 0.9
-    decision_range: tuple[float, float] = (0.05, 0.95)
-    subgroups: tuple[str, ...] = (
-        "sex", "age", "smoking_history", "stage", "lobe", "hospital", "scanner", "thickness_mm",
-    )  # fmt: skip
+    folds: int = key(3, "folds of the cross-validation in training", 2, 20)
+    confidence: float = key(0.95, "level of every interval", 0.5, 0.999)
+    bootstrap: int = key(2000, "bootstrap samples", 100, 100_000)
+    checks: str = key(
+        "quick", "full also trains the CNN without each hospital", choices=("quick", "full")
+    )
+    fixed_sensitivity: float = key(0.9, "sensitivity of a third threshold; 0: none", 0, 1)
+    decision_range: tuple[float, float] = key(
+        (0.05, 0.95), "threshold probabilities at which acting is thinkable", 0, 1, rising=True
+    )
+    subgroups: tuple[str, ...] = key(
+        ("sex", "age", "smoking_history", "stage", "lobe", "hospital", "scanner", "thickness_mm"),
+        "columns that make subgroups",
+    )
 
 
 @dataclass(frozen=True)
 class GradCAM:
-    """The convolutional layer that maps are taken from, and how many patients are shown."""
+    """Grad-CAM."""
 
-    layer: str = "conv3d_3"
-    shown: int = 8
+    layer: str = key(
+        "conv3d_3", "layer of the maps", choices=("conv3d_1", "conv3d_2", "conv3d_3", "conv3d_4")
+    )
+    shown: int = key(8, "patients shown", 1, 8)
 
 
 @dataclass(frozen=True)
 class Author:
-    """What only a person knows; quoted in the reports, fills the checklists (`checklists`).
+    """What only a person knows: one sentence each, empty means not stated.
 
-    One sentence each; empty means not stated. `segmentation_kind` is manual, semi-automatic or
-    automatic; `test_outlines` is filled where one reader or tool drew all outlines of the test
-    cohort; the three `_availability` count in METRICS where they hold a link or DOI.
+    Quoted in the reports and the checklists; the availabilities count in METRICS where they hold a
+    link or DOI.
     """
 
-    ethics: str = ""  # approval, consent
-    readers: str = ""  # who drew the outlines, how experienced
-    reference_standard: str = ""  # how and by whom the label was found
-    segmentation: str = ""  # how outlines were drawn, with which software
-    segmentation_kind: str = ""
-    test_outlines: str = ""
-    design: str = ""  # retrospective or prospective, consecutive or not
-    source: str = ""  # where the data come from, public or not
-    dates: str = ""  # first and last patient
-    setting: str = ""  # kind, number and place of the hospitals
-    population: str = ""  # who could take part, for whom they stand
-    treatment: str = ""  # before the CT
-    imaging: str = ""  # CT protocol, contrast phase, the guideline it follows
-    interval: str = ""  # from CT to the sample for the label
-    blinding: str = ""  # of readers to the label, of the label to the images
-    overlap: str = ""  # earlier publications on these patients
-    sample_size: str = ""  # how it was arrived at
-    fairness: str = ""  # known inequalities, what was done about them
-    usage: str = ""  # who is to use the models on whom, with which input, and what if it is poor
-    limitations: str = ""
-    guideline: str = ""  # the reporting guideline that the manuscript follows
-    protocol: str = ""
-    registration: str = ""
-    funding: str = ""
-    conflicts: str = ""
-    involvement: str = ""  # of patients and the public
-    data_availability: str = ""
-    code_availability: str = ""
-    model_availability: str = ""
+    ethics: str = key("", "approval, consent")
+    readers: str = key("", "who drew the outlines, how experienced")
+    reference_standard: str = key("", "how and by whom the label was found")
+    segmentation: str = key("", "how outlines were drawn, with which software")
+    segmentation_kind: str = key(
+        "", "manual, semi-automatic or automatic",
+        choices=("", "manual", "semi-automatic", "automatic"),
+    )  # fmt: skip
+    test_outlines: str = key("", "who drew the test outlines, if one reader or tool drew all")
+    design: str = key("", "retrospective or prospective, consecutive or not")
+    source: str = key("", "where the data come from, public or not")
+    dates: str = key("", "first and last patient")
+    setting: str = key("", "kind, number and place of the hospitals")
+    population: str = key("", "who could take part, for whom they stand")
+    treatment: str = key("", "before the CT")
+    imaging: str = key("", "CT protocol, contrast phase, the guideline it follows")
+    interval: str = key("", "from CT to the sample for the label")
+    blinding: str = key("", "of readers to the label, of the label to the images")
+    overlap: str = key("", "earlier publications on these patients")
+    sample_size: str = key("", "how it was arrived at")
+    fairness: str = key("", "known inequalities, what was done about them")
+    usage: str = key("", "who is to use the models, on whom, with which input; what if it is poor")
+    limitations: str = key("", "limitations of the study")
+    guideline: str = key("", "the reporting guideline that the manuscript follows")
+    protocol: str = key("", "where the study protocol is")
+    registration: str = key("", "where the study is registered")
+    funding: str = key("", "who paid")
+    conflicts: str = key("", "conflicts of interest")
+    involvement: str = key("", "of patients and the public")
+    data_availability: str = key("", "link or DOI of the data")
+    code_availability: str = key("", "link or DOI of the code")
+    model_availability: str = key("", "link or DOI of the models")
 
 
 @dataclass(frozen=True)
 class Privacy:
-    """Whether the column patient may equal the DICOM PatientID: only where that is a pseudonym."""
+    """Whether the column patient may equal the DICOM PatientID."""
 
-    patient_is_pseudonym: bool = False
+    patient_is_pseudonym: bool = key(False, "true only where the PatientID is a pseudonym")
 
 
 @dataclass(frozen=True)
 class Paper:
-    """The paper that results are set beside: a file of its facts, which names their label.
+    """The paper that results are set beside.
 
-    It is sought in the study folder, then among the files that ship with the workbook. A study
-    of another label, or with an empty name, is compared with no paper.
+    Its file names its label; a study of another label, or with an empty name, is compared with no
+    paper. It is sought in the study folder, then among the files that ship with the workbook.
     """
 
-    file: str = "paper.toml"
+    file: str = key("paper.toml", "file of the paper's facts")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All of study.toml; every leaf has its own name, so that it can be overridden by name."""
+    """The study as a whole; every setting has a name of its own, so that `-p` can change it."""
 
-    title: str = "EGFR mutation from chest CT"
-    synthetic: bool = False
-    seed: int = 2024
-    workers: int = 0
+    title: str = key("EGFR mutation from chest CT", "title of the reports")
+    synthetic: bool = key(False, "true marks every table and figure as simulated")
+    seed: int = key(2024, "of every random step", 0, 2**32 - 1)
+    workers: int = key(0, "processes for work over patients; 0: one a core", 0, 256)
     label: Label = field(default_factory=Label)
     hospitals: Hospitals = field(default_factory=Hospitals)
     eligibility: Eligibility = field(default_factory=Eligibility)
@@ -207,130 +253,3 @@ class Settings:
     author: Author = field(default_factory=Author)
     privacy: Privacy = field(default_factory=Privacy)
     paper: Paper = field(default_factory=Paper)
-
-
-CHOICES = {
-    "background": ("lesion", "box"),
-    "augmentation": ("none", "flips"),
-    "device": ("auto", "cpu", "gpu"),
-    "checks": ("quick", "full"),
-    "segmentation_kind": ("", "manual", "semi-automatic", "automatic"),
-    "layer": ("conv3d_1", "conv3d_2", "conv3d_3", "conv3d_4"),
-}
-RISING = ("window_hu", "decision_range")  # pairs whose second number is the higher one
-
-SHAPE_STEP = 16  # four poolings halve it, and the cubes of the occlusion divide it
-LIMITS = {
-    "seed": (0, 2**32 - 1),
-    "min_age": (0.0, 120.0),
-    "max_interval_days": (0.0, 10_000.0),
-    "window_hu": (-32_768.0, 32_767.0),
-    "outside_hu": (-32_768.0, 32_767.0),
-    "shape": (16, 512),
-    "learning_rate": (1e-8, 1.0),
-    "batch_norm_momentum": (0.0, 0.9999),
-    "decision_range": (0.0, 1.0),
-    "log_sigma_mm": (0.1, 20.0),
-    "pad_mm": (0.0, 200.0),
-    "folds": (2, 20),
-    "epochs": (1, 1000),
-    "patience": (1, 1000),
-    "batch": (1, 256),
-    "dropout": (0.0, 0.95),
-    "validation": (0.05, 0.5),
-    "confidence": (0.5, 0.999),
-    "bootstrap": (100, 100_000),
-    "fixed_sensitivity": (0.0, 1.0),
-    "reader_icc": (0.0, 1.0),
-    "stability": (0, 1000),
-    "spacing_mm": (0.2, 5.0),
-    "radiomics_spacing_mm": (0.2, 5.0),
-    "bin_width": (1.0, 500.0),
-    "lasso_folds": (3, 20),
-    "spearman_rho": (0.0, 1.0),
-    "mann_whitney_p": (0.0, 1.0),
-    "univariate_p": (0.0, 1.0),
-    "shown": (1, 8),
-    "workers": (0, 256),
-}
-
-
-def overridden(settings: Settings, override: dict[str, Any]) -> Settings:
-    """Return the settings with leaves replaced by name; None leaves a leaf as it is."""
-    for name, value in override.items():
-        if value is not None:
-            settings = _replace_leaf(settings, name, value)
-    return settings
-
-
-def _replace_leaf(settings: Settings, name: str, value: Any) -> Settings:
-    for section in dataclasses.fields(settings):
-        part = getattr(settings, section.name)
-        if section.name == name and not dataclasses.is_dataclass(part):
-            new = _checked(type(settings), name, value, "parameter")
-            return dataclasses.replace(settings, **{name: new})
-        if dataclasses.is_dataclass(part) and hasattr(part, name):
-            new = _checked(type(part), name, value, "parameter")
-            part = dataclasses.replace(part, **{name: new})
-            return dataclasses.replace(settings, **{section.name: part})
-    raise StudyError(f"parameter {name}: no setting of study.toml has this name.")
-
-
-def build(kind: type, raw: dict[str, Any], where: str) -> Any:
-    """Return settings of a kind from what a file says; `where` names the file in errors.
-
-    Raises:
-        StudyError: an unknown key, or a value of another kind or beyond its limits.
-    """
-    names = {f.name for f in dataclasses.fields(kind)}
-    hints = get_type_hints(kind)
-    values = {}
-    for key, value in raw.items():
-        if key not in names:
-            near = difflib.get_close_matches(key, names, n=1)
-            hint = f" Did you mean {near[0]}?" if near else f" Known: {', '.join(sorted(names))}."
-            raise StudyError(f"{where}: unknown key {key!r}.{hint}")
-        if dataclasses.is_dataclass(hints[key]):
-            if not isinstance(value, dict):
-                raise StudyError(f"{where}: {key} is a section: write [{key}] and its keys below.")
-            values[key] = build(hints[key], value, f"{where} [{key}]")
-        else:
-            values[key] = _checked(kind, key, value, where)
-    return kind(**values)
-
-
-def _checked(kind: type, name: str, value: Any, where: str) -> Any:
-    """Return `value` as the type of the setting's default, or raise StudyError."""
-    default = kind.__dict__[name]
-    if isinstance(default, tuple):
-        items = value if isinstance(value, (list, tuple)) else [value]
-        inner = type(default[0]) if default else str
-        fixed = len(default) if inner in (int, float) and name != "log_sigma_mm" else len(items)
-        good = len(items) == fixed and all(_is_a(item, inner) for item in items)
-        new = tuple(inner(item) for item in items) if good else None
-    else:
-        good = _is_a(value, type(default))
-        new = type(default)(value) if good else None
-    if not good:
-        raise StudyError(f"{where}: {name} = {value!r}. Expected: something like {default!r}.")
-    if name in CHOICES and new not in CHOICES[name]:
-        raise StudyError(f"{where}: {name} = {value!r}. Expected: one of {CHOICES[name]}.")
-    low, high = LIMITS.get(name, (None, None))
-    numbers = new if isinstance(new, tuple) else (new,)
-    if low is not None and not all(low <= number <= high for number in numbers):
-        raise StudyError(f"{where}: {name} = {value!r}. Expected: from {low} to {high}.")
-    if name == "shape" and any(number % SHAPE_STEP for number in numbers):
-        raise StudyError(f"{where}: shape = {value!r}. Expected: multiples of {SHAPE_STEP}.")
-    if name in RISING and not numbers[0] < numbers[1]:
-        raise StudyError(f"{where}: {name} = {value!r}. Expected: the lower number first.")
-    return new
-
-
-def _is_a(value: Any, kind: type) -> bool:
-    if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind is str:
-        return isinstance(value, (str, int)) and not isinstance(value, bool)
-    return isinstance(value, kind)

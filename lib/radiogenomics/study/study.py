@@ -14,7 +14,8 @@ import pandas as pd
 from radiogenomics.study import tables
 from radiogenomics.study.contract import NOTEBOOKS, SELECTION, SYNTHETIC, Notebook, Table
 from radiogenomics.study.files import StudyError, read_json, whole_file, write_json
-from radiogenomics.study.settings import Settings, build, overridden
+from radiogenomics.study.settings import Settings
+from radiogenomics.study.values import build, overridden
 
 FITTED = "fitted.json"  # in `models`: settings that they were fitted with
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 from radiogenomics.images.dicom import find_series
 from radiogenomics.images.outlines import DRAWINGS
 from radiogenomics.study.files import StudyError, whole_file
+from radiogenomics.study.settings import Author, key_of, keys, sections
 
 COLUMNS = (
     "patient", "hospital", "label", "age", "sex", "smoking", "cea", "lobe", "stage",
@@ -19,51 +21,24 @@ COLUMNS = (
 IMAGES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 MASK_WORDS = ("mask", "seg", "label", "roi", "lesion", "tumor", "tumour")
 
-STUDY_TOML = """# Settings of this study. Behind # stand defaults: take the # away to change one.
-title = "EGFR mutation from chest CT, our patients"
-seed = 2024
+HEAD = """# Settings of this study. A line that begins with # shows a default; take the # away
+# to change it. docs/settings.md lists limits and choices."""
+FILLED_IN = ("title", "seed", "train", "test", *keys(Author))  # stand without #
 
-[hospitals]                     # values of column hospital; every hospital stands on one side
-train = ["A"]
-test = ["B"]
 
-# [label]                       # another gene: its column, and the value that counts as mutant
-# column = "kras"
-# positive = "mutant"
-# negative = ["wild-type"]      # where there are more values than two
-# name = "KRAS mutant"
-# negative_name = "KRAS wild-type"
+def study_toml() -> str:
+    """Return the study.toml of a new study: every setting with its default and its meaning."""
+    parts = [HEAD]
+    for section, kind in sections().items():
+        lines = [_line(kind, name) for name in keys(kind)]
+        parts.append("\n".join([f"[{section}]", *lines] if section else lines))
+    return "\n\n".join(parts) + "\n"
 
-# [eligibility]
-# min_age = 18
-# max_interval_days = 14        # from CT to biopsy or surgery
-# required = ["sex", "age", "smoking", "cea"]   # take cea away if you have none
 
-# [clinical]
-# predictors = ["sex", "smoking"]
-
-# [preprocessing]
-# background = "lesion"         # "box" keeps the tissue around the lesion
-
-# [cnn]
-# epochs = 16
-# augmentation = "none"         # "flips" learns more steadily from few patients
-# device = "auto"               # "gpu" stops where there is none
-
-# [evaluation]
-# folds = 3
-
-# [privacy]
-# patient_is_pseudonym = true   # only when the DICOM PatientID is no hospital number
-
-[author]                        # quoted in the checklists
-ethics = ""
-readers = ""
-reference_standard = ""
-segmentation = ""
-segmentation_kind = ""          # manual, semi-automatic or automatic
-# more of them: lib/radiogenomics/study.py, Author
-"""
+def _line(kind: type, name: str) -> str:
+    behind = "" if name in FILLED_IN else "# "
+    value = f"{behind}{name} = {json.dumps(getattr(kind, name))}"
+    return f"{value:<36}  # {key_of(kind, name).meaning}"
 
 
 def begin(folder: Path) -> pd.DataFrame:
@@ -86,7 +61,7 @@ def begin(folder: Path) -> pd.DataFrame:
     blank = dict.fromkeys(COLUMNS, "")
     found = pd.DataFrame([blank | r for r in rows if r], columns=list(COLUMNS))
     with whole_file(folder / "study.toml") as part:
-        part.write_text(STUDY_TOML, encoding="utf-8")
+        part.write_text(study_toml(), encoding="utf-8")
     with whole_file(folder / "cohort.csv") as part:
         found.to_csv(part, index=False)
     return found

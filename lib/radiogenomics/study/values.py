@@ -1,0 +1,108 @@
+"""Values for settings, of study.toml or of a command, checked against what is declared."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable
+from typing import Any, get_args, get_type_hints
+
+from radiogenomics.study.files import StudyError, UsageError
+from radiogenomics.study.settings import Settings, key_of, keys, sections
+
+SHORT = 20  # names that one can read in a line
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return the name that is most like a wrong one, as a question, or else the names."""
+    near = difflib.get_close_matches(name, names, n=1)
+    every = sorted(names)
+    there = ", ".join(every) if len(every) <= SHORT else "a name of docs/settings.md"
+    return f"Did you mean {near[0]}?" if near else f"Expected: {there}."
+
+
+def section_of() -> dict[str, str]:
+    """Return the section of every setting, "" of those above the sections."""
+    return {name: section for section, kind in sections().items() for name in keys(kind)}
+
+
+def overridden(settings: Settings, override: dict[str, Any]) -> Settings:
+    """Return the settings with some replaced by name; None leaves one as it is.
+
+    Raises:
+        UsageError: no such setting, or a value of another kind or beyond its limits.
+    """
+    where = section_of()
+    for name, value in override.items():
+        if name not in where:
+            raise UsageError(f"parameter {name}: no such setting. {did_you_mean(name, where)}")
+        if value is not None:
+            settings = _replaced(settings, where[name], name, value)
+    return settings
+
+
+def _replaced(settings: Settings, section: str, name: str, value: Any) -> Settings:
+    part = getattr(settings, section) if section else settings
+    try:
+        new = dataclasses.replace(part, **{name: _checked(type(part), name, value, "parameter")})
+    except StudyError as fault:
+        raise UsageError(str(fault)) from None
+    return dataclasses.replace(settings, **{section: new}) if section else new
+
+
+def build(kind: type, raw: dict[str, Any], where: str) -> Any:
+    """Return settings of a kind from what a file says; `where` names the file in errors.
+
+    Raises:
+        StudyError: an unknown key, or a value of another kind or beyond its limits.
+    """
+    names, hints = [f.name for f in dataclasses.fields(kind)], get_type_hints(kind)
+    values = {}
+    for name, value in raw.items():
+        if name not in names:
+            raise StudyError(f"{where}: unknown key {name!r}. {did_you_mean(name, names)}")
+        if not dataclasses.is_dataclass(hints[name]):
+            values[name] = _checked(kind, name, value, where)
+        elif isinstance(value, dict):
+            values[name] = build(hints[name], value, f"{where} [{name}]")
+        else:
+            raise StudyError(f"{where}: {name} is a section: write [{name}] and its keys below.")
+    return kind(**values)
+
+
+def _checked(kind: type, name: str, value: Any, where: str) -> Any:
+    """Return `value` as the type of the setting's default, or raise StudyError."""
+    declared, new = key_of(kind, name), _typed(kind, name, value)
+    numbers = new if isinstance(new, tuple) else (new,)
+    expected = ""
+    if new is None:
+        expected = f"something like {getattr(kind, name)!r}"
+    elif declared.choices and new not in declared.choices:
+        expected = f"one of {declared.choices}"
+    elif declared.low is not None and not all(declared.low <= n <= declared.high for n in numbers):
+        expected = f"from {declared.low} to {declared.high}"
+    elif declared.step > 1 and any(n % declared.step for n in numbers):
+        expected = f"multiples of {declared.step}"
+    elif declared.rising and not numbers[0] < numbers[1]:
+        expected = "the lower number first"
+    if expected:
+        raise StudyError(f"{where}: {name} = {value!r}. Expected: {expected}.")
+    return new
+
+
+def _typed(kind: type, name: str, value: Any) -> Any:
+    """Return a value in its setting's type, None where it is of another."""
+    hint = get_type_hints(kind)[name]
+    inner = get_args(hint)
+    if not inner:
+        return hint(value) if _is_a(value, hint) else None
+    items = value if isinstance(value, (list, tuple)) else [value]
+    right = inner[-1] is Ellipsis or len(items) == len(inner)
+    good = right and all(_is_a(item, inner[0]) for item in items)
+    return tuple(inner[0](item) for item in items) if good else None
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, {float: (int, float), str: (str, int)}.get(kind, kind))
