@@ -67,7 +67,9 @@ def finished(tmp_path_factory):
 def copied(finished, tmp_path):
     """A copy of the finished study's reports that a test may spoil."""
     shutil.copytree(finished.reports, tmp_path / "reports")
-    return dataclasses.replace(finished, reports=tmp_path / "reports")
+    study = dataclasses.replace(finished, reports=tmp_path / "reports")
+    shutil.copy(finished.included_csv, study.included_csv)
+    return study
 
 
 def give_real_ct(folder):

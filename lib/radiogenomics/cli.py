@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,22 @@ from typing import Any
 from radiogenomics.cohort import eligibility, reading
 from radiogenomics.report import run as report
 from radiogenomics.study import tables
-from radiogenomics.study.files import SHIPPED, StudyError, UsageError
+from radiogenomics.study.files import StudyError, UsageError
 from radiogenomics.study.progress import progress
-from radiogenomics.study.study import load_study
+from radiogenomics.study.study import found_study, load_study
 
 DONE, FAULTS, USAGE = 0, 1, 2
-OFFLINE = [  # JupyterLab otherwise asks the network for news and newer versions
-    "--LabApp.news_url=None",
-    "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
-]
-WORKSPACE = Path(__file__).parent / "workspace.json"  # README beside the first notebook
 BUILT_IN = Path("data") / "phantom"
 MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 done, 1 faults found or failed, 2 wrong usage."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given, further = parser.parse_known_args(arguments)
+    if further and given.run is not _lab:
+        parser.error(f"unrecognized arguments: {' '.join(further)}")
+    given.further = further
     try:
         return given.run(given)
     except StudyError as fault:
@@ -112,9 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--cohort", type=Path, help="CSV: the patients' columns, for subgroups")
     compare.set_defaults(run=_compare)
 
-    lab = commands.add_parser("lab", help="open the notebooks in JupyterLab")
-    lab.add_argument("--port", type=int, default=8888)
-    lab.add_argument("--no-browser", action="store_true", help="print the address only")
+    lab = commands.add_parser(
+        "lab", help="explore copies of the notebooks in JupyterLab",
+        epilog="Further options go to JupyterLab, such as --no-browser or --ip=127.0.0.1.",
+    )  # fmt: skip
+    lab.add_argument("study", nargs="?", type=Path, help="study folder (default: built-in cohort)")
+    lab.add_argument("--reports", type=Path, help="the study's reports (default reports/STUDY)")
+    lab.add_argument("--port", default="8888", help="of the address (default 8888)")
     lab.set_defaults(run=_lab)
     return parser
 
@@ -237,19 +239,33 @@ def _compare(given: argparse.Namespace) -> int:
 
 
 def _lab(given: argparse.Namespace) -> int:
-    """Open the README beside the first notebook, in a workspace of that name.
+    from radiogenomics.report import lab
 
-    The built-in cohort, which the notebooks name by default, is made first.
+    options = [f"--port={given.port}", *given.further]
+    if os.name == "posix" and os.geteuid() == 0 and "--allow-root" not in options:
+        raise UsageError(
+            "JupyterLab does not start as root, who may change every file. Expected: another "
+            "user. Where there is none, as in a container: workbook lab --allow-root"
+        )
+    folder = given.study or BUILT_IN
+    if given.study is None and not (found_study(folder) / "study.toml").exists():
+        _offer_built_in(folder)
+    return lab.serve(lab.prepare(load_study(folder, given.reports)), options)
+
+
+def _offer_built_in(folder: Path) -> None:
+    """Ask whether the built-in cohort is to be made; where nobody can answer, stop.
+
+    Raises:
+        UsageError: no answer, or no.
     """
-    _make_built_in(SHIPPED / BUILT_IN)
-    lab = [sys.executable, "-m", "jupyterlab"]
-    kept = subprocess.run(
-        [*lab, "workspaces", "import", str(WORKSPACE)], capture_output=True, check=False
-    )
-    start = ["--LabApp.default_url=/lab/workspaces/workbook"] if kept.returncode == 0 else []
-    start += OFFLINE
-    start += [f"--port={given.port}", *["--no-browser"] * given.no_browser]
-    return subprocess.run([*lab, str(SHIPPED), *start], check=False).returncode
+    asked = "There is no study here. Make the built-in cohort of 120 simulated patients? [y/N] "
+    if not (sys.stdin.isatty() and input(asked).strip().lower().startswith("y")):
+        raise UsageError(
+            f"no study is named, and {folder} is not there. Expected: workbook lab STUDY, or first "
+            f"workbook phantom {folder}"
+        )
+    _make_built_in(folder)
 
 
 if __name__ == "__main__":

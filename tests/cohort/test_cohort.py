@@ -156,7 +156,7 @@ def test_an_incomplete_study_can_be_looked_at_and_its_exclusions_are_kept(study)
     with pytest.raises(StudyError, match="0 patients with label 1"):
         included.keep_included(study, left, out, flow)
     assert (study.tables / "flow.csv").exists()
-    assert not (study.derived / "included.csv").exists()
+    assert not study.included_csv.exists()
 
 
 def test_a_file_that_may_not_be_read_excludes_its_patient(study, monkeypatch):

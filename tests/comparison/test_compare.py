@@ -282,10 +282,10 @@ def test_a_comparison_that_died_is_taken_up_but_never_overwrites_its_own_scores(
 
 def test_test_labels_stay_sealed(tmp_path):
     study = Study(tmp_path, tmp_path / "reports", Settings())
-    (tmp_path / "derived").mkdir()
+    study.included_csv.parent.mkdir(parents=True)
     rows = pd.DataFrame({"patient": ["a", "b"], "cohort": ["train", "test"], "label": [1, 0]})
     rows = rows.assign(ct="x", mask="y", mask_label="")
-    rows.to_csv(tmp_path / "derived" / "included.csv", index=False)
+    rows.to_csv(study.included_csv, index=False)
     patients = included.load_patients(study)
     assert patients.label.isna().tolist() == [False, True]
     assert included.split(patients)[0].label.tolist() == [1]
@@ -298,7 +298,7 @@ def test_test_labels_stay_sealed(tmp_path):
     _, again = seal.join(study, scores.assign(score=0.6), "05_comparison")
     assert (again["times"], again["same"], again["others"]) == (1, 0, 1)
     seal.opened(study, "06_gradcam", "explain")
-    purposes = [one["purpose"] for one in read_json(study.manifest_json)["test_set"]]
+    purposes = [opening["purpose"] for opening in seal.openings(study)]
     assert purposes == ["describe", "evaluate", "evaluate", "explain"]
 
 

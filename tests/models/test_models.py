@@ -160,10 +160,8 @@ def test_scores_replace_earlier_ones_and_labels_join_once(tmp_path, patients):
 
 
 def keep(study, patients):
-    study.derived.mkdir(exist_ok=True)
-    patients.assign(ct="", mask="", mask_label="").to_csv(
-        study.derived / "included.csv", index=False
-    )
+    study.included_csv.parent.mkdir(parents=True, exist_ok=True)
+    patients.assign(ct="", mask="", mask_label="").to_csv(study.included_csv, index=False)
 
 
 def test_saved_models_score_the_same_and_code_is_refused(tmp_path, patients):

@@ -27,7 +27,7 @@ def keep_included(study: Study, left: pd.DataFrame, out: pd.DataFrame, flow: pd.
     study.save_table(out, tables.EXCLUSIONS)
     study.save_table(flow, tables.FLOW)
     require_both(left, out)
-    with whole_file(study.derived / "included.csv") as part:
+    with whole_file(study.included_csv) as part:
         stamps = {f"{c}_stamp": left[c].map(_stamp) for c in IMAGES if c in left}
         table = left.assign(**_relative(study, left), **stamps, made_from=_source(study))
         table.to_csv(part, index=False)
@@ -54,10 +54,10 @@ def read_included(study: Study) -> pd.DataFrame:
     Raises:
         StudyError: notebook 01 has not run, or with another cohort.csv or other rules.
     """
-    path = study.derived / "included.csv"
-    if not path.exists():
+    if not study.included_csv.exists():
         raise study.not_yet("the list of patients who take part", contract.COHORT)
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)  # None and TRUE are words here
+    # None and TRUE are words here
+    table = pd.read_csv(study.included_csv, dtype=str, keep_default_na=False)
     words = [*NEEDED, *IMAGES, "mask_label", *(c for c in table if c.endswith(ENDINGS))]
     table = table.replace("", np.nan)
     values = [c for c in table if c not in words]

@@ -1,10 +1,12 @@
 """The sealed test set: test labels are handed out here alone, and every time is recorded.
 
-The record stands in manifest.json under `test_set`: notebook, purpose, time, digest of scores.
+The record is the study's `test_set.jsonl`, to which lines are only added: notebook, purpose, time,
+digest of scores. manifest.json repeats it.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -12,7 +14,7 @@ import pandas as pd
 
 from radiogenomics.cohort.included import read_included
 from radiogenomics.study import contract
-from radiogenomics.study.files import StudyError, digest, read_json, write_json
+from radiogenomics.study.files import StudyError, digest, read_json
 from radiogenomics.study.study import Study
 
 _SESSION: dict[tuple, Any] = {}  # what this process has recorded: run twice, opened once
@@ -30,7 +32,7 @@ def opened(study: Study, notebook: str, purpose: str) -> pd.DataFrame:
 
 
 def record(study: Study, notebook: str, purpose: str, scores: pd.DataFrame | None = None) -> None:
-    """Write into manifest.json that the test labels are opened, and for which scores.
+    """Write down that the test labels are opened, and for which scores.
 
     Raises:
         StudyError: as `opened`.
@@ -42,17 +44,17 @@ def record(study: Study, notebook: str, purpose: str, scores: pd.DataFrame | Non
             "the test cohort has not been evaluated yet. Expected: notebook 05 before notebook 06. "
             f"Run: {contract.COMPARISON.run_from}"
         )
-    manifest = read_json(study.manifest_json) if study.manifest_json.exists() else {}
     entry = {"notebook": notebook, "purpose": purpose}
     if scores is not None:
         entry["scores"] = _digest(scores)
-    key = (study.manifest_json, *entry.values())
+    key = (study.folder, *entry.values())
     if key in _SESSION:
         return
     _SESSION[key] = True
-    entry["time"] = _now()
-    manifest["test_set"] = [*manifest.get("test_set", []), entry]
-    write_json(study.manifest_json, manifest)
+    before = [] if study.openings_jsonl.exists() else openings(study)
+    with study.openings_jsonl.open("a", encoding="utf-8") as stream:
+        for row in (*before, entry | {"time": _now()}):
+            stream.write(json.dumps(row) + "\n")
 
 
 def _now() -> str:
@@ -64,12 +66,20 @@ def _digest(scores: pd.DataFrame) -> str:
     return digest(rows[["model", "patient"]].values.tolist(), rows.score.round(6).tolist())
 
 
+def openings(study: Study) -> list[dict]:
+    """Return the records of every time that test labels were opened, in their order.
+
+    Of reports without their study, as a reviewer has them, the manifest's.
+    """
+    if study.openings_jsonl.exists():
+        return [json.loads(line) for line in study.openings_jsonl.read_text("utf-8").splitlines()]
+    written = study.manifest_json.exists()
+    return read_json(study.manifest_json).get("test_set", []) if written else []
+
+
 def evaluations(study: Study) -> list[dict]:
     """Return the records of every time that test scores met test labels."""
-    if not study.manifest_json.exists():
-        return []
-    records = read_json(study.manifest_json).get("test_set", [])
-    return [one for one in records if one["purpose"] == "evaluate"]
+    return [opening for opening in openings(study) if opening["purpose"] == "evaluate"]
 
 
 def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -110,7 +120,7 @@ def earlier(study: Study, scores: pd.DataFrame) -> dict[str, Any]:
     The answer stays the same in one process: a cell that is run twice is one evaluation.
     """
     these = _digest(scores)
-    key = (study.manifest_json, these)
+    key = (study.folder, these)
     if key not in _SESSION:
         records = evaluations(study)
         same = sum(one.get("scores") == these for one in records)

@@ -13,9 +13,9 @@ import pandas as pd
 
 from radiogenomics.images.anonymity import UID, identifiers, words_of
 from radiogenomics.study.files import SHIPPED, StudyError
-from radiogenomics.study.study import Study
+from radiogenomics.study.study import LAB, Study
 
-TEXT = (".html", ".csv", ".json", ".ipynb", ".toml", ".md", ".svg")
+TEXT = (".html", ".csv", ".json", ".jsonl", ".ipynb", ".toml", ".md", ".svg")
 TABLE = ".parquet"
 BASE64 = re.compile(r"([A-Za-z0-9+/]{1000,})")  # an image or array in a notebook
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # a letter as JSON may write it
@@ -24,13 +24,16 @@ ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # a letter as JSON may write it
 def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = ()) -> pd.DataFrame:
     """Look through every file of the finished reports for what must not be there (`scan_folder`).
 
+    But for the lab folder, which holds what its user writes and is not for others.
+
     Args:
         study: its reports are looked through.
         scans: files and folders of the patients' images.
         allowed: words that may be there, such as hospitals of cohort.csv.
     """
     places = _places(str(study.folder), str(study.reports))
-    return scan_folder(study.reports, scans, list(places), allowed)
+    table = scan_folder(study.reports, scans, list(places), allowed)
+    return table[~table.file.str.startswith(f"{LAB}/")]
 
 
 def scan_folder(

@@ -15,8 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from radiogenomics.cohort import seal
 from radiogenomics.report.pages import notebooks, title_of
-from radiogenomics.study.files import CHECKOUT, SHIPPED, content_hash, digest, read_json, write_json
+from radiogenomics.study.files import CHECKOUT, SHIPPED, content_hash, read_json, write_json
 from radiogenomics.study.study import Study
 
 if os.name == "posix":
@@ -38,14 +39,6 @@ def earlier_states(study: Study) -> dict[str, dict[str, Any]]:
     return states
 
 
-def whereabouts(study: Study) -> str:
-    """Return a digest of where the study lies, seen from its reports: it tells no path."""
-    try:
-        return digest(os.path.relpath(study.folder, study.reports))
-    except ValueError:  # on another drive
-        return digest(study.folder.name)
-
-
 def write_manifest(
     study: Study, states: dict[str, dict], overrides: dict[str, Any], inputs: list[Path]
 ) -> None:
@@ -56,14 +49,14 @@ def write_manifest(
     """
     old = read_json(study.manifest_json) if study.manifest_json.exists() else {}
     lock = SHIPPED / "uv.lock"
-    included = study.derived / "included.csv"
-    scans = pd.read_csv(included, dtype={"patient": str}) if included.exists() else pd.DataFrame()
+    listed = study.included_csv
+    scans = pd.read_csv(listed, dtype={"patient": str}) if listed.exists() else pd.DataFrame()
     hashes = (
         scans.set_index("patient")[["ct_hash", "mask_hash"]].to_dict("index") if len(scans) else {}
     )
     content = old | {
         "title": study.settings.title,
-        "study": whereabouts(study),
+        "study": study.whereabouts,
         "synthetic": study.settings.synthetic,
         "seed": study.settings.seed,
         "settings": dataclasses.asdict(study.settings),
@@ -74,6 +67,7 @@ def write_manifest(
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
         "commit": _commit(),
         "inputs": {path.name: content_hash(path) for path in inputs} | {"scans": hashes},
+        "test_set": seal.openings(study),
         "notebooks": {name: {k: one[k] for k in KEPT if k in one} for name, one in states.items()},
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "peak_memory_mb": _peak_memory_mb(),

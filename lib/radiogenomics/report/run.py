@@ -23,7 +23,7 @@ from radiogenomics.cohort import seal
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.comparison import other_scores
 from radiogenomics.report import checklists, mailable
-from radiogenomics.report.manifest import earlier_states, whereabouts, write_manifest
+from radiogenomics.report.manifest import earlier_states, write_manifest
 from radiogenomics.report.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
 from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import read_cells
@@ -273,7 +273,7 @@ def _refuse_another_study(study: Study) -> None:
     """Keep a study from writing into the reports of another one whose folder has the same name."""
     if not study.manifest_json.exists():
         return
-    if read_json(study.manifest_json).get("study", whereabouts(study)) != whereabouts(study):
+    if read_json(study.manifest_json).get("study", study.whereabouts) != study.whereabouts:
         raise StudyError(
             f"{study.reports.name} holds the reports of another study. Expected: a folder of this "
             "one's own. Name one with --reports; if they are this study's, which was moved without "

@@ -13,10 +13,11 @@ import pandas as pd
 
 from radiogenomics.study import tables
 from radiogenomics.study.contract import NOTEBOOKS, SELECTION, SYNTHETIC, Notebook, Table
-from radiogenomics.study.files import StudyError, read_json, whole_file, write_json
+from radiogenomics.study.files import StudyError, digest, read_json, whole_file, write_json
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.values import build, overridden
 
+LAB = "lab"  # folder in the reports for exploring by hand
 FITTED = "fitted.json"  # in `models`: settings that they were fitted with
 
 
@@ -37,6 +38,24 @@ class Study:
     def derived(self) -> Path:
         """Caches, which may be deleted at any time."""
         return self.folder / "derived"
+
+    @property
+    def whereabouts(self) -> str:
+        """A digest of where the study lies, seen from its reports: it tells no path."""
+        try:
+            return digest(os.path.relpath(self.folder, self.reports))
+        except ValueError:  # on another drive
+            return digest(self.folder.name)
+
+    @property
+    def included_csv(self) -> Path:
+        """Who takes part, as this report folder's notebook 01 found; it holds paths."""
+        return self.derived / "included" / f"{self.whereabouts}.csv"
+
+    @property
+    def openings_jsonl(self) -> Path:
+        """Every time that test labels were opened, in any report folder: lines are only added."""
+        return self.folder / "test_set.jsonl"
 
     @property
     def tables(self) -> Path:

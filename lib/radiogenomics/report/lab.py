@@ -1,0 +1,152 @@
+"""`workbook lab`: copies of the notebooks to explore by hand, in a report folder of their own.
+
+Nothing that is done there changes the report. A copy that its user has changed is never replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from radiogenomics.report.manifest import earlier_states
+from radiogenomics.report.pages import notebooks
+from radiogenomics.study import contract
+from radiogenomics.study.files import digest, read_json, whole_file, write_json
+from radiogenomics.study.progress import minutes
+from radiogenomics.study.study import LAB, Study, load_study
+from radiogenomics.study.words import say
+
+MADE = "lab.json"  # digests of the copies as they were made
+START = "start.md"
+WORKSPACE = Path(__file__).parent / "workspace.json"  # the start page alone
+OFFLINE = (  # JupyterLab otherwise asks the network for news and newer versions
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
+)
+
+
+def prepare(study: Study) -> Path:
+    """Make or refresh the lab folder of a study and return it.
+
+    It receives the run's tables, models, scores, manifest and list of patients where its own are
+    missing or older, a copy of each notebook with the parameters of the run filled in, and the
+    start page.
+    """
+    own = load_study(study.folder, study.reports / LAB)
+    given = (study.manifest_json, study.predictions_csv, *_below(study.tables, study.models))
+    for path in given:
+        _bring(path, own.reports / path.relative_to(study.reports))
+    _bring(study.included_csv, own.included_csv)
+    states = earlier_states(study)
+    changed = _copy_notebooks(own, states)
+    with whole_file(own.reports / START) as part:
+        part.write_text(_start_page(study, states, changed), encoding="utf-8")
+    return own.reports
+
+
+def _below(*folders: Path) -> list[Path]:
+    return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+
+
+def _bring(path: Path, to: Path) -> None:
+    """Copy a file where there is none, or an older one."""
+    newer = path.exists() and (not to.exists() or to.stat().st_mtime < path.stat().st_mtime)
+    if newer:
+        with whole_file(to) as part:
+            shutil.copy2(path, part)
+
+
+def _copy_notebooks(own: Study, states: dict[str, dict[str, Any]]) -> list[str]:
+    """Write the copies of the notebooks; return the names of those that a user has changed."""
+    made = read_json(own.reports / MADE) if (own.reports / MADE).exists() else {}
+    folder, changed = _relative(own.folder, own.reports), []
+    for path in notebooks():
+        copy, name = own.reports / path.name, path.stem
+        if copy.exists() and _sources(copy) != made.get(name):
+            changed.append(name)
+            continue
+        values = {"folder": folder, "reports": "."} | states[name].get("overrides", {})
+        if not copy.exists() or _sources(path, values) != made[name]:
+            with whole_file(copy) as part:
+                nbformat.write(_filled_in(path, values), part)
+        made[name] = _sources(path, values)
+    write_json(own.reports / MADE, made)
+    return changed
+
+
+def _relative(path: Path, start: Path) -> str:
+    """Return a path seen from `start`, with / on every system; whole where the drive is another."""
+    try:
+        return Path(os.path.relpath(path, start)).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _filled_in(path: Path, values: dict[str, Any]) -> nbformat.NotebookNode:
+    """Return a notebook with values in its parameter cell, in the place of the defaults."""
+    notebook = nbformat.read(path, 4)
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = fill_in(cell.source, values)
+    return notebook
+
+
+def fill_in(source: str, values: dict[str, Any]) -> str:
+    """Return the lines `name: kind = default  # meaning` with the values that are given."""
+    for name, value in values.items():
+        written = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+        line = re.compile(rf"^({name}\b[^=\n]*= )(?:.*?)(  #.*)?$", re.M)
+        source = line.sub(lambda found, new=written: f"{found[1]}{new}{found[2] or ''}", source)
+    return source
+
+
+def _sources(path: Path, values: dict[str, Any] | None = None) -> str:
+    """Return a digest of a notebook's cells, with values filled in; outputs do not count.
+
+    "" for a file that is no notebook any more.
+    """
+    try:
+        cells = _filled_in(path, values or {}).cells
+    except nbformat.reader.NotJSONError:
+        return ""
+    return digest([cell.source for cell in cells])
+
+
+def _start_page(study: Study, states: dict[str, dict], changed: Iterable[str]) -> str:
+    """Return the page that JupyterLab opens first: each notebook, its question, state and time."""
+    head = say("report", "lab_head", title=study.settings.title, report=study.reports.name)
+    rows = ["| notebook | question | last run | time (min:s) |", "|---|---|---|---|"]
+    rows += [_row(notebook, states[notebook.name]) for notebook in contract.NOTEBOOKS]
+    foot = say("report", "lab_foot", changed=list(changed))
+    return "\n\n".join([head, "\n".join(rows), foot]) + "\n"
+
+
+def _row(notebook: contract.Notebook, state: dict[str, Any]) -> str:
+    name = f"{notebook.digits} {notebook.word.replace('_', ' ')}"
+    time = minutes(state["seconds"]) if state["state"] == "done" else ""
+    return f"| [{name}]({notebook.name}.ipynb) | {notebook.question} | {state['state']} | {time} |"
+
+
+def serve(folder: Path, options: list[str]) -> int:
+    """Run JupyterLab on a lab folder, with its own options; return its exit status.
+
+    What is open there is kept in the folder itself, so that the next start carries on.
+    """
+    jupyter, kept = [sys.executable, "-m", "jupyterlab"], folder / ".workspaces"
+    if not kept.exists():
+        place = f"--WorkspaceImportApp.workspaces_dir={kept}"
+        asked = [*jupyter, "workspaces", "import", str(WORKSPACE), place]
+        subprocess.run(asked, capture_output=True, check=False)
+    start = ["--LabApp.default_url=/lab/workspaces/workbook", f"--LabApp.workspaces_dir={kept}"]
+    return subprocess.run(
+        [*jupyter, str(folder), *start, *OFFLINE, *options], check=False
+    ).returncode
