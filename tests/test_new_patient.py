@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from radiogenomics import new_patient
 from radiogenomics.models import classical
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Clinical, Settings
 from radiogenomics.study.study import Study
 from radiogenomics.study.values import overridden

@@ -11,7 +11,7 @@ from radiogenomics.models import network as cnn
 from radiogenomics.report import run
 from radiogenomics.statistics.discrimination import auc_interval
 from radiogenomics.study import tables
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.words import say
 from scipy import stats

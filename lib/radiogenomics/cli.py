@@ -12,7 +12,7 @@ from typing import Any
 from radiogenomics.cohort import eligibility, reading
 from radiogenomics.report import run as report
 from radiogenomics.study import tables
-from radiogenomics.study.files import StudyError, UsageError
+from radiogenomics.study.errors import StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import found_study, load_study
 

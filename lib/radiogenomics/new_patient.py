@@ -16,7 +16,8 @@ from radiogenomics.images.volumes import preprocess
 from radiogenomics.models import classical, network, predictions
 from radiogenomics.radiomics.features import extract
 from radiogenomics.study import contract
-from radiogenomics.study.files import SHIPPED, StudyError, whole_file, write_json
+from radiogenomics.study.errors import ModelMismatch, UsageError
+from radiogenomics.study.files import SHIPPED, whole_file, write_json
 from radiogenomics.study.study import Study
 
 EXAMPLE = SHIPPED / "data" / "example_patient"
@@ -30,7 +31,7 @@ def read_images(ct: str, mask: str, mask_label: str = "") -> Scan:
     """
     if bool(ct) != bool(mask):
         named, other = ("ct", "mask") if ct else ("mask", "ct")
-        raise StudyError(
+        raise UsageError(
             f"{named} is {Path(ct or mask).name}, {other} is not named. Expected: both of one "
             f"patient, or neither for the shipped example. Name {other}."
         )
@@ -95,7 +96,7 @@ def clinical_score(study: Study, person: Mapping[str, str | float]) -> float:
 
 def _refuse(name: str, found: str | float, expected: str, wrong: bool) -> None:
     if wrong:
-        raise StudyError(
+        raise ModelMismatch(
             f"the new patient's {name} is {found!r}. Expected: {expected}, as in the training "
             "cohort. Write it so, or leave the clinical predictors out."
         )

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from radiogenomics.cohort import eligibility, figures, included, reading
 from radiogenomics.study import tables
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Clinical, Hospitals, Settings
 from radiogenomics.study.study import Study
 

@@ -7,7 +7,7 @@ import pytest
 from radiogenomics import cli
 from radiogenomics.cohort import eligibility, reading
 from radiogenomics.cohort.sources import public
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.study import Study, load_study
 
 INDEX = pd.read_csv(Path(__file__).parents[1] / "reference" / "idc_nsclc_radiogenomics.csv")

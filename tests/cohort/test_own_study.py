@@ -11,7 +11,7 @@ from radiogenomics import cli
 from radiogenomics.cohort.sources import own
 from radiogenomics.images import dicom
 from radiogenomics.new_patient import EXAMPLE
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import load_study
 from radiogenomics.study.values import section_of

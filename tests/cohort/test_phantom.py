@@ -7,7 +7,9 @@ import SimpleITK as sitk
 from radiogenomics.cohort import eligibility, reading
 from radiogenomics.cohort.sources import phantom, phantom_scans
 from radiogenomics.images import inspection, scans
-from radiogenomics.study.files import StudyError, content_hash, read_json
+from radiogenomics.images.formats import content_hash
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import read_json
 from radiogenomics.study.study import load_study
 
 

@@ -13,7 +13,8 @@ from radiogenomics.report import run
 from radiogenomics.statistics import sample_size
 from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study import contract, style, tables
-from radiogenomics.study.files import StudyError, read_json
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import read_json
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import say

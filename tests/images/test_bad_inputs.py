@@ -17,7 +17,8 @@ from corpus import ORIGIN, ROOT, SHAPE, lesion, place, square, volume
 from radiogenomics.cohort import eligibility, reading
 from radiogenomics.cohort import included as cohort_included
 from radiogenomics.images import inspection, scans
-from radiogenomics.study.files import StudyError, content_hash
+from radiogenomics.images.formats import content_hash
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Label, Privacy, Settings
 from radiogenomics.study.study import Study
 

@@ -14,7 +14,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from radiogenomics.images import dicom, inspection, scans
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 
 
 def two_series(folder, first, second, sizes=(8, 8)):

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 from corpus import ORIGIN, ROOT, SHAPE, SPACING, item, lesion, square
 from radiogenomics.images import outlines, scans
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 SECOND = np.zeros(SHAPE, np.uint8)

@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 from corpus import pair_of, write_series
 from radiogenomics.images import scans
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 
 
 def image(array, spacing=(0.7, 0.7, 1.25), origin=(0.0, 0.0, 0.0)):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from radiogenomics.images import volumes
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Preprocessing
 
 

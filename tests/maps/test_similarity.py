@@ -9,7 +9,7 @@ from radiogenomics.maps import case, gradcam, occlusion, similarity
 from radiogenomics.models import network as cnn
 from radiogenomics.models.network import keras
 from radiogenomics.study import tables
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.words import say

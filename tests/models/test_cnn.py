@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics.models import network as cnn
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.words import say
 

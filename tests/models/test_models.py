@@ -9,7 +9,7 @@ import pytest
 import statsmodels.api as sm
 from radiogenomics.cohort import seal
 from radiogenomics.models import classical, predictions
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 from scipy.special import logit

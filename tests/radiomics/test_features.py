@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 from corpus import pair_of
+from radiogenomics.images.formats import content_hash
 from radiogenomics.radiomics import features
-from radiogenomics.study.files import content_hash
 from radiogenomics.study.settings import Radiomics, Settings
 from radiogenomics.study.study import Study
 from radiomics.featureextractor import RadiomicsFeatureExtractor

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 import statsmodels.formula.api as smf
 from radiogenomics.models import classical
 from radiogenomics.radiomics import second_reader, signature
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Radiomics
 
 

@@ -235,7 +235,7 @@ def test_the_drafted_numbers_are_those_of_the_tables(copied):
     flow = copied.table(tables.FLOW).set_index(["step", "reason"]).n
     assert f"Of {flow['found', 'in cohort.csv']} patients" in words["Results"]
     n = len(seal.evaluations(copied))
-    assert f"evaluated {'once' if n == 1 else f'{n} times'} in" in words["Results"]
+    assert f"evaluated {'once' if n == 1 else f'{n} times'}," in words["Results"]
     assert not re.search(r"\bnan\b", " ".join(words.values()))
 
 

@@ -16,9 +16,11 @@ from conftest import QUICK, make_tiny
 from radiogenomics import cli
 from radiogenomics.cohort.included import load_patients
 from radiogenomics.images import volumes
+from radiogenomics.images.formats import content_hash
 from radiogenomics.radiomics import features
 from radiogenomics.report import run as report
-from radiogenomics.study.files import StudyError, content_hash, whole_file
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import whole_file
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study, load_study
 

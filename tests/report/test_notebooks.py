@@ -16,7 +16,8 @@ from radiogenomics.models import classical, predictions
 from radiogenomics.radiomics import features as radiomics_features
 from radiogenomics.report import manifest, pages, run
 from radiogenomics.study import contract, tables
-from radiogenomics.study.files import StudyError, read_json
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import read_json
 from radiogenomics.study.study import load_study
 from sklearn.metrics import roc_auc_score
 

@@ -8,7 +8,8 @@ import pytest
 from pydicom.dataset import FileMetaDataset
 from radiogenomics.images import anonymity
 from radiogenomics.report import mailable, run
-from radiogenomics.study.files import StudyError, read_json
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import read_json
 
 UID = "1.2.826.0.1.3680043.8.498.45787841905188114249811122652"
 

@@ -1,7 +1,8 @@
 """study.toml is checked; files are written whole or not at all."""
 
 import pytest
-from radiogenomics.study.files import StudyError, whole_file
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import whole_file
 from radiogenomics.study.study import load_study
 
 

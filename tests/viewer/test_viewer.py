@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from radiogenomics.maps import figures
 from radiogenomics.maps.case import Case, scene_of_case
 from radiogenomics.report import pages
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.viewer import viewer
 from skimage import io as pictures
 

@@ -8,8 +8,9 @@ import pandas as pd
 
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.images import anonymity
+from radiogenomics.images.formats import content_hash
 from radiogenomics.study import tables
-from radiogenomics.study.files import StudyError, content_hash
+from radiogenomics.study.errors import TableFault
 from radiogenomics.study.study import Study
 
 WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}
@@ -154,7 +155,7 @@ def _refuse_leak(left: pd.DataFrame) -> None:
                 continue
             names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
             where = "in train and test" if both else "for several patients"
-            raise StudyError(
+            raise TableFault(
                 f"The same {what} stands {where}: {names}. Expected: one a patient. Keep one row."
             )
 
@@ -164,7 +165,7 @@ def _refuse_empty(left: pd.DataFrame, out: pd.DataFrame) -> None:
     for side in [("train", 1), ("train", 0), ("test", 1), ("test", 0)]:
         if counts.get(side, 0) < 2:
             reasons = "".join(f"\n{r.patient}: {r.reason}" for r in out.head(20).itertuples())
-            raise StudyError(
+            raise TableFault(
                 f"{counts.get(side, 0)} patients with label {side[1]} are left in the {side[0]} "
                 f"cohort. Expected: at least 2. {len(out)} are excluded:{reasons}"
             )

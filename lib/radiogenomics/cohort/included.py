@@ -9,9 +9,11 @@ import pandas as pd
 
 from radiogenomics.cohort.eligibility import as_written, exclude, readable_hash, require_both
 from radiogenomics.cohort.reading import IMAGES, NEEDED, read_cohort
+from radiogenomics.images.formats import content_hash, image_files
 from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import numbered
-from radiogenomics.study.files import StudyError, content_hash, digest, image_files, whole_file
+from radiogenomics.study.errors import TableFault
+from radiogenomics.study.files import digest, whole_file
 from radiogenomics.study.study import Study
 
 ENDINGS = ("readable_hash", "_stamp", "_from")  # of what `keep_included` adds
@@ -92,7 +94,7 @@ def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
     """
     seen = set(table.get("made_from", ()))
     if study.cohort_csv.exists() and seen - {_source(study)}:
-        raise StudyError(
+        raise TableFault(
             "cohort.csv, or [label], [hospitals] or [eligibility] of study.toml, is not what "
             f"notebook 01 saw. Expected: the same. Run again: {contract.COHORT.run_from}"
         )
@@ -101,7 +103,7 @@ def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
         for i in np.flatnonzero((now != "") & (now != table[f"{column}_stamp"].fillna(""))):
             row = table.iloc[i]
             if readable_hash(Path(row[column])) != row[f"{column}_hash"]:
-                raise StudyError(
+                raise TableFault(
                     f"patient {row.patient}: {as_written(study, row[column])} is another file than "
                     "notebook 01 saw. Expected: the same content. Run again: "
                     f"{contract.COHORT.run_from}"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.study.cells import read_cells
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import TableFault
 from radiogenomics.study.settings import Label
 from radiogenomics.study.study import Study
 
@@ -34,7 +34,7 @@ def read_cohort(study: Study) -> pd.DataFrame:
     leaves that patient out and the others go on.
 
     Raises:
-        StudyError: every fault that leaves the whole table in doubt, one a line, with its row:
+        TableFault: every fault that leaves the whole table in doubt, one a line, with its row:
             doubled or empty names, a cohort that contradicts the hospital, a column in which
             no value can be read.
     """
@@ -45,7 +45,7 @@ def read_cohort(study: Study) -> pd.DataFrame:
         c for c in (*NEEDED, label_column, *study.settings.clinical.predictors) if c not in raw
     ]
     if absent:
-        raise StudyError(
+        raise TableFault(
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
             "Expected: the columns of data/README.md."
         )
@@ -54,7 +54,7 @@ def read_cohort(study: Study) -> pd.DataFrame:
     faults = [*_name_faults(raw), *_hospital_faults(raw, study), *_hopeless(raw, cells)]
     faults += _label_faults(raw, study.settings.label)
     if faults:
-        raise StudyError(f"{path.name} has {len(faults)} faults:\n" + "\n".join(faults))
+        raise TableFault(f"{path.name} has {len(faults)} faults:\n" + "\n".join(faults))
     return _typed(raw, study).assign(fault=_first_faults(raw, cells))
 
 

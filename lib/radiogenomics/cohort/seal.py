@@ -14,7 +14,8 @@ import pandas as pd
 
 from radiogenomics.cohort.included import read_included
 from radiogenomics.study import contract
-from radiogenomics.study.files import StudyError, digest, read_json
+from radiogenomics.study.errors import StudyError, UsageError
+from radiogenomics.study.files import digest, read_json
 from radiogenomics.study.study import Study
 
 _SESSION: dict[tuple, Any] = {}  # what this process has recorded: run twice, opened once
@@ -108,7 +109,7 @@ def _refuse_incomplete(model: str, rows: pd.DataFrame, patients: pd.Series) -> N
     other = twice or sorted(set(patients) ^ set(rows.patient))
     if other:
         kind = "training patients (out-of-fold)" if rows.fold.notna().any() else "patients"
-        raise StudyError(
+        raise UsageError(
             f"predictions.csv: {model} does not have one score for each of the {len(patients)} "
             f"{kind}; first difference: {other[:1]}. Run: {contract.SELECTION.run_from}"
         )

@@ -10,7 +10,7 @@ from radiogenomics.cohort.reading import EVER, canonical
 from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.cells import numbered, read_cells
 from radiogenomics.study.contract import COLUMNS, IN_SAMPLE
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import TableFault
 
 NEEDED = ("patient", "label", "model", "score")
 OPTIONAL = ["parameters"]
@@ -28,7 +28,7 @@ def read_scores(path: Path) -> pd.DataFrame:
     a model, gives its candidate parameters, those that selection dropped included.
 
     Raises:
-        StudyError: what cannot be read, is missing, stands twice or disagrees, with its rows.
+        TableFault: what cannot be read, is missing, stands twice or disagrees, with its rows.
     """
     table = _typed(_read(path, NEEDED), path)
     _refuse_crossing(table, path)
@@ -46,12 +46,12 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     raw = read_cells(path)
     absent = [name for name in needed if name not in raw]
     if absent:
-        raise StudyError(
+        raise TableFault(
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
             f"Expected: {', '.join(needed)}, separated by commas."
         )
     if not len(raw):
-        raise StudyError(f"{path.name} has no rows. Expected: one row a patient and model.")
+        raise TableFault(f"{path.name} has no rows. Expected: one row a patient and model.")
     return raw
 
 
@@ -87,7 +87,7 @@ def _refuse_values(
     bad = table[~good]
     if len(bad):
         row = bad.iloc[0]
-        raise StudyError(
+        raise TableFault(
             f"{path.name}: {len(bad)} rows with an unusable {column}; the first, row "
             f"{bad.index[0] + 2}, patient {row.patient}, model {row.model}: {column} is "
             f"{row[column]!r}. Expected: {expected}."
@@ -98,7 +98,7 @@ def _refuse_crossing(table: pd.DataFrame, path: Path) -> None:
     sides = table.groupby("patient").cohort.nunique()
     both = sides.index[sides > 1].tolist()
     if both:
-        raise StudyError(
+        raise TableFault(
             f"{path.name}: {len(both)} patients stand in train and in test: {_some(both)}. "
             "Expected: each patient on one side. Mend the column cohort."
         )
@@ -110,7 +110,7 @@ def _refuse_disagreement(table: pd.DataFrame, path: Path) -> None:
     if both:
         rows = table[table.patient == both[0]].drop_duplicates("label")
         found = ", ".join(f"{r.model} says {r.label}" for r in rows.itertuples())
-        raise StudyError(
+        raise TableFault(
             f"{path.name}: the labels of {len(both)} patients disagree between models: "
             f"{_some(both)} ({found}). Expected: one label a patient."
         )
@@ -131,13 +131,13 @@ def _refuse_unpaired(rows: pd.DataFrame, kind: str, path: Path) -> None:
     for model, part in rows.groupby("model", sort=False):
         twice = part.patient[part.patient.duplicated()].unique().tolist()
         if twice:
-            raise StudyError(
+            raise TableFault(
                 f"{path.name}: model {model} has {len(twice)} patients twice ({kind}): "
                 f"{_some(twice)}. Expected: one score a patient. Keep one row."
             )
         gone = everybody.difference(part.patient).tolist()
         if gone:
-            raise StudyError(
+            raise TableFault(
                 f"{path.name}: model {model} lacks {len(gone)} of {len(everybody)} patients "
                 f"({kind}): {_some(gone)}. Expected: every model scores the same patients, or no "
                 "paired test is possible. Add these scores or leave the patients out of all models."
@@ -149,13 +149,13 @@ def _refuse_untested(table: pd.DataFrame, path: Path) -> None:
     for model, rows in table.groupby("model", sort=False):
         test, inside, outside = (pd.Index(part.patient) for _, part in _kinds(rows))
         if not len(test) and (table.cohort == "test").any():
-            raise StudyError(
+            raise TableFault(
                 f"{path.name}: model {model} has no test patient. Expected: the test patients of "
                 "the other models. Add these scores, or leave the model out."
             )
         odd = inside.symmetric_difference(outside).tolist()
         if len(inside) and len(outside) and odd:
-            raise StudyError(
+            raise TableFault(
                 f"{path.name}: model {model} has {len(odd)} training patients with only one of an "
                 f"in-sample and an out-of-fold score: {_some(odd)}. Expected: both of each."
             )
@@ -165,7 +165,7 @@ def _refuse_one_label(rows: pd.DataFrame, kind: str, path: Path) -> None:
     """Stop where test patients, or training patients if there are any, are of one label."""
     found = sorted(rows.label.unique().tolist())
     if len(found) < 2 and (len(rows) or kind == TEST):
-        raise StudyError(
+        raise TableFault(
             f"{path.name}: the labels of the patients ({kind}) are {found}. Expected: both 0 and "
             "1. Scores of one label, or of training patients alone, cannot be evaluated: add "
             "patients, or leave these rows out."
@@ -177,7 +177,7 @@ def _refuse_other_parameters(table: pd.DataFrame, path: Path) -> None:
         return
     found = table.groupby("model", sort=False).parameters.unique()
     for model, values in found[found.map(len) > 1].items():
-        raise StudyError(
+        raise TableFault(
             f"{path.name}: model {model} has the parameters {_some(values.tolist())}. Expected: "
             "one number in all rows of a model."
         )
@@ -185,7 +185,7 @@ def _refuse_other_parameters(table: pd.DataFrame, path: Path) -> None:
 
 def _refuse_in_sample_alone(table: pd.DataFrame, path: Path) -> None:
     if table.model.eq(IN_SAMPLE).all():
-        raise StudyError(
+        raise TableFault(
             f"{path.name}: {IN_SAMPLE} is the only model. Expected: another name; this one is the "
             "workbook's in-sample stack, which is shown beside others and never alone. Rename it."
         )
@@ -203,7 +203,7 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
         table there are no other columns.
 
     Raises:
-        StudyError: a patient that is missing or stands twice, a label or cohort that disagrees,
+        TableFault: a patient that is missing or stands twice, a label or cohort that disagrees,
             a word among numbers.
     """
     known = scores.drop_duplicates("patient").set_index("patient")[["cohort", "label"]]
@@ -215,7 +215,7 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
     gone = known.index.difference(raw.patient, sort=False).tolist()
     for names, what in ((twice, "stand twice in"), (gone, "are missing in")):
         if names:
-            raise StudyError(
+            raise TableFault(
                 f"{len(names)} patients {what} {path.name}: {_some(names)}. Expected: one row for "
                 "each patient of the scores."
             )
@@ -236,7 +236,7 @@ def _refuse_other_labels(table: pd.DataFrame, known: pd.DataFrame, path: Path) -
     given = pd.to_numeric(table.label, errors="coerce")
     other = table.index[given.notna() & (given != known.label)].tolist()
     if other:
-        raise StudyError(
+        raise TableFault(
             f"{path.name}: the labels of {len(other)} patients are not those of the scores: "
             f"{_some(other)}. Expected: the same label in both tables."
         )
@@ -247,7 +247,7 @@ def _refuse_other_cohorts(table: pd.DataFrame, known: pd.DataFrame, path: Path) 
         return
     other = table.index[(table.cohort != "") & (table.cohort != known.cohort)].tolist()
     if other:
-        raise StudyError(
+        raise TableFault(
             f"{path.name}: {len(other)} patients are of another cohort than the scores': "
             f"{_some(other)}; the first is {table.cohort[other[0]]} here, "
             f"{known.cohort[other[0]]} there. Expected: the same. Scores without a column cohort "
@@ -261,7 +261,7 @@ def _refuse_words(table: pd.DataFrame, path: Path) -> None:
         numbers = pd.to_numeric(table[name], errors="coerce")
         words = table.index[numbers.isna() & table[name].notna()].tolist()
         if words and numbers.notna().any():
-            raise StudyError(
+            raise TableFault(
                 f"{path.name}: {name} of {len(words)} patients is no number: {_some(words)}; the "
                 f"first is {table[name][words[0]]!r}. Expected: a number, or empty."
             )

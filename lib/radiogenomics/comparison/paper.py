@@ -18,7 +18,8 @@ from radiogenomics.comparison.evidence import labelled
 from radiogenomics.statistics import discrimination
 from radiogenomics.study import tables
 from radiogenomics.study.contract import COHORTS, Notebook
-from radiogenomics.study.files import SHIPPED, StudyError
+from radiogenomics.study.errors import MissingFile, StudyError
+from radiogenomics.study.files import SHIPPED
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import print_p, printed_rows, tell
 
@@ -98,7 +99,7 @@ def load_paper(path: str | Path | None = None) -> dict[str, Any]:
     """
     path = Path(path or PRINTED)
     if not path.is_file():
-        raise StudyError(f"{path} is not there. Expected: a file in the form of data/paper.toml.")
+        raise MissingFile(f"{path} is not there. Expected: a file in the form of data/paper.toml.")
     try:
         printed = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:

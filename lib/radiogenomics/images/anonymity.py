@@ -10,7 +10,8 @@ from pathlib import Path
 import pydicom
 
 from radiogenomics.images.dicom import read_header
-from radiogenomics.study.files import SHIPPED, StudyError
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import SHIPPED
 
 UID = re.compile(r"(?<![\d.])(?:2\.25\.\d{10,}|[0-2](?:\.(?:0|[1-9]\d*)){6,})(?!\d)")
 TAGS = [

@@ -19,7 +19,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import ImageFault
 
 HEADER = [
     "SOPClassUID", "SOPInstanceUID", "Modality", "SeriesInstanceUID", "SeriesNumber", "ImageType",
@@ -72,7 +72,7 @@ def read_header(path: Path) -> pydicom.Dataset | None:
     """Read a file's header without its pixels; None when it is no DICOM file.
 
     Raises:
-        StudyError: a file that is named like DICOM but is none, or is cut off.
+        ImageFault: a file that is named like DICOM but is none, or is cut off.
     """
     try:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER, force=True)
@@ -81,7 +81,7 @@ def read_header(path: Path) -> pydicom.Dataset | None:
     except (InvalidDicomError, EOFError, ValueError, AttributeError, NotImplementedError, OSError):
         pass
     if path.suffix.lower() in NAMED_DICOM or _begun(path):
-        raise StudyError(
+        raise ImageFault(
             f"{path.name} is named or begins like DICOM but is none, or is cut off. Expected: a "
             "slice of the CT. Export it again, or take the file away."
         )
@@ -103,7 +103,7 @@ def _readable(path: Path, header: pydicom.Dataset) -> pydicom.Dataset:
             if value is not None and header[tag].VR in ("DS", "IS"):
                 np.asarray(value, float)
         except (ValueError, TypeError, NotImplementedError):
-            raise StudyError(
+            raise ImageFault(
                 f"{path.name}: {tag} in its header cannot be read. Expected: a value as DICOM "
                 "writes it. Export the original series."
             ) from None
@@ -137,18 +137,18 @@ def choose_ct(
             PET of a PET/CT: a CT that shares it shares its coordinates.
 
     Raises:
-        StudyError: no CT, scans of several patients, not the series that the mask refers to,
+        ImageFault: no CT, scans of several patients, not the series that the mask refers to,
             several examinations and nothing that says on which of them the mask was drawn.
     """
     every = find_series(folder)
     scans = [s for s in every if s.first.get("Modality") == "CT" and not _localizer(s.first)]
     if not scans:
         kinds = ", ".join(sorted({_kind(s.first) for s in every})) or "none"
-        raise StudyError(
+        raise ImageFault(
             f"{folder.name} holds no CT series; DICOM found: {kinds}. Expected: an axial CT."
         )
     if len({str(h.get("PatientID", "")) for s in scans for h in s.headers}) > 1:
-        raise StudyError(
+        raise ImageFault(
             f"{folder.name} holds CT of more than one patient. Expected: one. Sort the export."
         )
     fitting = scans
@@ -156,14 +156,14 @@ def choose_ct(
         shared = [s for s in scans if frame and s.first.get("FrameOfReferenceUID") == frame]
         fitting = [s for s in scans if s.uid in referenced] or shared
     if not fitting:
-        raise StudyError(
+        raise ImageFault(
             f"{folder.name} holds {len(scans)} CT series, none of them the one that the mask "
             "refers to. Expected: the series it was drawn on. Export that series."
         )
     chosen = min(fitting, key=lambda s: _rank(s, mask))
     exams = {str(s.first.get("StudyInstanceUID", "")) for s in fitting}
     if len(exams) > 1 and mask is not None and not _drawn_on(chosen, mask):
-        raise StudyError(
+        raise ImageFault(
             f"{folder.name} holds CT of {len(exams)} examinations, and nothing says on which of "
             "them the mask was drawn. Expected: one. Take the others away."
         )
@@ -231,7 +231,7 @@ def patient_id(path: Path) -> str:
     for file in files:
         try:
             header = read_header(file)
-        except StudyError:
+        except ImageFault:
             continue
         if header is not None and header.get("PatientID"):
             return str(header.PatientID).strip()
@@ -242,7 +242,7 @@ def in_order(series: Series, name: str) -> Series:
     """Check a series and return it with its slices from first to last along their normal.
 
     Raises:
-        StudyError: a slice is missing, doubled, cut off, unlike the others or has no position;
+        ImageFault: a slice is missing, doubled, cut off, unlike the others or has no position;
             uneven spacing; a tilted gantry; a multi-frame file.
     """
     for path, header in zip(series.files, series.headers, strict=True):
@@ -259,14 +259,14 @@ def in_order(series: Series, name: str) -> Series:
 
 def _check_slice(path: Path, header: pydicom.Dataset) -> None:
     if int(header.get("NumberOfFrames") or 1) > 1:
-        raise StudyError(
+        raise ImageFault(
             f"{path.name} is a multi-frame file. Expected: one file a slice. Convert it to NIfTI "
             "(for example with dcm2niix) and name that file as the CT."
         )
     needed = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")
     absent = [tag for tag in needed if not header.get(tag)]
     if absent:
-        raise StudyError(
+        raise ImageFault(
             f"{path.name} has no {', '.join(absent)}. Expected: an axial CT slice with its place. "
             "Export the original series."
         )
@@ -274,7 +274,7 @@ def _check_slice(path: Path, header: pydicom.Dataset) -> None:
     syntax = UID(header.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
     whole = header.Rows * header.Columns * header.get("BitsAllocated", 16) // 8
     if not syntax.is_compressed and path.stat().st_size < whole:
-        raise StudyError(
+        raise ImageFault(
             f"{path.name} is cut off: {path.stat().st_size} bytes. Expected: at least {whole} for "
             f"{header.Columns} × {header.Rows} pixels. Copy it again."
         )
@@ -285,12 +285,12 @@ def _check_values(path: Path, header: pydicom.Dataset) -> None:
     wrong = [tag for tag, n in many.items() if np.size(header.get(tag)) != n]
     if wrong or min(header.PixelSpacing) <= 0:
         told = ", ".join(f"{tag} {header.get(tag)}" for tag in wrong or ["PixelSpacing"])
-        raise StudyError(
+        raise ImageFault(
             f"{path.name} has {told}. Expected: 3 numbers of position, 6 of orientation, 2 of "
             "spacing above 0. Export the original series."
         )
     if int(header.get("SamplesPerPixel") or 1) != 1:
-        raise StudyError(
+        raise ImageFault(
             f"{path.name} has {header.SamplesPerPixel} values a pixel, as a colour image. "
             "Expected: HU. Export the original series, not screenshots."
         )
@@ -300,7 +300,7 @@ def _check_alike(series: Series, name: str) -> None:
     for tag in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"):
         values = np.array([h.get(tag) for h in series.headers], float)
         if np.ptp(values, axis=0).max() > 1e-3:
-            raise StudyError(
+            raise ImageFault(
                 f"{name}: slices differ in {tag} ({values.min():g} to {values.max():g}). "
                 "Expected: one geometry. Take the slices that do not belong to the scan away."
             )
@@ -310,12 +310,12 @@ def _check_spacing(
     positions: np.ndarray, normal: np.ndarray, headers: tuple[pydicom.Dataset, ...], name: str
 ) -> None:
     if len(positions) < 2:
-        raise StudyError(f"{name} holds one slice. Expected: a volume. Export all slices.")
+        raise ImageFault(f"{name} holds one slice. Expected: a volume. Export all slices.")
     ways = np.diff(positions, axis=0)
     gaps = ways @ normal
     if gaps.min() < 1e-3:
         at = int(gaps.argmin())
-        raise StudyError(
+        raise ImageFault(
             f"{name}: two slices lie at the same place ({_instances(headers, at)}). Expected: one. "
             "A phase or a copy stands in the series twice: export one."
         )
@@ -323,7 +323,7 @@ def _check_spacing(
     uneven = np.abs(gaps - usual)
     if uneven.max() > EVEN * usual:
         at = int(uneven.argmax())
-        raise StudyError(
+        raise ImageFault(
             f"{name}: slices {at + 1} and {at + 2} lie {gaps[at]:.2f} mm apart "
             f"({_instances(headers, at)}), the others {usual:.2f} mm. Expected: even spacing; a "
             "missing slice is never invented. Export all slices."
@@ -332,7 +332,7 @@ def _check_spacing(
     off = np.abs(height - np.linspace(0.0, height[-1], len(height)))
     if off.max() > EVEN * usual:
         at = int(off.argmax())
-        raise StudyError(
+        raise ImageFault(
             f"{name}: slice {at + 1} ({_instances(headers, at, 1)}) lies {off[at]:.2f} mm from its "
             f"place on an even grid: gaps run from {gaps.min():.2f} to {gaps.max():.2f} mm. "
             "Expected: even spacing. Export a reconstruction with one spacing."
@@ -340,7 +340,7 @@ def _check_spacing(
     shift = np.linalg.norm(ways - np.outer(gaps, normal), axis=1)
     if (shift > TILT * gaps).any():
         angle = np.degrees(np.arctan2(shift.max(), usual))
-        raise StudyError(
+        raise ImageFault(
             f"{name}: the gantry is tilted by {angle:.1f}° (slices are shifted along each other). "
             "Expected: slices above each other. Reconstruct without tilt, or correct it first "
             "(for example with dcm2niix) and name the corrected file."

@@ -1,32 +1,100 @@
-"""Image files: NIfTI, NRRD, MetaImage; what their readers would mend in silence is refused."""
+"""Image files: NIfTI, NRRD, MetaImage; what their readers would mend in silence is refused.
+
+`FORMATS` is the list of formats; a new one is an entry there (`register`).
+"""
 
 from __future__ import annotations
 
+import functools
 import gzip
+import hashlib
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
 
-from radiogenomics.study.files import TEXT_HEADERS, StudyError, voxel_file
+from radiogenomics.study.errors import ImageFault, MissingFile
 
 ZIP = b"PK\x03\x04"
 NIFTI_FLOATS = {16: "f4", 64: "f8"}  # codes of the header: types that can hold a NaN
 NO_READER = "sitk::ERROR: Unable to determine ImageIO reader for"
+VOXEL_FILE = re.compile(r"^(?:ElementDataFile\s*=|data ?file:)(.*)$", re.M | re.I)
 CHUNK = 1 << 24  # bytes, a multiple of a voxel's
 APART = (".hdr", ".img", ".hdr.gz", ".img.gz", ".vtk", ".gipl", ".gipl.gz")  # voxels elsewhere
 
 
-def unreadable(path: Path, fault: Exception) -> StudyError:
+class Format(NamedTuple):
+    """A format of image files: how their names end, and how one is read.
+
+    `check` refuses what the reader would mend in silence; `further` names the files that hold the
+    voxels of a header, which are hashed with it.
+    """
+
+    endings: tuple[str, ...]
+    check: Callable[[Path], None]
+    read: Callable[[Path], sitk.Image]
+    further: Callable[[Path], list[Path]] = lambda path: []
+
+
+FORMATS: list[Format] = []
+
+
+def register(new: Format) -> None:
+    """Add a format of image files; one that is added later goes before those of earlier ones."""
+    FORMATS.insert(0, new)
+
+
+def format_of(path: Path) -> Format | None:
+    """Return the format that a file's name tells; None for another ending."""
+    name = path.name.lower()
+    return next((f for f in FORMATS if name.endswith(f.endings)), None)
+
+
+def endings() -> tuple[str, ...]:
+    """Return how the names of image files end."""
+    return tuple(ending for one in FORMATS for ending in one.endings)
+
+
+def content_hash(path: Path) -> str:
+    """Return the SHA-256 of an image's files (`image_files`).
+
+    A file that has not changed since is not read again by the same process.
+    """
+    files = image_files(path)
+    return _hash_of(tuple((p, p.stat().st_mtime_ns, p.stat().st_size) for p in files))
+
+
+@functools.cache
+def _hash_of(files: tuple[tuple[Path, int, int], ...]) -> str:
+    sha = hashlib.sha256()
+    for path, _, _ in files:
+        with path.open("rb") as stream:
+            sha.update(hashlib.file_digest(stream, "sha256").digest())
+    return sha.hexdigest()
+
+
+def image_files(path: Path) -> list[Path]:
+    """Return the files that hold an image: all of a DICOM folder in name order, or one file.
+
+    The header of a MetaImage or NRRD comes with the file of voxels that it names.
+    """
+    if path.is_dir():
+        return sorted(p for p in path.rglob("*") if p.is_file())
+    known = format_of(path)
+    return [path, *(known.further(path) if known else [])]
+
+
+def unreadable(path: Path, fault: Exception) -> ImageFault:
     """Return the error of a file or folder whose reader failed, without paths."""
     lines = [line for line in str(fault).strip().splitlines() if not line.startswith("Reason:")]
     reason = lines[-1].replace(str(path.parent), "…").replace(NO_READER, "no image format fits")
     reason = re.sub(r"\(0x[0-9a-f]+\)", "", reason)  # an address in memory, another one each time
-    return StudyError(
+    return ImageFault(
         f"{path.name} cannot be read as an image ({reason}). Export or copy it again."
     )
 
@@ -35,46 +103,45 @@ def read_file(path: Path) -> sitk.Image:
     """Return the 3D image in one file, its values as the file has them.
 
     Raises:
-        StudyError: a format that tells too little of its voxels, a damaged file, not one volume.
+        ImageFault: a format that tells too little of its voxels, a damaged file, not one volume.
     """
     if path.name.lower().endswith(APART):
-        raise StudyError(
+        raise ImageFault(
             f"{path.name} is of a format (Analyze, NIfTI in two files, VTK, GIPL) that tells not "
             "enough of its voxels. Expected: NIfTI in one file, NRRD, MetaImage or DICOM. Convert "
             "it to .nii.gz."
         )
-    _check_bytes(path)
+    known = format_of(path) or Format((), _check_stream, sitk.ReadImage)
     try:
-        image = sitk.ReadImage(str(path))
+        _refuse_archive(path)
+        known.check(path)
+        image = known.read(path)
     except RuntimeError as fault:
         raise unreadable(path, fault) from None
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         found = f"{image.GetDimension()}D, {image.GetNumberOfComponentsPerPixel()} values a voxel"
-        raise StudyError(f"{path.name} is {found}. Expected: one 3D volume.")
+        raise ImageFault(f"{path.name} is {found}. Expected: one 3D volume.")
     return image
 
 
-def _check_bytes(path: Path) -> None:
-    """Refuse what the readers would mend in silence.
+def _refuse_archive(path: Path) -> None:
+    with path.open("rb") as stream:
+        if stream.read(4) == ZIP:
+            raise ImageFault(f"{path.name} is a zip archive. Expected: an image. Unpack it first.")
 
-    A NIfTI or .gz file that is cut off (filled up with zeros), NIfTI voxels that are no numbers
-    (read as 0), spacings that are 0 or negative (read as 1, or without their sign).
-    """
+
+def _check_header(path: Path) -> None:
+    """Refuse a MetaImage or NRRD of spacings 0 or below (read as 1, or without their sign)."""
+    _check_text_header(path)
+    _check_voxel_file(path)
+
+
+def _check_text_header(path: Path) -> None:
+    """Check the spacing of a MetaImage (`=`) or NRRD (`:`), there also as lengths of vectors."""
     with path.open("rb") as stream:
         start = stream.read(4096)
-    if start.startswith(ZIP):
-        raise StudyError(f"{path.name} is a zip archive. Expected: an image. Unpack it first.")
-    if path.name.lower().endswith(TEXT_HEADERS):
-        _check_text_header(path, start)
-        _check_voxel_file(path)
-    if path.name.lower().endswith((".nii", ".nii.gz", ".gz")):
-        _check_stream(path)
-
-
-def _check_text_header(path: Path, start: bytes) -> None:
-    """Check the spacing of a MetaImage (`=`) or NRRD (`:`), there also as lengths of vectors."""
     for line in start.split(b"\n\n")[0].decode("latin-1").splitlines():
         name, _, value = line.replace("=", ":", 1).partition(":")
         if name.strip() in ("ElementSpacing", "spacings"):
@@ -84,16 +151,33 @@ def _check_text_header(path: Path, start: bytes) -> None:
             _check_spacing(path, [float(np.linalg.norm(v)) for v in vectors])
 
 
+def _voxel_file(path: Path) -> str:
+    """Return the file that a MetaImage or NRRD header names for its voxels, "" where it has them.
+
+    Raises:
+        OSError: the header cannot be read.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(4096).split(b"\n\n")[0].decode("latin-1")
+    named = VOXEL_FILE.search(head)
+    return "" if not named or named[1].strip().upper() == "LOCAL" else named[1].strip()
+
+
+def _voxels_beside(path: Path) -> list[Path]:
+    voxels = _voxel_file(path)
+    return [path.parent / voxels] if voxels else []
+
+
 def _check_voxel_file(path: Path) -> None:
     """Refuse a header whose voxels lie in no one file beside it: they could be anybody's."""
-    named = voxel_file(path)
+    named = _voxel_file(path)
     if named and (PureWindowsPath(named).name != named or "%" in named or named.upper() == "LIST"):
-        raise StudyError(
+        raise ImageFault(
             f"{path.name} names {PureWindowsPath(named).name!r}, in another folder or in several "
             "files, for its voxels. Expected: one file beside it. Write it as .mha or .nrrd."
         )
     if named and not (path.parent / named).is_file():
-        raise StudyError(
+        raise MissingFile(
             f"{path.name} names {named!r} for its voxels, which is not there. Expected: that file "
             "beside it. Copy both."
         )
@@ -109,13 +193,17 @@ def _number(text: str) -> float:
 def _check_spacing(path: Path, spacing: list[float]) -> None:
     if not len(spacing) or not np.isfinite(spacing).all() or min(spacing) <= 0:
         told = ", ".join(f"{v:g}" for v in spacing)
-        raise StudyError(
+        raise ImageFault(
             f"{path.name}: voxel spacing ({told}) mm in the header. Expected: above 0. Export it "
             "again; a negative spacing may stand for a flipped axis."
         )
 
 
 def _check_stream(path: Path) -> None:
+    """Refuse a NIfTI or .gz file that is cut off, and NIfTI voxels that are no numbers.
+
+    Readers fill the first with zeros, and read the others as 0.
+    """
     opened = gzip.open if path.suffix.lower() == ".gz" else open
     bad = 0
     try:
@@ -129,7 +217,7 @@ def _check_stream(path: Path) -> None:
         if missing > 0:
             raise EOFError(f"{missing} bytes of the voxels are missing")
     except (OSError, EOFError, zlib.error) as fault:
-        raise StudyError(
+        raise ImageFault(
             f"{path.name} cannot be read: it is damaged or cut off ({fault}). Copy it again."
         ) from None
     if bad:
@@ -150,7 +238,7 @@ def _nifti_voxels(path: Path, stream: BinaryIO) -> tuple[int, np.dtype | None]:
     code, bits = struct.unpack(f"{order}2h", header[70:74])
     offset = struct.unpack(f"{order}f", header[108:112])[0]
     if length != 348 or not 1 <= axes <= 7 or not 0 <= offset < CHUNK:
-        raise StudyError(
+        raise ImageFault(
             f"{path.name} is no NIfTI-1 file, whatever its name says. Expected: an image. Export "
             "it again."
         )
@@ -165,8 +253,12 @@ def _no_numbers(block: bytes, kind: np.dtype) -> int:
     return int((~np.isfinite(values)).sum())
 
 
-def not_finite(name: str, bad: int) -> StudyError:
+def not_finite(name: str, bad: int) -> ImageFault:
     """Return the error of an image in which so many voxels are no finite numbers."""
-    return StudyError(
+    return ImageFault(
         f"{name}: {bad} voxels are not finite numbers. Expected: a number in each. Export again."
     )
+
+
+register(Format((".mhd", ".mha", ".nrrd", ".nhdr"), _check_header, sitk.ReadImage, _voxels_beside))
+register(Format((".nii", ".nii.gz"), _check_stream, sitk.ReadImage))

@@ -21,7 +21,8 @@ from radiogenomics.images.dicom import first_of, patient_id
 from radiogenomics.images.scans import Scan, read_ct, read_scan
 from radiogenomics.images.volumes import bounds, crop
 from radiogenomics.study import tables
-from radiogenomics.study.files import StudyError, digest
+from radiogenomics.study.errors import TableFault
+from radiogenomics.study.files import digest
 from radiogenomics.study.study import Study
 
 ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header tells them
@@ -235,7 +236,7 @@ def refuse_patient_ids(study: Study, table: pd.DataFrame) -> None:
         known = {patient_id(path) for path in images} | anonymity.identifiers(map(first_of, images))
         named += _bare(row.patient) in {_bare(one) for one in known} - {""}
     if named:
-        raise StudyError(
+        raise TableFault(
             f"cohort.csv: {named} names in column patient are the PatientID, the name or another "
             "number of the DICOM headers. Expected: pseudonyms. Rename the patients, or, if "
             "the headers hold pseudonyms, say so in study.toml: [privacy] "
@@ -258,7 +259,7 @@ def _refuse_one_person(cohort: pd.DataFrame, ids: pd.Series) -> None:
     for name, rows in known[known.id != ""].groupby("id"):
         if 1 < len(rows) <= max(len(known) / 2, 2) and name:
             told = ", ".join(f"{r.patient} ({r.cohort})" for r in rows.itertuples())
-            raise StudyError(
+            raise TableFault(
                 f"The DICOM headers say that {told} are one person. Expected: one row a patient, "
                 "never on both sides of the split. Keep one row."
             )

@@ -16,7 +16,7 @@ from pydicom import uid
 from skimage.draw import polygon
 
 from radiogenomics.images.dicom import find_series
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import ImageFault
 
 DRAWINGS = ("SEG", "RTSTRUCT")
 FILLED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
@@ -31,12 +31,12 @@ def read_drawing(path: Path) -> pydicom.Dataset | None:
     """Return the SEG or RTSTRUCT in a file or folder; None where there is no DICOM drawing.
 
     Raises:
-        StudyError: a folder with several, a DICOM file of another kind, one that is cut off.
+        ImageFault: a folder with several, a DICOM file of another kind, one that is cut off.
     """
     if path.is_dir():
         found = [f for s in find_series(path) if _drawn(s.first) for f in s.files]
         if len(found) != 1:
-            raise StudyError(
+            raise ImageFault(
                 f"{path.name} holds {len(found)} SEG or RTSTRUCT files. Expected: one, the lesion. "
                 "Name the file in cohort.csv."
             )
@@ -48,9 +48,9 @@ def read_drawing(path: Path) -> pydicom.Dataset | None:
     try:
         drawing = pydicom.dcmread(path)
     except Exception as fault:  # noqa: BLE001 - pydicom raises many kinds on a cut-off file
-        raise StudyError(f"{path.name} is no whole DICOM file ({fault}). Copy it again.") from None
+        raise ImageFault(f"{path.name} is no whole DICOM file ({fault}). Copy it again.") from None
     if not _drawn(drawing):
-        raise StudyError(
+        raise ImageFault(
             f"{path.name} is DICOM {drawing.get('Modality', '?')}. Expected of a mask: SEG, "
             "RTSTRUCT, or an image file. Export the outline."
         )
@@ -73,7 +73,7 @@ def _check_whole(drawing: pydicom.Dataset, name: str) -> None:
     short = any(len(e.value or b"") < e.length < ENDLESS for e in raw if e.is_raw)
     if absent or short:
         told = f"has no {', '.join(absent)}" if absent else "ends too early"
-        raise StudyError(
+        raise ImageFault(
             f"{name} {told}: it is cut off or no {drawing.Modality}. Expected: a whole file. Copy "
             "or export it again."
         )
@@ -124,7 +124,7 @@ def lesion_mask(
         name: of the file, for messages.
 
     Raises:
-        StudyError: no such segment or ROI, nothing drawn, contours off the CT's slices.
+        ImageFault: no such segment or ROI, nothing drawn, contours off the CT's slices.
     """
     read = _segment if drawing.Modality == "SEG" else _contours
     return read(drawing, label, ct, name)
@@ -150,7 +150,7 @@ def _chosen(names: dict[int, str], label: str, kind: str, name: str) -> int:
     told = ", ".join(f"{number} {title!r}" for number, title in names.items()) or "nothing"
     wanted = f"{kind} {label!r}" if label else f"one {kind}, or its number or name"
     wanted = f"one {kind} {label!r}, or its number" if len(found) > 1 else wanted
-    raise StudyError(
+    raise ImageFault(
         f"{name} holds {told}. Expected: {wanted}. Set mask_label in cohort.csv to one of them."
     )
 
@@ -164,20 +164,20 @@ def _segment(
     pixels = _pixels(seg, number, name)
     groups = seg.PerFrameFunctionalGroupsSequence
     if len(groups) != len(pixels):
-        raise StudyError(
+        raise ImageFault(
             f"{name} holds {len(pixels)} frames and the places of {len(groups)}. Expected: one "
             "place a frame. Export it again."
         )
     of = [_segment_of(seg, g) for g in groups]
     if None in of and len(names) > 1 and seg.get("SegmentationType") != "LABELMAP":
-        raise StudyError(
+        raise ImageFault(
             f"{name} holds {len(names)} segments and does not say which of its frames belong to "
             f"which. Expected: segment {number}. Export that segment alone."
         )
     wanted = [i for i, segment in enumerate(of) if segment in (number, None)]
     frames = [i for i in wanted if pixels[i].any()]
     if not frames:
-        raise StudyError(f"{name}: segment {number} is empty. Expected: the lesion. Draw it.")
+        raise ImageFault(f"{name}: segment {number} is empty. Expected: the lesion. Draw it.")
     planes = [_plane(seg, groups[i], name) for i in frames]
     index = np.array([_to_index(ct, origin) for origin, _, _ in planes])
     if _on_grid(ct, planes, index):
@@ -190,7 +190,7 @@ def _pixels(seg: pydicom.Dataset, number: int, name: str) -> np.ndarray:
     try:
         pixels = seg.pixel_array
     except Exception as fault:  # noqa: BLE001 - pydicom and its decoders raise many kinds
-        raise StudyError(f"{name}: its frames cannot be read ({fault}). Copy it again.") from None
+        raise ImageFault(f"{name}: its frames cannot be read ({fault}). Copy it again.") from None
     pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels
     if seg.get("SegmentationType") == "LABELMAP":
         return pixels == number
@@ -218,7 +218,7 @@ def _plane(
         for place in places:
             if place.get(sequence) and place[sequence][0].get(tag):
                 return np.array(place[sequence][0].get(tag), float)
-        raise StudyError(f"{name}: a frame has no {tag}. Expected: its place. Export it again.")
+        raise ImageFault(f"{name}: a frame has no {tag}. Expected: its place. Export it again.")
 
     origin = look("PlanePositionSequence", "ImagePositionPatient")
     ways = look("PlaneOrientationSequence", "ImageOrientationPatient").reshape(2, 3)
@@ -272,7 +272,7 @@ def _stacked(pixels: np.ndarray, planes: list, seg: pydicom.Dataset, name: str) 
     step = _step(seg, height)
     place = np.round((height - height.min()) / step).astype(int)
     if np.abs((height - height.min()) / step - place).max() > BETWEEN:
-        raise StudyError(
+        raise ImageFault(
             f"{name}: its frames are not evenly spaced. Expected: the slices of one series."
         )
     mask = np.zeros((place.max() + 1, *pixels.shape[1:]), np.uint8)
@@ -318,12 +318,12 @@ def _contours(
         and len(c.get("ContourData") or []) > 6
     ]  # two points enclose nothing
     if not filled:
-        raise StudyError(
+        raise ImageFault(
             f"{name}: ROI {number} {titles[number]!r} has {len(drawn)} contours, none of them "
             "closed. Expected: the lesion's outlines. Draw them."
         )
     if any(len(c.ContourData) % 3 for c in filled):
-        raise StudyError(f"{name}: a contour has no x, y, z a point. Export it again.")
+        raise ImageFault(f"{name}: a contour has no x, y, z a point. Export it again.")
     points = [np.array(c.ContourData, float).reshape(-1, 3) for c in filled]
     index = [_to_index(ct, p) for p in points]
     _check_planar(index, ct, name)
@@ -333,7 +333,7 @@ def _contours(
         nearest = min(int(np.floor(height + 0.5)), len(mask) - 1)  # halves all go upwards
         mask[nearest] |= _even_odd(group, mask.shape[1:])
     if not mask.any():
-        raise StudyError(
+        raise ImageFault(
             f"{name}: the {len(filled)} contours of ROI {number} {titles[number]!r} enclose no "
             "voxel's centre. Expected: a lesion of voxels. Draw it on this CT."
         )
@@ -370,7 +370,7 @@ def _even_odd(contours: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
 def _check_planar(index: list[np.ndarray], ct: sitk.Image, name: str) -> None:
     leaning = sum(np.ptp(one[:, 2]) > 0.5 for one in index)
     if leaning:
-        raise StudyError(
+        raise ImageFault(
             f"{name}: {leaning} of {len(index)} contours lean across slices. Expected: outlines "
             "in the CT's slices. Export outlines drawn on axial slices."
         )
@@ -386,8 +386,8 @@ def _check_planar(index: list[np.ndarray], ct: sitk.Image, name: str) -> None:
         raise _outside(name, told, ct)
 
 
-def _outside(name: str, drawn: str, ct: sitk.Image) -> StudyError:
-    return StudyError(
+def _outside(name: str, drawn: str, ct: sitk.Image) -> ImageFault:
+    return ImageFault(
         f"{name} does not lie inside the CT: {drawn}; CT {describe_grid(ct)}. Expected: drawn on "
         "this CT. Export both from one series."
     )

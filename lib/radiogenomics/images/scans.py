@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from radiogenomics.images import dicom, outlines
 from radiogenomics.images.formats import not_finite, read_file, unreadable
 from radiogenomics.images.outlines import describe_grid
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import ImageFault, MissingFile
 
 NEARLY_WHOLE = 1e-4  # what a mask's scaled values may miss whole numbers by
 
@@ -43,7 +43,7 @@ def read_ct(path: Path | str) -> tuple[sitk.Image, dict[str, float | str]]:
     A NIfTI, NRRD or MetaImage file, or the CT series in a DICOM folder.
 
     Raises:
-        StudyError: the file is missing, cannot be read, or is not a 3D image of numbers.
+        ImageFault: the file is missing, cannot be read, or is not a 3D image of numbers.
     """
     path = _there(path)
     if not path.is_dir():
@@ -55,7 +55,7 @@ def read_ct(path: Path | str) -> tuple[sitk.Image, dict[str, float | str]]:
 def _there(path: Path | str) -> Path:
     path = Path(path)
     if not path.exists():
-        raise StudyError(f"{path.name} is not there. Expected: an image file or a DICOM folder.")
+        raise MissingFile(f"{path.name} is not there. Expected: an image file or a DICOM folder.")
     return path
 
 
@@ -80,7 +80,7 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
             the only segment or ROI of a drawing.
 
     Raises:
-        StudyError: unreadable, empty or misplaced files, voxels that are not finite.
+        ImageFault: unreadable, empty or misplaced files, voxels that are not finite.
     """
     ct_path, mask_path = _there(ct_path), _there(mask_path)
     drawing = outlines.read_drawing(mask_path)
@@ -145,14 +145,14 @@ def _other_patient(
     """Return a note where a drawing carries another PatientID than the CT that it refers to.
 
     Raises:
-        StudyError: another PatientID, and no series that the drawing refers to: nothing says
+        ImageFault: another PatientID, and no series that the drawing refers to: nothing says
             that they belong together.
     """
     own = str(drawing.get("PatientID", ""))
     if own in ("", patient_id) or not patient_id:
         return []
     if not referenced:
-        raise StudyError(
+        raise ImageFault(
             f"{name} carries another PatientID than the CT and names no series it was drawn on. "
             "Expected: the outline of this patient. Look whose it is, and export it with its "
             "reference."
@@ -167,7 +167,7 @@ def read_pair(patient: pd.Series | Mapping[str, Any]) -> tuple[sitk.Image, sitk.
         patient: a row with `ct`, `mask` and `mask_label`.
 
     Raises:
-        StudyError: as `read_scan`.
+        ImageFault: as `read_scan`.
     """
     scan = read_scan(patient["ct"], patient["mask"], patient["mask_label"])
     return scan.ct, scan.mask
@@ -199,14 +199,14 @@ def _labelled(mask: sitk.Image, label: str, name: str) -> sitk.Image:
         remedy = f"If that is the lesion, set mask_label = {int(lesions[0])} in cohort.csv."
     elif not len(lesions):
         remedy = "The mask is empty: draw the lesion."
-    raise StudyError(
+    raise ImageFault(
         f"{name} holds the labels {values}. Expected: {label or 1}, the lesion. {remedy}"
     )
 
 
 def _check_ct(ct: sitk.Image, name: str) -> None:
     if min(ct.GetSize()) < 2:
-        raise StudyError(
+        raise ImageFault(
             f"{name} is one slice. Expected: a volume; of DICOM, name the folder with all slices."
         )
     values = sitk.GetArrayViewFromImage(ct)
@@ -236,7 +236,7 @@ def _refuse_frame(drawing: pydicom.Dataset, series: dicom.Series, name: str) -> 
     """Refuse a drawing that names no series, and whose coordinates are another scan's."""
     own, theirs = outlines.frame_of(drawing), str(series.first.get("FrameOfReferenceUID", ""))
     if own and theirs and own != theirs:
-        raise StudyError(
+        raise ImageFault(
             f"{name} was drawn in another frame of reference than the CT's, and names no series. "
             "Expected: an outline on this CT. Export both from one examination."
         )
@@ -258,7 +258,7 @@ def _taken_over(ct: sitk.Image, mask: sitk.Image, name: str) -> sitk.Image:
     outside = (index < -0.5).any() or (index > np.array(ct.GetSize()) - 0.5).any()
     moved = sitk.Resample(mask, ct, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
     if outside or not sitk.GetArrayViewFromImage(moved).any():
-        raise StudyError(
+        raise ImageFault(
             f"{name} does not lie inside the CT: mask {describe_grid(mask)}; CT "
             f"{describe_grid(ct)}. Draw the lesion on this CT, or export both from one series."
         )
@@ -270,7 +270,7 @@ def _refuse_lost_header(ct: sitk.Image, mask: sitk.Image, name: str) -> None:
     """Refuse a mask of the CT's size that says it lies elsewhere, as without its header."""
     away = np.abs(dicom.box_of(ct) - dicom.box_of(mask)).max()
     if ct.GetSize() == mask.GetSize() and away > max(ct.GetSpacing()):
-        raise StudyError(
+        raise ImageFault(
             f"{name} has the CT's size and another place: mask {describe_grid(mask)}; CT "
             f"{describe_grid(ct)}. Expected: one grid. Save the mask with the CT's header."
         )
@@ -281,7 +281,7 @@ def _refuse_swapped(ct: sitk.Image, mask: sitk.Image, name: str) -> None:
     sizes = ct.GetSize(), mask.GetSize()
     same_axes = np.allclose(ct.GetDirection(), mask.GetDirection(), atol=1e-4)
     if sizes[0] != sizes[1] and sorted(sizes[0]) == sorted(sizes[1]) and same_axes:
-        raise StudyError(
+        raise ImageFault(
             f"{name} has its axes swapped: mask {describe_grid(mask)}; CT {describe_grid(ct)}. "
             "Expected: the CT's order. Save the mask with the CT's header (x, y, z)."
         )

@@ -13,7 +13,8 @@ from joblib import Parallel, delayed
 from radiogenomics.images import anonymity
 from radiogenomics.images.scans import read_pair
 from radiogenomics.study import contract
-from radiogenomics.study.files import StudyError, digest, whole_file
+from radiogenomics.study.errors import ImageFault, MissingFile
+from radiogenomics.study.files import digest, whole_file
 from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study
 
@@ -51,7 +52,7 @@ def bounds(mask: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
     """
     inside = np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1]
     if len(inside) == 0:
-        raise StudyError("the lesion has no voxel left. Expected: a mask of at least one voxel.")
+        raise ImageFault("the lesion has no voxel left. Expected: a mask of at least one voxel.")
     return inside.min(axis=0), inside.max(axis=0)
 
 
@@ -188,7 +189,7 @@ def load_volumes(study: Study, cohort: pd.DataFrame) -> np.ndarray:
     paths = [volume_path(study, row) for _, row in cohort.iterrows()]
     missing = cohort.patient[[not p.exists() for p in paths]]
     if len(missing):
-        raise StudyError(
+        raise MissingFile(
             f"{len(missing)} of {len(cohort)} volumes are not prepared with these settings, the "
             f"first is {missing.iloc[0]}'s. Run: {contract.PREPROCESSING.run_only}"
         )

@@ -15,7 +15,7 @@ from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import lesion_box, load_volumes
 from radiogenomics.maps import gradcam, occlusion
 from radiogenomics.models.network import keras
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import UsageError
 from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.study import Study
 from radiogenomics.viewer import viewer, volume_view
@@ -134,12 +134,12 @@ def explore(
         return
     patient = str(patient or by.index[0])  # papermill reads 101 as a number
     if patient not in by.index:
-        raise StudyError(
+        raise UsageError(
             f"patient = {patient!r} is not among the {len(by)} patients of the test cohort. "
             f"Expected: one such as {by.index[0]}."
         )
     if kind not in (GRADCAM, HIDING):
-        raise StudyError(f"kind = {kind!r} is no map. Expected: {GRADCAM!r} or {HIDING!r}.")
+        raise UsageError(f"kind = {kind!r} is no map. Expected: {GRADCAM!r} or {HIDING!r}.")
     names = {1: study.settings.label.name, 0: study.settings.label.negative_name}
 
     def draw(patient: str, layer: str, label: int, kind: str, view: str = SLICES) -> None:

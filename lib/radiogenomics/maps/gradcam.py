@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from radiogenomics.images.volumes import resized_grid
 from radiogenomics.models.network import keras, tf
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import UsageError
 
 BATCH = 8  # volumes that pass the network at once
 FLAT = 1e-6  # of its highest value: a map that varies less is constant
@@ -40,9 +40,9 @@ def class_maps(model: keras.Model, volumes: np.ndarray, layer: str, label: int) 
         StudyError: the network has no such convolutional layer, or the label is not 0 or 1.
     """
     if layer not in conv_layers(model):
-        raise StudyError(f"layer = {layer!r}. Expected: one of {', '.join(conv_layers(model))}.")
+        raise UsageError(f"layer = {layer!r}. Expected: one of {', '.join(conv_layers(model))}.")
     if label not in (0, 1):
-        raise StudyError(f"label = {label!r}. Expected: 1 (mutant) or 0 (wild-type).")
+        raise UsageError(f"label = {label!r}. Expected: 1 (mutant) or 0 (wild-type).")
     below = keras.Model(model.input, model.get_layer(layer).output)
     starts = range(0, len(volumes), BATCH)
     batches = (below(volumes[i : i + BATCH], training=False) for i in starts)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from scipy import stats
+from skimage.measure import block_reduce
 
 from radiogenomics.maps import gradcam
 from radiogenomics.maps.location import RANDOM, Place, hits, paired_p, random_maps
@@ -37,7 +38,7 @@ def occlusion(
     """
     inside = volume > 0
     grid = [n // side for n, side in zip(volume.shape[:3], cube, strict=True)]
-    share = _cube_means(inside[..., 0], cube)
+    share = block_reduce(inside[..., 0], cube, np.mean)
     drop = np.zeros(grid)
     cells = np.argwhere(share > 0)
     if len(cells):
@@ -54,12 +55,6 @@ def _hidden(
     out = volume.copy()
     out[part][inside[part]] = volume[inside].mean()
     return out
-
-
-def _cube_means(array: np.ndarray, cube: tuple[int, int, int]) -> np.ndarray:
-    """Return the mean of every cube (z, y, x) of an array (z, y, x)."""
-    split = [m for n, side in zip(array.shape, cube, strict=True) for m in (n // side, side)]
-    return array.reshape(split).mean(axis=(1, 3, 5))
 
 
 def of_occlusion(
@@ -102,7 +97,7 @@ def _agreement(
 ) -> float:  # fmt: skip
     """Return Spearman's correlation over cubes with lesion, NaN where one side is constant."""
     held = share > 0
-    map_ = _cube_means(gradcam.on_input(heat, volume.shape[:3]), cube)[held]
+    map_ = block_reduce(gradcam.on_input(heat, volume.shape[:3]), cube, np.mean)[held]
     if gradcam.kind(heat) != "map" or len(map_) < 3 or not np.ptp(map_) or not np.ptp(drop[held]):
         return float("nan")
     return float(stats.spearmanr(map_, drop[held]).statistic)

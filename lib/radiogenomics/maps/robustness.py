@@ -19,7 +19,7 @@ from radiogenomics.images.volumes import bounds, crop, load_volumes, preprocess
 from radiogenomics.maps.similarity import AXES, shifted
 from radiogenomics.models import network as cnn
 from radiogenomics.radiomics.second_reader import with_second
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study
 

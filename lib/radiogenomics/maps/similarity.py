@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import ndimage, stats
 from skimage.metrics import structural_similarity
 
 from radiogenomics.cohort import included
@@ -110,13 +110,7 @@ def of_reset_networks(
 
 def shifted(array: np.ndarray, axis: int, step: int) -> np.ndarray:
     """Return the array moved by `step` voxels along `axis`, 0 where nothing moved in."""
-    out = np.zeros_like(array)
-    n = array.shape[axis]
-    to = slice(max(step, 0), n + min(step, 0))
-    source = slice(max(-step, 0), n + min(-step, 0))
-    index = [slice(None)] * array.ndim
-    out[(*index[:axis], to)] = array[(*index[:axis], source)]
-    return out
+    return ndimage.shift(array, step * np.eye(array.ndim)[axis], order=0)
 
 
 def of_shifts(

@@ -25,7 +25,8 @@ from radiogenomics.cohort.included import split
 from radiogenomics.models import predictions
 from radiogenomics.study import contract
 from radiogenomics.study.contract import IN_SAMPLE, KINDS
-from radiogenomics.study.files import StudyError, read_json, whole_file, write_json
+from radiogenomics.study.errors import ModelMismatch, StudyError
+from radiogenomics.study.files import read_json, whole_file, write_json
 from radiogenomics.study.study import Study
 
 
@@ -260,7 +261,7 @@ def load_model(study: Study, name: str) -> BaseEstimator:
         raise study.not_yet(f"models/{path.name}", contract.SELECTION)
     strange = set(skops.io.get_untrusted_types(file=path)) - TRUSTED
     if strange:
-        raise StudyError(f"{path.name} holds {', '.join(strange)}, which no model here has.")
+        raise ModelMismatch(f"{path.name} holds {', '.join(strange)}, which no model here has.")
     return skops.io.load(path, trusted=sorted(TRUSTED))
 
 

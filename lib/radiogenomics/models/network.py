@@ -14,7 +14,8 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from radiogenomics.study import contract, tables
-from radiogenomics.study.files import StudyError, digest, whole_file
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import digest, whole_file
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.study import Study
 

@@ -18,7 +18,8 @@ from radiogenomics.images import anonymity
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import SPLINE_REACH, bounds, crop
 from radiogenomics.study import contract, tables
-from radiogenomics.study.files import StudyError, digest, read_json, whole_file, write_json
+from radiogenomics.study.errors import ImageFault
+from radiogenomics.study.files import digest, read_json, whole_file, write_json
 from radiogenomics.study.settings import Radiomics
 from radiogenomics.study.study import Study
 
@@ -108,14 +109,14 @@ def extract(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
     pair = resampled_on_full_grid(ct, mask, settings.radiomics_spacing_mm, settings.pad_mm)
     voxels = int(sitk.GetArrayViewFromImage(pair[1]).sum())
     if voxels < 8:
-        raise StudyError(
+        raise ImageFault(
             f"the lesion has {voxels} voxels at {settings.radiomics_spacing_mm:g} mm. Expected: at "
             "least 8. Check mask and mask_label."
         )
     values = {k: float(v) for k, v in extractor(settings).execute(*pair, label=1).items()}
     bad = [name for name, value in values.items() if not np.isfinite(value)]
     if bad:
-        raise StudyError(f"{len(bad)} features are not finite, the first is {bad[0]}.")
+        raise ImageFault(f"{len(bad)} features are not finite, the first is {bad[0]}.")
     return pd.Series(values)
 
 

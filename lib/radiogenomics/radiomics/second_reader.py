@@ -12,10 +12,11 @@ import SimpleITK as sitk
 from scipy import stats
 
 from radiogenomics.images import anonymity
+from radiogenomics.images.formats import content_hash
 from radiogenomics.images.scans import read_pair
 from radiogenomics.radiomics.features import extract_cohort
 from radiogenomics.study import tables
-from radiogenomics.study.files import StudyError, content_hash
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.study import Study
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.images.anonymity import UID, identifiers, words_of
-from radiogenomics.study.files import SHIPPED, StudyError
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import SHIPPED
 from radiogenomics.study.study import LAB, Study
 
 TEXT = (".html", ".csv", ".json", ".jsonl", ".ipynb", ".toml", ".md", ".svg")

@@ -16,8 +16,9 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.cohort import seal
+from radiogenomics.images.formats import content_hash
 from radiogenomics.report.pages import notebooks, title_of
-from radiogenomics.study.files import CHECKOUT, SHIPPED, content_hash, read_json, write_json
+from radiogenomics.study.files import CHECKOUT, SHIPPED, read_json, write_json
 from radiogenomics.study.study import Study
 
 if os.name == "posix":

@@ -15,7 +15,8 @@ from nbconvert import HTMLExporter
 from radiogenomics.cohort import seal
 from radiogenomics.report.print_tables import save_print_tables, table1
 from radiogenomics.study import contract, tables
-from radiogenomics.study.files import SHIPPED, StudyError, read_json, whole_file
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import SHIPPED, read_json, whole_file
 from radiogenomics.study.pictures import PLOTLY
 from radiogenomics.study.progress import minutes
 from radiogenomics.study.study import Study

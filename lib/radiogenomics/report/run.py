@@ -25,18 +25,11 @@ from radiogenomics.comparison import other_scores
 from radiogenomics.report import checklists, mailable
 from radiogenomics.report.manifest import earlier_states, write_manifest
 from radiogenomics.report.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
-from radiogenomics.study import contract, tables
+from radiogenomics.study import contract, errors, tables
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.contract import COMPARISON, NEW_PATIENT
-from radiogenomics.study.files import (
-    SHIPPED,
-    StudyError,
-    UsageError,
-    read_json,
-    sweep,
-    whole_file,
-    write_json,
-)
+from radiogenomics.study.errors import StudyError, UsageError
+from radiogenomics.study.files import SHIPPED, read_json, sweep, whole_file, write_json
 from radiogenomics.study.progress import FILE, HEADLESS, Follower, minutes, progress
 from radiogenomics.study.study import Study, load_study
 from radiogenomics.study.values import did_you_mean, overridden, section_of
@@ -89,7 +82,7 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
             failure = fault
         _take_paths_out(part, parameters)
     if failure:
-        known = failure.ename == "StudyError"
+        known = failure.ename in errors.NAMES
         reason = failure.evalue if known else f"{failure.ename}: {failure.evalue}"
         raise NotebookFailed(f"{path.stem}, cell [{failure.exec_count}]: {reason}")
     return time.monotonic() - start

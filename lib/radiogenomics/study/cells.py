@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import MissingFile, TableFault
 
 FORMULA = re.compile(r"[=@]|[+-]\s*[^\d\s.,]")  # how a cell begins that a spreadsheet would run
 
@@ -31,14 +31,14 @@ def read_cells(path: Path) -> pd.DataFrame:
             header=None, index_col=False, on_bad_lines="error",
         )  # fmt: skip
     except FileNotFoundError:
-        raise StudyError(f"{path} is not there. Expected: one row a patient.") from None
+        raise MissingFile(f"{path} is not there. Expected: one row a patient.") from None
     except UnicodeDecodeError as fault:
-        raise StudyError(
+        raise TableFault(
             f"{path.name} is not UTF-8 (byte {fault.start}). Expected: CSV UTF-8. Save it so: in "
             "Excel, Save As, CSV UTF-8."
         ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as fault:
-        raise StudyError(
+        raise TableFault(
             f"{path.name} is no table ({str(fault).strip()}). Expected: a header and one row a "
             "patient, as many cells in each. Save it as CSV UTF-8."
         ) from None
@@ -62,12 +62,12 @@ def numbered(column: pd.Series) -> pd.Series:
 def _refuse_columns(path: Path, raw: pd.DataFrame) -> None:
     twice = raw.columns[raw.columns.duplicated()].tolist()
     if twice:
-        raise StudyError(f"{path.name} has column {twice[0]} twice. Expected: once. Take one away.")
+        raise TableFault(f"{path.name} has column {twice[0]} twice. Expected: once. Take one away.")
     suspect = raw.apply(lambda column: column.str.startswith(tuple("=@+-"))).to_numpy(bool)
     for row, column in np.argwhere(suspect):
         if not FORMULA.match(raw.iat[row, column]):
             continue
-        raise StudyError(
+        raise TableFault(
             f"{path.name} row {row + 2}: {raw.columns[column]} is {raw.iat[row, column][:20]!r}, "
             "which a spreadsheet would run as a formula. Expected: a value. Replace the cell."
         )

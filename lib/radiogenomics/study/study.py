@@ -13,7 +13,8 @@ import pandas as pd
 
 from radiogenomics.study import tables
 from radiogenomics.study.contract import NOTEBOOKS, SELECTION, SYNTHETIC, Notebook, Table
-from radiogenomics.study.files import StudyError, digest, read_json, whole_file, write_json
+from radiogenomics.study.errors import MissingFile, SettingsFault
+from radiogenomics.study.files import digest, read_json, whole_file, write_json
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.values import build, overridden
 
@@ -166,7 +167,7 @@ class Study:
         kinds = {"dtype": {"patient": str}, "keep_default_na": False, "na_values": [""]}
         return pd.read_csv(self.path(table), **kinds)
 
-    def not_yet(self, file: str, notebook: Notebook) -> StudyError:
+    def not_yet(self, file: str, notebook: Notebook) -> MissingFile:
         """Return the error of a file that a notebook has still to write.
 
         It names the first notebook whose tables are missing, from which a run must begin.
@@ -174,7 +175,7 @@ class Study:
         written = {table.notebook for table in tables.EVERY if self.has(table)}
         waiting = [n for n in NOTEBOOKS if n.number <= notebook.number and n not in written]
         first = waiting[0] if waiting else notebook
-        return StudyError(
+        return MissingFile(
             f"{file} is not there: notebook {notebook.digits} writes it. The first that has "
             f"not run is {first.digits}. Run: {first.run_from}"
         )
@@ -207,14 +208,14 @@ def load_study(folder: str | Path, reports: str | Path | None = None, **override
     folder = found_study(Path(folder))
     path = folder / "study.toml"
     if not path.is_file():
-        raise StudyError(
+        raise MissingFile(
             f"{path} is not there. Expected: a study folder with study.toml and cohort.csv. "
             "Make the built-in one with: workbook phantom DIR"
         )
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise StudyError(f"{path} is not valid TOML: {fault}. Mend that line.") from None
+        raise SettingsFault(f"{path} is not valid TOML: {fault}. Mend that line.") from None
     settings = overridden(build(Settings, raw, str(path)), override)
     beside = folder.parent.parent if folder.parent.name == "data" else Path.cwd()
     reports = Path(reports) if reports else beside / "reports" / folder.name

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any, get_args, get_type_hints
 
-from radiogenomics.study.files import StudyError, UsageError
+from radiogenomics.study.errors import SettingsFault, StudyError, UsageError
 from radiogenomics.study.settings import Settings, key_of, keys, sections
 
 SHORT = 20  # names that one can read in a line
@@ -60,13 +60,13 @@ def build(kind: type, raw: dict[str, Any], where: str) -> Any:
     values = {}
     for name, value in raw.items():
         if name not in names:
-            raise StudyError(f"{where}: unknown key {name!r}. {did_you_mean(name, names)}")
+            raise SettingsFault(f"{where}: unknown key {name!r}. {did_you_mean(name, names)}")
         if not dataclasses.is_dataclass(hints[name]):
             values[name] = _checked(kind, name, value, where)
         elif isinstance(value, dict):
             values[name] = build(hints[name], value, f"{where} [{name}]")
         else:
-            raise StudyError(f"{where}: {name} is a section: write [{name}] and its keys below.")
+            raise SettingsFault(f"{where}: {name} is a section: write [{name}] and its keys below.")
     return kind(**values)
 
 
@@ -86,7 +86,7 @@ def _checked(kind: type, name: str, value: Any, where: str) -> Any:
     elif declared.rising and not numbers[0] < numbers[1]:
         expected = "the lower number first"
     if expected:
-        raise StudyError(f"{where}: {name} = {value!r}. Expected: {expected}.")
+        raise SettingsFault(f"{where}: {name} = {value!r}. Expected: {expected}.")
     return new
 
 

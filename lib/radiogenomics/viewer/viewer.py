@@ -22,7 +22,7 @@ from IPython.display import display
 from scipy import ndimage
 
 from radiogenomics.images.volumes import bounds, crop
-from radiogenomics.study.files import StudyError
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.progress import HEADLESS
 
 LIMIT = 320_000  # bytes of the static twin: eight, their figure and the rest make 5 MB

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from radiogenomics.images import formats
 from radiogenomics.images.dicom import find_series
 from radiogenomics.images.outlines import DRAWINGS
-from radiogenomics.study.files import StudyError, whole_file
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import whole_file
 from radiogenomics.study.settings import Author, key_of, keys, sections
 
 COLUMNS = (
     "patient", "hospital", "label", "age", "sex", "smoking", "cea", "lobe", "stage",
     "interval_days", "ct", "mask", "mask_label", "mask_2",
 )  # fmt: skip
-IMAGES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 MASK_WORDS = ("mask", "seg", "label", "roi", "lesion", "tumor", "tumour")
 
 HEAD = """# Settings of this study. A line that begins with # shows a default; take the # away
@@ -69,7 +70,7 @@ def begin(folder: Path) -> pd.DataFrame:
 
 def _row(folder: Path, sub: Path) -> dict[str, str]:
     """Return a patient's row, {} for a folder without an image; of several files none is chosen."""
-    images = sorted(p for p in sub.rglob("*") if p.name.lower().endswith(IMAGES))
+    images = sorted(p for p in sub.rglob("*") if p.name.lower().endswith(formats.endings()))
     images = [p for p in images if p.name[0] != "."]
     masks = [p for p in images if _sounds_like_mask(p)]
     scans = [p for p in images if p not in masks]

@@ -26,7 +26,8 @@ from radiogenomics.cohort.sources.phantom_scans import (
     write_patient,
 )
 from radiogenomics.statistics.discrimination import delong
-from radiogenomics.study.files import StudyError, UsageError, read_json, whole_file, write_json
+from radiogenomics.study.errors import StudyError, UsageError
+from radiogenomics.study.files import read_json, whole_file, write_json
 
 PAPER_PATIENTS = 660
 HOSPITALS = {"A": "train", "B": "test"}

@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics.study.files import SHIPPED, StudyError, whole_file
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import SHIPPED, whole_file
 
 COLLECTIONS = SHIPPED / "data" / "collections"
 PLACE = "%PatientID/%Modality_%SeriesInstanceUID"
