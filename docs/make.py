@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import inspect
 import json
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
+from radiogenomics.report.pages import notebooks
+from radiogenomics.report.run import declared
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import Table
 from radiogenomics.study.settings import key_of, keys, sections
+from radiogenomics.study.values import section_of
 
 ROOT = Path(__file__).parents[1]
 TABLES_HEAD = """# The tables of a run
@@ -71,9 +75,10 @@ def _grouped(table: Table) -> Iterable[tuple[list[str], str]]:
 
 SETTINGS_HEAD = """# The settings of a study
 
-`study.toml` in the study folder holds them; every key is optional. For one run, `-p` takes a key by
-its name: `workbook run data/mystudy -p epochs 30`. A new study's `study.toml` (`workbook new`)
-lists them all.
+`study.toml` in the study folder holds them; every key is optional. A new study's `study.toml`
+(`workbook new`) lists them all. `workbook run data/mystudy -p epochs 30` changes one for one run;
+`-p` takes those that a notebook names in its first cell:
+{changeable}.
 
 Printed from `lib/radiogenomics/study/settings.py` by `uv run docs/make.py`.
 """
@@ -81,7 +86,9 @@ Printed from `lib/radiogenomics/study/settings.py` by `uv run docs/make.py`.
 
 def settings_page() -> str:
     """Return docs/settings.md."""
-    parts = [SETTINGS_HEAD]
+    named = {name for path in notebooks() for name in declared(path)}
+    changeable = ", ".join(f"`{name}`" for name in section_of() if name in named)
+    parts = [SETTINGS_HEAD.format(changeable=textwrap.fill(changeable, 100))]
     for section, kind in sections().items():
         meaning = inspect.cleandoc(kind.__doc__ or "")
         parts += [f"## [{section}]\n" if section else "## Above the sections\n", f"{meaning}\n"]

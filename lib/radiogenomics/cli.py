@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ from radiogenomics.study import tables
 from radiogenomics.study.files import SHIPPED, StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import load_study
+from radiogenomics.study.values import did_you_mean
 
 DONE, FAULTS, USAGE = 0, 1, 2
 OFFLINE = [  # JupyterLab otherwise asks the network for news and newer versions
@@ -24,12 +26,30 @@ OFFLINE = [  # JupyterLab otherwise asks the network for news and newer versions
 ]
 WORKSPACE = Path(__file__).parent / "workspace.json"  # README beside the first notebook
 BUILT_IN = Path("data") / "phantom"
+EXAMPLES = {  # of every command, below its --help
+    "run": ("workbook run", "workbook run data/mystudy --from 03 -p folds 5"),
+    "phantom": ("workbook phantom data/null --signal none --patients 240",),
+    "fetch": ("workbook fetch nsclc-radiogenomics data/nsclc --dry-run",),
+    "new": ("workbook new data/mystudy",),
+    "check": ("workbook check data/mystudy",),
+    "predict": (
+        "workbook predict ct.nii.gz mask.nii.gz --study data/mystudy --out result --sex female",
+    ),
+    "compare": ("workbook compare scores.csv out --cohort cohort.csv",),
+    "lab": ("workbook lab --port 8889",),
+}
 MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 done, 1 faults found or failed, 2 wrong usage."""
-    given = _parser().parse_args(arguments)
+    """Run one command; 0 done, 1 faults found or failed, 2 wrong usage; alone it prints help."""
+    parser, words = _parser(), sys.argv[1:] if arguments is None else arguments
+    if not words:
+        parser.print_help(sys.stderr)
+        return USAGE
+    if not words[0].startswith("-") and words[0] not in EXAMPLES:
+        parser.error(f"there is no command {words[0]}. {did_you_mean(words[0], EXAMPLES)}")
+    given = parser.parse_args(words)
     try:
         return given.run(given)
     except StudyError as fault:
@@ -44,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("workbook", description="The EGFR-CT study workbook.")
+    version = f"workbook {importlib.metadata.version('radiogenomics')}"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run the notebooks and export the reports")
@@ -116,14 +138,19 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument("--port", type=int, default=8888)
     lab.add_argument("--no-browser", action="store_true", help="print the address only")
     lab.set_defaults(run=_lab)
+
+    for name, command in commands.choices.items():
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        command.epilog = "\n  ".join(["example:", *EXAMPLES[name]])
     return parser
 
 
 def _run(given: argparse.Namespace) -> int:
     folder = given.study or BUILT_IN
+    overrides = {name: _value(text) for name, text in given.set}
+    report.check_request(given.only, given.start, overrides)
     if given.study is None:
         _make_built_in(folder)
-    overrides = {name: _value(text) for name, text in given.set}
     study = load_study(folder, given.reports)
     print(f"{study.settings.title}: {folder} -> {study.reports}")
     with report.alone(study):

@@ -38,8 +38,9 @@ from radiogenomics.study.files import (
     write_json,
 )
 from radiogenomics.study.progress import FILE, HEADLESS, Follower, minutes, progress
+from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study, load_study
-from radiogenomics.study.values import did_you_mean, overridden, section_of
+from radiogenomics.study.values import did_you_mean, is_a, overridden, section_of
 
 if os.name == "posix":
     import fcntl
@@ -52,6 +53,8 @@ QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a ker
     HEADLESS: "1",  # no browser looks on: the viewer shows its static twin
 }
 LOCK = "run.lock"
+TYPES = {"str": str, "int": int, "float": float, "dict": dict}  # of the notebooks' parameters
+GIVEN = {"folder": "as workbook run FOLDER", "reports": "with --reports"}  # not with -p
 CLEAN = "Privacy: no identifier of the DICOM headers and no path stands in the reports."
 
 
@@ -59,14 +62,17 @@ class NotebookFailed(StudyError):
     """A notebook stopped: says which, at which cell and why."""
 
 
-def declared(path: Path) -> set[str]:
-    """Return the names in a notebook's parameter cell."""
-    return set(papermill.inspect_notebook(str(path)))
+def declared(path: Path) -> dict[str, type]:
+    """Return the names in a notebook's parameter cell, each with its type."""
+    found = papermill.inspect_notebook(str(path))
+    return {name: TYPES.get(one["inferred_type_name"], object) for name, one in found.items()}
 
 
 def _declared_here(path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
-    names = declared(path)
-    return {name: value for name, value in parameters.items() if name in names}
+    """Return those of the parameters that a notebook declares; a number for a text becomes text."""
+    kinds = declared(path)
+    here = {name: value for name, value in parameters.items() if name in kinds}
+    return {n: str(v) if kinds[n] is str and v is not None else v for n, v in here.items()}
 
 
 def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
@@ -225,15 +231,15 @@ def run_study(
         name, title, state (`done`, `failed`, `not run`), seconds of every notebook.
 
     Raises:
-        StudyError: a parameter that no notebook declares, a notebook that is not there.
+        UsageError: no such notebook or parameter, or a wrong value (`check_request`).
         NotebookFailed: after the index was written.
     """
     # which no other command needs
     from radiogenomics.report.illustrations import save_illustrations
 
     overrides = overrides or {}
+    check_request(only, start, overrides)
     chosen = _chosen(only, start)
-    _check_overrides(study, overrides)
     if force:
         _forget(study.derived)
     parameters = {"folder": str(study.folder), "reports": str(study.reports), **overrides}
@@ -376,26 +382,47 @@ def _synthetic(predictions: Path) -> bool:
     return bool("synthetic" in head and head.synthetic.iloc[0])
 
 
+def check_request(only: list[str] | None, start: str | None, overrides: dict[str, Any]) -> None:
+    """Check the notebooks and parameters that a run is asked for; needs no study.
+
+    Raises:
+        UsageError: no such notebook or parameter, or a value of another type or beyond its limits.
+    """
+    _chosen(only, start)
+    kinds = {name: kind for path in notebooks() for name, kind in declared(path).items()}
+    for name, value in overrides.items():
+        if name not in kinds or name in GIVEN:
+            raise UsageError(f"-p {name}: {_not_a_parameter(name, set(kinds) - set(GIVEN))}")
+        if name not in section_of() and value is not None and not is_a(value, kinds[name]):
+            kind = kinds[name].__name__
+            raise UsageError(f"-p {name} {value!r}: wrong type. Expected: {kind}.")
+    overridden(Settings(), {k: v for k, v in overrides.items() if k in section_of()})
+
+
+def _not_a_parameter(name: str, names: set[str]) -> str:
+    """Return why `-p` does not take a name, and what to do instead."""
+    if name in GIVEN:
+        return f"not given with -p. Expected: {GIVEN[name]}."
+    if name in section_of():
+        return f"no notebook declares this setting. Set it in study.toml, [{section_of()[name]}]."
+    hint = did_you_mean(name, names | set(section_of()))
+    return f"no notebook declares this parameter. {hint}"
+
+
 def _chosen(only: list[str] | None, start: str | None) -> list[Path]:
     found = notebooks()
     numbers = [path.name[:2] for path in found]
     for number in [*(only or []), *([start] if start else [])]:
         if number not in numbers:
             raise UsageError(f"there is no notebook {number}. Expected: {', '.join(numbers)}.")
-    return [
+    chosen = [
         path
         for path in found
         if (not only or path.name[:2] in only) and (not start or path.name[:2] >= start)
     ]
-
-
-def _check_overrides(study: Study, overrides: dict[str, Any]) -> None:
-    known = set().union(*(declared(path) for path in notebooks()))
-    for name in overrides:
-        if name not in known:
-            hint = did_you_mean(name, known - {"folder", "reports"})
-            raise UsageError(f"-p {name}: no notebook declares this parameter. {hint}")
-    overridden(study.settings, {k: v for k, v in overrides.items() if k in section_of()})
+    if not chosen:
+        raise UsageError(f"--only and --from {start} leave no notebook. Expected: one of the two.")
+    return chosen
 
 
 def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:

@@ -49,14 +49,19 @@ def begin(folder: Path) -> pd.DataFrame:
     only a person knows stays empty. Files that are there already are kept.
 
     Raises:
-        StudyError: the folder is a study already.
+        StudyError: the folder is not there, or is a file, or is a study already.
     """
+    if not folder.is_dir():
+        fault = "is a file" if folder.exists() else "is not there"
+        raise StudyError(
+            f"{folder} {fault}. Expected: a folder with one subfolder per patient that holds the "
+            "CT and the mask. Copy the images there, then run this command again."
+        )
     if (folder / "study.toml").exists() or (folder / "cohort.csv").exists():
         raise StudyError(
             f"{folder} holds a study already. Expected: a folder without study.toml and "
             "cohort.csv. Look at it with: workbook check"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     rows = [_row(folder, sub) for sub in sorted(p for p in folder.iterdir() if p.is_dir())]
     blank = dict.fromkeys(COLUMNS, "")
     found = pd.DataFrame([blank | r for r in rows if r], columns=list(COLUMNS))
