@@ -32,7 +32,13 @@ class Counts(NamedTuple):
 
 
 class Share(NamedTuple):
-    """A proportion of counts; its interval is Wilson's."""
+    """A proportion of counts; its interval is Wilson's.
+
+    >>> share = Share(np.array([8]), np.array([10]))
+    >>> low, high, method = share.interval(0.95)
+    >>> share.value(), round(low, 3), round(high, 3), method
+    (array([0.8]), 0.49, 0.943, 'wilson')
+    """
 
     part: np.ndarray
     whole: np.ndarray
@@ -47,7 +53,13 @@ class Share(NamedTuple):
 
 
 class Ratio(NamedTuple):
-    """A ratio of two proportions; its interval is by the log method (Simel 1991)."""
+    """A ratio of two proportions; its interval is by the log method (Simel 1991).
+
+    >>> ratio = Ratio(Share(np.array([8]), np.array([10])), Share(np.array([2]), np.array([10])))
+    >>> low, high, method = ratio.interval(0.95)
+    >>> ratio.value(), round(low, 2), round(high, 2), method
+    (array([4.]), 1.11, 14.35, 'wald')
+    """
 
     above: Share
     below: Share
