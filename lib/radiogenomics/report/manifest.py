@@ -39,7 +39,7 @@ def earlier_states(study: Study) -> dict[str, dict[str, Any]]:
 
 
 def whereabouts(study: Study) -> str:
-    """Return a digest of where the study lies, seen from its reports: it tells no path."""
+    """Return a digest of the study's path relative to its reports, which hides the path."""
     try:
         return digest(os.path.relpath(study.folder, study.reports))
     except ValueError:  # on another drive
@@ -82,7 +82,7 @@ def write_manifest(
 
 
 def _peak_memory_mb() -> int | None:
-    """Return what the largest process of this run used; None where the system does not tell."""
+    """Return the peak memory of this run's largest process; None where it is not known."""
     if os.name != "posix":
         return None
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

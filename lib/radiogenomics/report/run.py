@@ -55,7 +55,7 @@ QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a ker
 LOCK = "run.lock"
 TYPES = {"str": str, "int": int, "float": float, "dict": dict}  # of the notebooks' parameters
 GIVEN = {"folder": "as workbook run FOLDER", "reports": "with --reports"}  # not with -p
-CLEAN = "Privacy: no identifier of the DICOM headers and no path stands in the reports."
+CLEAN = "Privacy: no identifier of the DICOM headers and no path is in the reports."
 
 
 class NotebookFailed(StudyError):
@@ -114,7 +114,7 @@ def storage_fault(fault: OSError) -> str:
         errno.ENOSPC: "The disk is full. Free space and run again: finished work is kept.",
         errno.EFBIG: "Files of this size are not allowed here. Name another folder with --reports.",
         errno.EDQUOT: "The quota is used up. Free space and run again: finished work is kept.",
-        errno.EACCES: "No permission. If it is to be read, ask its owner; if written, run as who "
+        errno.EACCES: "No permission. To read it, ask its owner. To write it, run as a user who "
         "may, copy the study, or name another folder for reports with --reports.",
         errno.EROFS: "That folder is read-only. Copy the study to one that can be written.",
     }.get(fault.errno, "")
@@ -132,7 +132,7 @@ def alone(study: Study) -> Iterator[None]:
     with (study.derived / LOCK).open("a+") as stream:
         if not _locked(stream):
             raise StudyError(
-                f"another run is at work on {study.folder.name}. Expected: one at a time. Wait for "
+                f"another run is using {study.folder.name}. Expected: one at a time. Wait for "
                 "it, or stop it."
             )
         for folder in (study.derived, study.reports):
@@ -155,11 +155,11 @@ def check_privacy(study: Study) -> str:
     """Scan the finished reports (`privacy`), note it in the manifest and return a sentence.
 
     Raises:
-        StudyError: something that identifies a patient, or a path of this machine, stands there.
+        StudyError: the reports hold an identifier of a patient or a path of this machine.
     """
     table = read_cells(study.cohort_csv)
     images = [study.folder / p for c in IMAGES if c in table for p in table[c] if p]
-    # the one date that the reports tell: of the first evaluation (`seal.earlier`)
+    # the one date in the reports: of the first evaluation (`seal.earlier`)
     allowed = set(table.hospital) | {one["time"][:10] for one in seal.evaluations(study)}
     if study.settings.privacy.patient_is_pseudonym:
         allowed |= set(table.patient)
@@ -174,7 +174,7 @@ def check_privacy(study: Study) -> str:
 def _kernel(folder: Path) -> Config:
     """Return how to reach the kernel: sockets in a folder of its own, where there are any.
 
-    Its log is muted: being stopped is no error that a user should read.
+    Its log is muted: stopping a kernel is not an error that a user should read.
     """
     sockets = {"transport": "ipc", "ip": str(folder / "kernel")}
     muted = {"extra_arguments": ["--IPKernelApp.log_level=50"]}
@@ -183,7 +183,7 @@ def _kernel(folder: Path) -> Config:
 
 @contextmanager
 def _followed_progress() -> Iterator[Path]:
-    """Let the notebook tell its progress through a file, drawn in the terminal meanwhile.
+    """Let the notebook report its progress through a file, and show it in the terminal.
 
     Gives a temporary folder of this run alone.
     """
@@ -281,9 +281,9 @@ def _refuse_another_study(study: Study) -> None:
         return
     if read_json(study.manifest_json).get("study", whereabouts(study)) != whereabouts(study):
         raise StudyError(
-            f"{study.reports.name} holds the reports of another study. Expected: a folder of this "
-            "one's own. Name one with --reports; if they are this study's, which was moved without "
-            "them, delete their manifest.json."
+            f"{study.reports.name} holds the reports of another study. Expected: a folder for this "
+            "study alone. Name one with --reports. If they are this study's reports and the study "
+            "was moved, delete their manifest.json."
         )
 
 
@@ -351,7 +351,7 @@ def _comparison_study(predictions: Path, out: Path) -> Study:
     """Write the settings of a comparison to `out`: a new folder, or an earlier comparison's.
 
     Raises:
-        StudyError: `out` holds a study, or its reports, or the very table of scores.
+        StudyError: `out` holds a study, or its reports, or the table of scores itself.
     """
     told, toml = 'title = "Comparison of scores: ', out / "study.toml"
     earlier = toml.is_file() and toml.read_text("utf-8", "replace").startswith(told)
@@ -364,7 +364,7 @@ def _comparison_study(predictions: Path, out: Path) -> Study:
         )
     if predictions.resolve() == (out / "predictions.csv").resolve():
         raise StudyError(
-            f"{predictions.name} stands in {out.name}, where this comparison would overwrite it. "
+            f"{predictions.name} is in {out.name}, where this comparison would overwrite it. "
             "Expected: a table elsewhere. Name another folder."
         )
     lines = [told + json.dumps(predictions.name)[1:]]
