@@ -76,7 +76,7 @@ def exclude(
                   "read it. Ask who owns it." for p in locked[column]]  # fmt: skip
         out = pd.concat([out, locked[["patient"]].assign(step="files", reason=reason)])
         left = left.drop(locked.index)
-    if "mask_2" in left:  # one that is not there or locked is no reason to leave a patient out
+    if "mask_2" in left:  # a missing or locked one does not exclude a patient
         left["mask_2_hash"] = [readable_hash(Path(p)) if p else "" for p in left["mask_2"]]
     if complete:
         require_both(left, out)
@@ -100,7 +100,7 @@ def require_both(left: pd.DataFrame, out: pd.DataFrame) -> None:
     """Stop where no study can be made of the patients left.
 
     Raises:
-        StudyError: one scan stands for two patients; a cohort lacks patients of a label.
+        StudyError: two patients share a scan; a cohort lacks patients of a label.
     """
     _refuse_leak(left)
     _refuse_empty(left, out)
@@ -124,7 +124,7 @@ def _first_reason(table: pd.DataFrame, checks: list) -> pd.DataFrame:
 
 def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
     rows = [("found", "in cohort.csv", len(table))]
-    whole = out.step != "files"  # of a file's fault, what stands before its path
+    whole = out.step != "files"  # the part of a file's fault before its path
     groups = out.assign(
         reason=out.reason.where(whole, out.reason.str.replace(":.*", "", regex=True))
     )
@@ -155,7 +155,8 @@ def _refuse_leak(left: pd.DataFrame) -> None:
             names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
             where = "in train and test" if both else "for several patients"
             raise StudyError(
-                f"The same {what} stands {where}: {names}. Expected: one a patient. Keep one row."
+                f"The same {what} is used {where}: {names}. Expected: one per patient. Keep one "
+                "row."
             )
 
 

@@ -1,6 +1,6 @@
 """The sealed test set: test labels are handed out here alone, and every time is recorded.
 
-The record stands in manifest.json under `test_set`: notebook, purpose, time, digest of scores.
+The record is in manifest.json under `test_set`: notebook, purpose, time, digest of scores.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def evaluations(study: Study) -> list[dict]:
 
 
 def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Give every score its patient's label: the one place where test scores meet test labels.
+    """Return scores with labels: the only place where test scores meet test labels.
 
     Returns:
         The scores with labels, and how often that had been done before (`earlier`).
