@@ -1,4 +1,4 @@
-"""Image files: NIfTI, NRRD, MetaImage; what their readers would mend in silence is refused."""
+"""Image files: NIfTI, NRRD, MetaImage; faults that their readers repair silently are refused."""
 
 from __future__ import annotations
 
@@ -35,12 +35,13 @@ def read_file(path: Path) -> sitk.Image:
     """Return the 3D image in one file, its values as the file has them.
 
     Raises:
-        StudyError: a format that tells too little of its voxels, a damaged file, not one volume.
+        StudyError: a format that does not describe its voxels, a damaged file, not one volume.
     """
     if path.name.lower().endswith(APART):
         raise StudyError(
-            f"{path.name} is of a format (Analyze, NIfTI in two files, VTK, GIPL) that tells not "
-            "enough of its voxels. Expected: NIfTI in one file, NRRD, MetaImage or DICOM. Convert "
+            f"{path.name} is of a format (Analyze, NIfTI in two files, VTK, GIPL) that does not "
+            "describe its voxels completely. Expected: NIfTI in one file, NRRD, MetaImage or "
+            "DICOM. Convert "
             "it to .nii.gz."
         )
     _check_bytes(path)
@@ -57,7 +58,7 @@ def read_file(path: Path) -> sitk.Image:
 
 
 def _check_bytes(path: Path) -> None:
-    """Refuse what the readers would mend in silence.
+    """Refuse faults that the readers repair silently.
 
     A NIfTI or .gz file that is cut off (filled up with zeros), NIfTI voxels that are no numbers
     (read as 0), spacings that are 0 or negative (read as 1, or without their sign).
@@ -85,7 +86,7 @@ def _check_text_header(path: Path, start: bytes) -> None:
 
 
 def _check_voxel_file(path: Path) -> None:
-    """Refuse a header whose voxels lie in no one file beside it: they could be anybody's."""
+    """Refuse a header whose voxels are not in one file beside it: they could be anybody's."""
     named = voxel_file(path)
     if named and (PureWindowsPath(named).name != named or "%" in named or named.upper() == "LIST"):
         raise StudyError(
@@ -111,7 +112,7 @@ def _check_spacing(path: Path, spacing: list[float]) -> None:
         told = ", ".join(f"{v:g}" for v in spacing)
         raise StudyError(
             f"{path.name}: voxel spacing ({told}) mm in the header. Expected: above 0. Export it "
-            "again; a negative spacing may stand for a flipped axis."
+            "again; a negative spacing may mean a flipped axis."
         )
 
 
@@ -151,7 +152,7 @@ def _nifti_voxels(path: Path, stream: BinaryIO) -> tuple[int, np.dtype | None]:
     offset = struct.unpack(f"{order}f", header[108:112])[0]
     if length != 348 or not 1 <= axes <= 7 or not 0 <= offset < CHUNK:
         raise StudyError(
-            f"{path.name} is no NIfTI-1 file, whatever its name says. Expected: an image. Export "
+            f"{path.name} is not a NIfTI-1 file, despite its name. Expected: an image. Export "
             "it again."
         )
     _check_spacing(path, struct.unpack(f"{order}8f", header[76:108])[1 : 1 + axes][:3])
