@@ -18,7 +18,7 @@ from radiogenomics.statistics import calibration
 from radiogenomics.statistics.discrimination import auc, auc_interval, checked, wilson
 from radiogenomics.statistics.resampling import SCHEMES, Drawn, percentile_interval, resampled
 
-OF_PREVALENCE = ("accuracy", "ppv", "npv")  # measures that it is part of, beside calibration
+OF_PREVALENCE = ("accuracy", "ppv", "npv")  # measures that depend on prevalence, beside calibration
 COLUMNS = ["threshold_rule", "metric", "value", "ci_low", "ci_high", "ci_method"]
 
 
@@ -115,8 +115,8 @@ def metrics_table(
 
     One row a method of interval (`ci_method`), with n and events; bootstrap's where `drawn`
     (`resampling.draw`) is given, with the number of `resamples` and how patients were drawn
-    (`resampling`). Scores outside [0, 1] are ranked only, and all of a model that has such
-    scores elsewhere (not `bounded`).
+    (`resampling`). Scores outside [0, 1] are used for AUC only, and so are
+    all scores of a model that has such scores elsewhere (not `bounded`).
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses.
