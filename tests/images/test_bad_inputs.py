@@ -622,17 +622,17 @@ GOOD = corpus.cohort_table()
 HEAD = GOOD.to_csv(index=False)
 
 TABLES = {
-    "no file": (None, "is not there. Expected: one row a patient"),
+    "no file": (None, "is not there. Expected: one row per patient"),
     "a name that reads as missing": (
         corpus.with_cell(3, "patient", "NA"),
         "row 5: patient is 'NA', which other programs read as missing",
     ),
-    "empty file": (b"", "cohort.csv is no table", "a header and one row a patient"),
-    "blank lines": (b"\n\n", "cohort.csv is no table"),
+    "empty file": (b"", "cohort.csv is not a table", "a header and one row per patient"),
+    "blank lines": (b"\n\n", "cohort.csv is not a table"),
     "UTF-16": (HEAD.encode("utf-16"), "cohort.csv is not UTF-8 (byte 0)", "Save As, CSV UTF-8"),
     "Latin-1": (HEAD.replace("P03", "Jürgen").encode("latin-1"), "is not UTF-8 (byte"),
-    "a row too long": (HEAD.replace("P01,", "P01,x,", 1), "cohort.csv is no table", "line 3"),
-    "column twice": (HEAD.replace("cea", "sex", 1), "has column sex twice", "Take one away"),
+    "a row too long": (HEAD.replace("P01,", "P01,x,", 1), "cohort.csv is not a table", "line 3"),
+    "column twice": (HEAD.replace("cea", "sex", 1), "has column sex twice", "Remove one"),
     "column twice in capitals": (HEAD.replace("cea", "Sex", 1), "has column sex twice"),
     "no column": (
         GOOD.drop(columns=["smoking", "mask"]),

@@ -29,7 +29,7 @@ class StudyError(Exception):
 
 
 class UsageError(StudyError):
-    """A command that asks for what there is not."""
+    """A command that asks for something that does not exist."""
 
 
 @contextmanager
