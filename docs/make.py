@@ -1,18 +1,25 @@
 """Print the pages that are made from the code: `uv run docs/make.py` writes them, a test compares.
 
-docs/tables.md comes from radiogenomics.study.tables, docs/settings.md from study.settings.
+docs/tables.md comes from radiogenomics.study.tables, docs/settings.md from study.settings,
+environment.yml from pyproject.toml and uv.lock.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+import re
+import textwrap
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
+from radiogenomics.report.pages import notebooks
+from radiogenomics.report.run import declared
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import Table
 from radiogenomics.study.settings import key_of, keys, sections
+from radiogenomics.study.values import section_of
 
 ROOT = Path(__file__).parents[1]
 TABLES_HEAD = """# The tables of a run
@@ -71,9 +78,10 @@ def _grouped(table: Table) -> Iterable[tuple[list[str], str]]:
 
 SETTINGS_HEAD = """# The settings of a study
 
-`study.toml` in the study folder holds them; every key is optional. For one run, `-p` takes a key by
-its name: `workbook run data/mystudy -p epochs 30`. A new study's `study.toml` (`workbook new`)
-lists them all.
+`study.toml` in the study folder holds them; every key is optional. A new study's `study.toml`
+(`workbook new`) lists them all. `workbook run data/mystudy -p epochs 30` changes one for one run;
+`-p` takes those that a notebook names in its first cell:
+{changeable}.
 
 Printed from `lib/radiogenomics/study/settings.py` by `uv run docs/make.py`.
 """
@@ -81,7 +89,9 @@ Printed from `lib/radiogenomics/study/settings.py` by `uv run docs/make.py`.
 
 def settings_page() -> str:
     """Return docs/settings.md."""
-    parts = [SETTINGS_HEAD]
+    named = {name for path in notebooks() for name in declared(path)}
+    changeable = ", ".join(f"`{name}`" for name in section_of() if name in named)
+    parts = [SETTINGS_HEAD.format(changeable=textwrap.fill(changeable, 100))]
     for section, kind in sections().items():
         meaning = inspect.cleandoc(kind.__doc__ or "")
         parts += [f"## [{section}]\n" if section else "## Above the sections\n", f"{meaning}\n"]
@@ -104,7 +114,45 @@ def _may_be(kind: type, name: str) -> str:
     return words + (f", multiples of {key.step}" if key.step > 1 else "")
 
 
-PAGES = {"docs/tables.md": tables_page, "docs/settings.md": settings_page}
+ENVIRONMENT_HEAD = """# The versions of uv.lock for conda users; printed by `uv run docs/make.py`.
+# Not solved with conda by its authors: uv is the tested way.
+# A C compiler is needed to build pyradiomics-bhklab.
+name: radiogenomics
+channels:
+  - conda-forge
+dependencies:
+"""
+FROM_PIP = (  # the other packages come from conda-forge
+    "choreographer", "ipyniivue", "itkwidgets", "kaleido", "keras", "lazy-loader",
+    "pyradiomics-bhklab", "simpleitk", "skops", "tensorflow",
+)  # fmt: skip
+SPELLED = {"simpleitk": "SimpleITK"}
+
+
+def environment_page() -> str:
+    """Return environment.yml: every package of pyproject.toml and of its extra itk, as locked."""
+    project, lock = _toml("pyproject.toml")["project"], _toml("uv.lock")["package"]
+    locked = {package["name"]: package.get("version", "") for package in lock}
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["itk"]]
+    names = sorted(re.split("[=[]", package)[0].lower() for package in wanted)
+    python = re.search(r"\d+\.\d+", project["requires-python"])[0]
+    conda = [f"{name}={locked[name]}" for name in names if name not in FROM_PIP]
+    pip = [f"{SPELLED.get(name, name)}=={locked[name]}" for name in names if name in FROM_PIP]
+    lines = [f"python={python}", "pip", *conda, "pip:", *(f"    - {one}" for one in [*pip, "-e ."])]
+    return ENVIRONMENT_HEAD + "".join(
+        f"{'  ' if one[0] == ' ' else '  - '}{one}\n" for one in lines
+    )
+
+
+def _toml(file: str) -> dict:
+    return tomllib.loads((ROOT / file).read_text(encoding="utf-8"))
+
+
+PAGES = {
+    "docs/tables.md": tables_page,
+    "docs/settings.md": settings_page,
+    "environment.yml": environment_page,
+}
 
 if __name__ == "__main__":
     for file, page in PAGES.items():

@@ -1,5 +1,7 @@
 """The command's exit status: 0 done, 1 faults or failed, 2 wrong usage; never a traceback."""
 
+import shlex
+
 import pytest
 from radiogenomics import cli
 from radiogenomics.new_patient import EXAMPLE
@@ -7,7 +9,7 @@ from radiogenomics.study.files import read_json
 
 
 def test_wrong_usage_is_2(capsys):
-    for arguments in ([], ["walk"], ["phantom"], ["predict", "ct.nii.gz"]):
+    for arguments in (["walk"], ["phantom"], ["predict", "ct.nii.gz"]):
         with pytest.raises(SystemExit) as stop:
             cli.main(arguments)
         assert stop.value.code == 2
@@ -20,6 +22,8 @@ def test_wrong_usage_is_2(capsys):
         (["run", "nowhere"], 1, "study.toml is not there"),
         (["check", "nowhere"], 1, "study.toml is not there"),
         (["phantom", "small", "--patients", "3"], 2, "Expected: 24 to 660"),
+        (["new", "nowhere"], 1, "nowhere is not there. Expected: a folder with one subfolder"),
+        (["new", __file__], 1, "is a file. Expected: a folder with one subfolder"),
     ],
 )
 def test_users_mistakes_are_one_message(tmp_path, monkeypatch, capsys, arguments, status, says):
@@ -27,6 +31,58 @@ def test_users_mistakes_are_one_message(tmp_path, monkeypatch, capsys, arguments
     assert cli.main(arguments) == status
     told = capsys.readouterr().err
     assert says in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--only 99", "there is no notebook 99. Expected: 01, 02"),
+        ("--only 01 --from 03", "leave no notebook"),
+        ("-p epcohs 3", "no notebook declares this parameter. Did you mean epochs?"),
+        ("-p epochs 0", "epochs = 0. Expected: from 1 to 1000"),
+        ("-p epochs many", "epochs = 'many'. Expected: something like 16"),
+        ("-p seed x", "seed = 'x'. Expected: something like 2024"),
+        ("-p device gpuu", "device = 'gpuu'. Expected: one of auto, cpu, gpu"),
+        ("-p min_age 20", "Set it in study.toml, [eligibility]"),
+        ("-p paitent P001", "Did you mean patient?"),
+        ("-p checked few", "-p checked 'few': wrong type. Expected: int"),
+        ("-p reports here", "Expected: with --reports"),
+    ],
+)
+def test_wrong_requests_are_told_before_anything_is_made(
+    tmp_path, monkeypatch, capsys, options, says
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["run", *options.split()]) == 2
+    assert says in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_alone_it_prints_help_as_uv_does(capsys):
+    assert cli.main([]) == 2
+    assert "run the notebooks and export the reports" in capsys.readouterr().err
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0 and capsys.readouterr().out.startswith("workbook 0.")
+
+
+def test_a_mistyped_command_names_the_nearest(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["chekc"])
+    assert "there is no command chekc. Did you mean check?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", cli.EXAMPLES)
+def test_every_help_shows_examples_that_parse(capsys, name):
+    with pytest.raises(SystemExit):
+        cli.main([name, "--help"])
+    told = capsys.readouterr().out
+    for example in cli.EXAMPLES[name]:
+        assert f"  {example}\n" in told
+        assert cli._parser().parse_args(shlex.split(example)[1:]).run
 
 
 def test_phantom_then_check_prints_every_fault(tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import sys
@@ -15,16 +16,34 @@ from radiogenomics.study import tables
 from radiogenomics.study.errors import StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import found_study, load_study
+from radiogenomics.study.values import did_you_mean
 
 DONE, FAULTS, USAGE = 0, 1, 2
 BUILT_IN = Path("data") / "phantom"
+EXAMPLES = {  # of every command, below its --help
+    "run": ("workbook run", "workbook run data/mystudy --from 03 -p folds 5"),
+    "phantom": ("workbook phantom data/null --signal none --patients 240",),
+    "fetch": ("workbook fetch nsclc-radiogenomics data/nsclc --dry-run",),
+    "new": ("workbook new data/mystudy",),
+    "check": ("workbook check data/mystudy",),
+    "predict": (
+        "workbook predict ct.nii.gz mask.nii.gz --study data/mystudy --out result --sex female",
+    ),
+    "compare": ("workbook compare scores.csv out --cohort cohort.csv",),
+    "lab": ("workbook lab data/mystudy --no-browser --ip=127.0.0.1",),
+}
 MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 done, 1 faults found or failed, 2 wrong usage."""
-    parser = _parser()
-    given, further = parser.parse_known_args(arguments)
+    """Run one command; 0 done, 1 faults found or failed, 2 wrong usage; alone it prints help."""
+    parser, words = _parser(), sys.argv[1:] if arguments is None else arguments
+    if not words:
+        parser.print_help(sys.stderr)
+        return USAGE
+    if not words[0].startswith("-") and words[0] not in EXAMPLES:
+        parser.error(f"there is no command {words[0]}. {did_you_mean(words[0], EXAMPLES)}")
+    given, further = parser.parse_known_args(words)
     if further and given.run is not _lab:
         parser.error(f"unrecognized arguments: {' '.join(further)}")
     given.further = further
@@ -42,6 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("workbook", description="The EGFR-CT study workbook.")
+    version = f"workbook {importlib.metadata.version('radiogenomics')}"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run the notebooks and export the reports")
@@ -110,22 +131,25 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--cohort", type=Path, help="CSV: the patients' columns, for subgroups")
     compare.set_defaults(run=_compare)
 
-    lab = commands.add_parser(
-        "lab", help="explore copies of the notebooks in JupyterLab",
-        epilog="Further options go to JupyterLab, such as --no-browser or --ip=127.0.0.1.",
-    )  # fmt: skip
+    about = "explore copies of the notebooks in JupyterLab, which takes further options"
+    lab = commands.add_parser("lab", help=about, description=about)
     lab.add_argument("study", nargs="?", type=Path, help="study folder (default: built-in cohort)")
     lab.add_argument("--reports", type=Path, help="the study's reports (default reports/STUDY)")
     lab.add_argument("--port", default="8888", help="of the address (default 8888)")
     lab.set_defaults(run=_lab)
+
+    for name, command in commands.choices.items():
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        command.epilog = "\n  ".join(["example:", *EXAMPLES[name]])
     return parser
 
 
 def _run(given: argparse.Namespace) -> int:
     folder = given.study or BUILT_IN
+    overrides = {name: _value(text) for name, text in given.set}
+    report.check_request(given.only, given.start, overrides)
     if given.study is None:
         _make_built_in(folder)
-    overrides = {name: _value(text) for name, text in given.set}
     study = load_study(folder, given.reports)
     print(f"{study.settings.title}: {folder} -> {study.reports}")
     with report.alone(study):

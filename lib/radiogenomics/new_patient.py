@@ -113,7 +113,7 @@ def place_among_training(study: Study, scores: dict[str, float]) -> pd.DataFrame
 
 
 def reading(study: Study, table: pd.DataFrame) -> dict[str, Any]:
-    """Return which models lie beyond all training patients, and which predictors are missing."""
+    """Return which models extrapolate, and which predictors are missing."""
     below = table.training_patients_below
     missing = "Clinical" not in set(table.model)
     return {

@@ -23,7 +23,7 @@ from radiogenomics.study.style import BACK, LABELS, PAGE
 
 
 def audit_widths(table: pd.DataFrame) -> go.Figure:
-    """Draw a paper's printed AUC intervals beside 95% ones at its numbers of patients."""
+    """Draw a paper's printed AUC intervals and 95% ones at its numbers of patients."""
     figure = go.Figure()
     names = [f"{r.model}, {r.cohort}" for r in table.itertuples()]
     half = table.width_95 / 2
@@ -44,7 +44,7 @@ def audit_widths(table: pd.DataFrame) -> go.Figure:
 
 
 NETWORK = ("parameters", "filters", "kernel", "channels", "dense", "cells")
-ALIKE = 0.25  # of a width: by less than this two of them are told apart by nothing printed
+ALIKE = 0.25  # of a width: below this, two of them cannot be distinguished in print
 PROPORTIONS = {"beta": "", "wilson": " (Wilson)", "normal": " (Wald)"}  # statsmodels' names
 
 
@@ -174,7 +174,7 @@ def interval_reading(table: pd.DataFrame) -> dict[str, Any]:
     """Return which intervals can be an accuracy's, and the confidence that the others fit.
 
     A width within a quarter of what 95% would ask for can be an AUC's as well: high AUCs and few
-    decimals do not tell the two apart.
+    decimals do not distinguish the two.
     """
     rows = table[table.binomial != ""].itertuples()
     near = [abs(r.width / r.width_95 - 1) < ALIKE if r.width_95 else False for r in rows]
@@ -199,7 +199,7 @@ def _binomial(one: Any, decimals: int) -> list[str]:
 
 
 def table1(printed: dict[str, Any]) -> pd.DataFrame:
-    """Return each p value of Table 1 beside those that the printed counts give.
+    """Return each p value of Table 1 and those that the printed counts give.
 
     Returns:
         characteristic, printed, reproduced_by, and p by test: chi_square, yates, fisher (2 × 2);
@@ -310,7 +310,7 @@ def summary(
         ("p values of Table 1", len(table1), (table1.reproduced_by != "").sum(), "reproduced"),
         ("proportions", len(proportions), proportions.attainable.sum(), "attainable"),
         ("sensitivity, specificity, accuracy", len(consistency), consistency.consistent.sum(),
-         "can be true together"),
+         "are consistent"),
         ("AUC intervals", len(intervals), (intervals.binomial == "").sum(),
          "are not an accuracy's exact interval"),
         ("network parameters", int(network.printed.notna().any()), len(same),

@@ -62,7 +62,7 @@ def test_faults_name_row_patient_and_remedy_and_exclude_the_patient(study, chang
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"patient": {1: "P00"}}, "rows 2, 3: patient P00 stands more than once"),
+        ({"patient": {1: "P00"}}, "rows 2, 3: patient P00 appears more than once"),
         ({"cohort": {0: "test"}}, "row 2, patient P00: cohort is 'test'. Expected: train"),
     ],
 )
@@ -120,10 +120,10 @@ def test_a_cohort_that_changed_after_notebook_01_is_refused(study):
     included.keep_included(study, left, out, flow)
     assert len(included.read_included(study)) == 12
     swapped = Settings(workers=1, hospitals=Hospitals(("B",), ("A",)))
-    with pytest.raises(StudyError, match="is not what notebook 01 saw.*--from 01"):
+    with pytest.raises(StudyError, match="has changed since notebook 01.*--from 01"):
         included.read_included(dataclasses.replace(study, settings=swapped))
     write(study, label={0: 1})
-    with pytest.raises(StudyError, match="is not what notebook 01 saw.*--from 01"):
+    with pytest.raises(StudyError, match="has changed since notebook 01.*--from 01"):
         included.read_included(study)
 
 
@@ -187,7 +187,7 @@ def test_the_flow_box_sums_reasons_that_differ_by_patient(study):
 def test_one_mask_on_both_sides_stops(study):
     write(study)
     (study.folder / "scans/11_mask.nii.gz").write_bytes(bytes([0, 0]))
-    with pytest.raises(StudyError, match="same mask stands in train and test: P00 .train., P11"):
+    with pytest.raises(StudyError, match="same mask is used in train and test: P00 .train., P11"):
         eligibility.exclude(study, reading.read_cohort(study))
 
 
@@ -197,7 +197,7 @@ def test_a_second_readers_mask_on_both_sides_stops(study):
         (study.folder / "scans" / name).write_bytes(b"one outline")
         table.loc[i, "mask_2"] = f"scans/{name}"
     table.to_csv(study.cohort_csv, index=False)
-    with pytest.raises(StudyError, match="same second reader's mask stands in train and test"):
+    with pytest.raises(StudyError, match="same second reader's mask is used in train and test"):
         eligibility.exclude(study, reading.read_cohort(study))
 
 
@@ -208,7 +208,7 @@ def test_a_file_replaced_after_notebook_01_stops_what_would_use_its_caches(study
     image.touch()  # another time, the same content
     assert len(included.load_patients(study)) == 12
     image.write_bytes(b"another CT")
-    with pytest.raises(StudyError, match=r"patient P03: scans/3.nii.gz is another file"):
+    with pytest.raises(StudyError, match=r"patient P03: scans/3.nii.gz has changed"):
         included.load_patients(study)
     image.unlink()  # a reviewer has no images
     assert len(included.load_patients(study)) == 12

@@ -153,7 +153,7 @@ def test_fetch_asks_for_the_chosen_series_alone_and_leaves_a_study(monkeypatch, 
 
 def test_a_download_that_is_not_whole_leaves_no_study(monkeypatch, tmp_path):
     monkeypatch.setattr(public, "client", lambda: Recorded(lost=2))
-    with pytest.raises(StudyError, match="2 of .* series are not whole .*: it goes on"):
+    with pytest.raises(StudyError, match="2 of .* series are incomplete .*: it continues"):
         public.fetch("nsclc-radiogenomics", tmp_path / "study")
     assert not (tmp_path / "study" / "study.toml").exists()
 
@@ -169,7 +169,7 @@ def test_no_network_is_told(monkeypatch, tmp_path):
     unreachable = Recorded()
     monkeypatch.setattr(unreachable, "fetch_index", lambda name: Path("gone").read_text())
     monkeypatch.setattr(public, "client", lambda: unreachable)
-    with pytest.raises(StudyError, match="cannot be reached .* Look at the network"):
+    with pytest.raises(StudyError, match="cannot be reached .* Check the network"):
         public.fetch("nsclc-radiogenomics", tmp_path / "study")
 
 

@@ -159,7 +159,7 @@ def test_words_among_numbers_are_refused_by_name(tmp_path):
     patients = pd.DataFrame({"patient": [f"P{i}" for i in range(N)], "age": 60}).astype(object)
     patients.loc[7, "age"] = "old"
     patients.to_csv(tmp_path / "cohort.csv", index=False)
-    with pytest.raises(StudyError, match="age of 1 patients is no number: P7; the first is 'old'"):
+    with pytest.raises(StudyError, match="is not a number: P7; the first is 'old'"):
         other_scores.read_patients(tmp_path / "cohort.csv", scores)
 
 
@@ -194,7 +194,7 @@ def changed(rows, index, **values):
         (lambda r: r.drop(columns="score"), "no column score"),
         (lambda r: r.assign(cohort="train"), "Expected: both 0 and 1"),
         (lambda r: r[r.label == 1], "labels of the patients .test. are .1."),
-        (lambda r: r.assign(cohort=r.model.map(SIDES)), "stand in train and in test"),
+        (lambda r: r.assign(cohort=r.model.map(SIDES)), "are in both train and test"),
         (lambda r: r.assign(cohort="external"), "Expected: train or test"),
         (lambda r: r.iloc[:0], "has no rows"),
         (lambda r: r.assign(parameters=0.5), "unusable parameters.*a whole number from 1"),
@@ -230,7 +230,7 @@ def test_patients_columns_must_fit(tmp_path):
     with pytest.raises(StudyError, match="labels of 60 patients are not those of the scores"):
         other_scores.read_patients(path, scores)
     pd.concat([patients, patients.iloc[:1]]).to_csv(path, index=False)
-    with pytest.raises(StudyError, match="stand twice"):
+    with pytest.raises(StudyError, match="appear twice"):
         other_scores.read_patients(path, scores)
 
 

@@ -136,7 +136,7 @@ def no_places(made):
 
 OTHER = {"a": lesion(), "b": (PLANES == 7).astype(np.uint8)}
 SAGITTAL = np.array([place(5, y, z) for y, z in ((3, 2), (9, 2), (9, 5), (3, 5))])
-DICOM = "like DICOM but is none, or is cut off"
+DICOM = "but is not, or is cut off"
 
 
 def bare(case, left):
@@ -189,7 +189,7 @@ SERIES = {
     "a slice without a suffix, empty": (lambda c: bare(c, 0), "IM0", DICOM),
     "spacing that drifts": (
         lambda c: c.series(drifting, np.zeros((40, 10, 10), np.int16)),
-        "mm from its place on an even grid: gaps run from 2.40 to 2.60 mm",
+        "mm from its position on an even grid: gaps run from 2.40 to 2.60 mm",
     ),
     "MR": (lambda c: c.series(Modality="MR"), "holds no CT series; DICOM found: MR", "axial CT"),
     "localizer only": (
@@ -224,12 +224,12 @@ SERIES = {
     ),
     "doubled slice": (
         lambda c: c.series(at(4, ImagePositionPatient=place(0, 0, 3))),
-        "two slices lie at the same place (InstanceNumber 4 and 5)",
+        "two slices are at the same position (InstanceNumber 4 and 5)",
         "export one",
     ),
     "copied file": (
         lambda c: (c.ct / "copy.dcm").write_bytes(first(c).read_bytes()),
-        "two slices lie at the same place",
+        "two slices are at the same position",
     ),
     "multi-frame": (lambda c: c.series(at(0, NumberOfFrames=4)), "3_000.dcm is a multi-frame file"),
     "slices of two sizes": (doubled_size, "slices differ in Rows (10 to 20)", "one geometry"),
@@ -254,7 +254,7 @@ SERIES = {
     ),
     "colour": (
         lambda c: c.series(SamplesPerPixel=3, PhotometricInterpretation="RGB"),
-        "3 values a pixel, as a colour image",
+        "3 values per pixel, like a colour image",
         "not screenshots",
     ),
     "one slice": (lambda c: c.series(hu=volume()[:1]), "holds one slice", "Export all slices"),
@@ -280,7 +280,7 @@ IMAGES = {
     "NIfTI pixdim NaN": (lambda c: patched(c.new_ct(name="a.nii"), 88, "<f", np.nan), "nan) mm"),
     "NIfTI offset NaN": (
         lambda c: patched(c.new_ct(name="a.nii"), 108, "<f", np.nan),
-        "no NIfTI-1",
+        "not a NIfTI-1",
     ),
     "MetaImage spacing -0.7": (
         lambda c: swapped(c.new_ct(name="a.mha"), b"Spacing = 0", b"Spacing = -0"),
@@ -317,13 +317,16 @@ IMAGES = {
     "MetaImage cut off": (lambda c: cut(c.new_ct(name="a.mha"), -100), "a.mha cannot be read"),
     "text as .nii": (
         lambda c: as_ct(c, "t.nii", b"patient,age\n" * 99),
-        "t.nii is no NIfTI-1 file",
+        "t.nii is not a NIfTI-1 file",
     ),
-    "text as .nii.gz": (lambda c: as_ct(c, "t.nii.gz", gzip.compress(b"text " * 99)), "no NIfTI-1"),
-    "zeros as .nii": (lambda c: as_ct(c, "t.nii", bytes(999)), "t.nii is no NIfTI-1 file"),
+    "text as .nii.gz": (
+        lambda c: as_ct(c, "t.nii.gz", gzip.compress(b"text " * 99)),
+        "not a NIfTI-1",
+    ),
+    "zeros as .nii": (lambda c: as_ct(c, "t.nii", bytes(999)), "t.nii is not a NIfTI-1 file"),
     "DICOM as .nii": (
         lambda c: as_ct(c, "d.nii", first(c).read_bytes()),
-        "d.nii is no NIfTI-1 file",
+        "d.nii is not a NIfTI-1 file",
     ),
     "text as .nrrd": (lambda c: as_ct(c, "t.nrrd", b"hello\n" * 9), "t.nrrd cannot be read"),
     "empty file": (
@@ -373,7 +376,7 @@ MASKS = {
     "fractions up to 1": (
         lambda c: c.new_mask(lesion() * np.where(PLANES == 3, 1, 0.5)),
         "0, 0.5, 1",
-        "Fractions are no labels",
+        "Fractions are not labels",
     ),
     "NaN outside": (lambda c: c.new_mask(np.where(lesion(), 1, np.nan)), "voxels are not finite"),
     "the CT itself": (
@@ -445,7 +448,7 @@ MASKS = {
     ),
     "SEG, a place too few": (
         lambda c: seg(c, change=lambda s: s.PerFrameFunctionalGroupsSequence.pop()),
-        "seg.dcm holds 4 frames and the places of 3",
+        "seg.dcm holds 4 frames and the positions of 3",
     ),
     "SEG outside": (
         lambda c: (seg(c), c.series(skip=[0, 1, 2, 3])),
@@ -455,8 +458,8 @@ MASKS = {
     ),
     "SEG of another person": (
         lambda c: seg(c, change=of_nobody_known),
-        "seg.dcm carries another PatientID than the CT and names no series",
-        "Look whose it is",
+        "seg.dcm has another PatientID than the CT and names no series",
+        "Check whose it is",
     ),
     "two segments of one name": (
         lambda c: seg(c, OTHER, "GTV", two_of_one_name),
@@ -480,7 +483,7 @@ MASKS = {
     ),
     "RTSTRUCT sagittal": (
         lambda c: rtstruct(c, SAGITTAL),
-        "1 of 1 contours lean across slices",
+        "1 of 1 contours are not parallel",
         "axial",
     ),
     "RTSTRUCT outside": (
@@ -496,7 +499,7 @@ MASKS = {
         lambda c: (rtstruct(c, square(3, 9, 2), square(3, 9, 3)), cut(c.mask, -300)),
         "rs.dcm ends too early",
     ),
-    "RTSTRUCT of x and y": (lambda c: rtstruct(c, square(3, 9, 2)[:, :2]), "no x, y, z a point"),
+    "RTSTRUCT of x and y": (lambda c: rtstruct(c, square(3, 9, 2)[:, :2]), "does not have x, y, z"),
     "RTSTRUCT of another series": (
         lambda c: (rtstruct(c, square(3, 9, 2)), c.series(series=ROOT + "77")),
         "none of them the one that the mask refers to",
@@ -568,10 +571,10 @@ ODD = {
         lambda c: c.new_mask(lesion() * np.float32(255 * 0.003921569)),
         "",
     ),
-    "mask on a smaller grid": (near, "mask taken over from another grid"),
+    "mask on a smaller grid": (near, "mask copied from another grid"),
     "mask with axes turned round": (
         flipped,
-        "mask's axes run against the CT's: look at the side, mask taken over from another grid",
+        "mask's axes are opposite to the CT's: check the side, mask copied from another grid",
     ),
     "big-endian NIfTI": (big_endian, ""),
     "MetaImage with its voxels beside it": (lambda c: c.new_ct(name="a.mhd"), ""),
@@ -584,7 +587,7 @@ ODD = {
     "floats": (lambda c: c.new_ct(volume().astype(np.float64), "f.nrrd"), ""),
     "SEG of another PatientID on this CT": (
         lambda c: seg(c, change=lambda s: setattr(s, "PatientID", "X")),
-        "the outline carries another PatientID than the CT it refers to",
+        "the outline has another PatientID than the CT it refers to",
     ),
 }
 
@@ -620,24 +623,27 @@ GOOD = corpus.cohort_table()
 HEAD = GOOD.to_csv(index=False)
 
 TABLES = {
-    "no file": (None, "is not there. Expected: one row a patient"),
+    "no file": (None, "is not there. Expected: one row per patient"),
     "a name that reads as missing": (
         corpus.with_cell(3, "patient", "NA"),
         "row 5: patient is 'NA', which other programs read as missing",
     ),
-    "empty file": (b"", "cohort.csv is no table", "a header and one row a patient"),
-    "blank lines": (b"\n\n", "cohort.csv is no table"),
+    "empty file": (b"", "cohort.csv is not a table", "a header and one row per patient"),
+    "blank lines": (b"\n\n", "cohort.csv is not a table"),
     "UTF-16": (HEAD.encode("utf-16"), "cohort.csv is not UTF-8 (byte 0)", "Save As, CSV UTF-8"),
     "Latin-1": (HEAD.replace("P03", "Jürgen").encode("latin-1"), "is not UTF-8 (byte"),
-    "a row too long": (HEAD.replace("P01,", "P01,x,", 1), "cohort.csv is no table", "line 3"),
-    "column twice": (HEAD.replace("cea", "sex", 1), "has column sex twice", "Take one away"),
+    "a row too long": (HEAD.replace("P01,", "P01,x,", 1), "cohort.csv is not a table", "line 3"),
+    "column twice": (HEAD.replace("cea", "sex", 1), "has column sex twice", "Remove one"),
     "column twice in capitals": (HEAD.replace("cea", "Sex", 1), "has column sex twice"),
     "no column": (
         GOOD.drop(columns=["smoking", "mask"]),
         "has no column mask, smoking",
         "Found: p",
     ),
-    "one name twice": (corpus.with_cell(1, "patient", "P00"), "rows 2, 3: patient P00 stands more"),
+    "one name twice": (
+        corpus.with_cell(1, "patient", "P00"),
+        "patient P00 appears more",
+    ),
     "one name twice but for a space": (
         corpus.with_cell(1, "patient", "P00 "),
         "rows 2, 3: patient",

@@ -44,7 +44,7 @@ def test_size_of_an_image_mask_goes_before_thickness(tmp_path):
     mask = corpus.write_image(tmp_path / "mask.nii.gz", lesion())
     scan = scans.read_scan(folder, mask)
     assert (sitk.GetArrayFromImage(scan.ct) == volume(3)).all()
-    assert scan.notes == ("series 1: 8 × 2.5 mm, B30f taken, not series 1: 6 × 1.25 mm, B30f",)
+    assert scan.notes == ("series 1: 8 × 2.5 mm, B30f used, not series 1: 6 × 1.25 mm, B30f",)
 
 
 @pytest.mark.parametrize(

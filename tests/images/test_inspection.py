@@ -44,7 +44,7 @@ def test_row_is_what_was_drawn():
         ({"corner": (0, 12, 12)}, "touches the border of the CT"),
         ({"inside": -1000}, "100% of the lesion is air"),
         ({"lung": 40}, "no lung within 10 mm"),
-        ({"lung": 0, "inside": 900}, "lowest value of the CT is 0: HU?"),
+        ({"lung": 0, "inside": 900}, "lowest value of the CT is 0: is it in HU?"),
     ],
 )
 def test_what_a_reader_should_look_at_is_flagged(case, flag):

@@ -150,7 +150,7 @@ def test_seg_of_another_grid_is_taken_over(tmp_path, ct):
     seg = corpus.write_seg(tmp_path / "seg.dcm", fine, {"Lesion": drawn})
     scan = scans.read_scan(ct, seg)
     assert (sitk.GetArrayFromImage(scan.mask) == lesion()).all()
-    assert scan.notes == ("SEG drawn on another grid", "mask taken over from another grid")
+    assert scan.notes == ("SEG drawn on another grid", "mask copied from another grid")
 
 
 def test_referenced_series_is_found_among_several_in_one_folder(tmp_path, ct, two):

@@ -70,7 +70,7 @@ def test_mask_of_the_cts_size_that_lost_its_header_is_refused(pair):
     lost = sitk.GetImageFromArray(mask)
     lost.SetSpacing((0.7, 0.7, 1.0))
     sitk.WriteImage(lost, folder / "lost.nii.gz")
-    with pytest.raises(StudyError, match="has the CT's size and another place: mask .*; CT .*"):
+    with pytest.raises(StudyError, match="has the CT's size but another position: mask .*; CT .*"):
         pair_of(folder / "ct.nii.gz", folder / "lost.nii.gz", 1)
 
 
@@ -104,6 +104,6 @@ def test_label_1_of_several_is_taken_with_a_note(pair):
     mask[8, 5, 5] = 3
     sitk.WriteImage(image(mask), folder / "mask.nii.gz")
     scan = scans.read_scan(folder / "ct.nii.gz", folder / "mask.nii.gz")
-    assert scan.notes == ("label 1 taken, not 3; name one in mask_label",)
+    assert scan.notes == ("label 1 used, not 3; name one in mask_label",)
     named = scans.read_scan(folder / "ct.nii.gz", folder / "mask.nii.gz", "1")
     assert named.notes == ()

@@ -156,5 +156,5 @@ def test_explorer_shows_what_hiding_does(finished, monkeypatch):
     numbered = patients.assign(patient=patients.patient.replace(one.patient, "101"))
     case.explore(finished, numbered, network, 101, "conv3d_3", 1, case.HIDING)
     assert shown[1].title.startswith("101:")
-    with pytest.raises(StudyError, match="kind = 'heat' is no map"):
+    with pytest.raises(StudyError, match="kind = 'heat' is not a map"):
         case.explore(*asked, "heat")

@@ -116,4 +116,4 @@ def test_trainings_that_learned_nothing_are_told():
     assert coin.learned.tolist() == [False]
     told = say("models", "trainings", idle=["fold 2"], trainings=3)
     assert "1 of 3 trainings of the CNN failed (fold 2)" in told and 'class="alert"' in told
-    assert say("models", "trainings", idle=[], trainings=3) == "Every training learned."
+    assert say("models", "trainings", idle=[], trainings=3) == "No training failed."

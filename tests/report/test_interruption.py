@@ -84,7 +84,7 @@ def test_second_run_on_one_study_is_told_and_leftovers_are_swept(finished, capsy
     with report.alone(finished):
         assert not leftover.exists()
         with (
-            pytest.raises(StudyError, match="another run is at work on tiny"),
+            pytest.raises(StudyError, match="another run is using tiny"),
             report.alone(finished),
         ):
             pass

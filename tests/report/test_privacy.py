@@ -57,7 +57,9 @@ def test_uids_and_paths_are_found_and_the_run_refuses_to_call_it_done(copied):
     assert set(zip(found.file, found.kind, strict=True)) == {
         ("tables/exclusions.csv", "uid"), ("note.md", "path"),
     }  # fmt: skip
-    with pytest.raises(StudyError, match=r"must not be mailed: note.md \(path, 1 times\)"):
+    with pytest.raises(
+        StudyError, match=r"the reports hold identifiers or paths: note.md \(path, 1 times\)"
+    ):
         run.check_privacy(copied)
 
 

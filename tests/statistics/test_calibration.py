@@ -101,7 +101,7 @@ def test_no_curve_where_none_exists():
     assert calibration.smooth_curve(labels, np.full(40, 0.5)).empty
     with pytest.raises(discrimination.EvaluationError, match="constant or separate"):
         calibration.recalibration(labels, np.full(40, 0.5))
-    with pytest.raises(discrimination.EvaluationError, match="would turn them round"):
+    with pytest.raises(discrimination.EvaluationError, match="would reverse their"):
         calibration.recalibration(LABELS, 1 - TABLE.p1.to_numpy())
 
 

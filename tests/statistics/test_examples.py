@@ -17,5 +17,5 @@ def test_examples(path):
     assert found.failed == 0
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-        if public and path.stem != "resampling":  # the machinery of drawing
+        if public:
             assert ">>>" in ast.get_docstring(node), node.name

@@ -8,9 +8,9 @@ import pandas as pd
 
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.images import anonymity
-from radiogenomics.images.formats import content_hash
 from radiogenomics.study import tables
 from radiogenomics.study.errors import TableFault
+from radiogenomics.study.files import content_hash
 from radiogenomics.study.study import Study
 
 WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}
@@ -77,7 +77,7 @@ def exclude(
                   "read it. Ask who owns it." for p in locked[column]]  # fmt: skip
         out = pd.concat([out, locked[["patient"]].assign(step="files", reason=reason)])
         left = left.drop(locked.index)
-    if "mask_2" in left:  # one that is not there or locked is no reason to leave a patient out
+    if "mask_2" in left:  # a missing or locked one does not exclude a patient
         left["mask_2_hash"] = [readable_hash(Path(p)) if p else "" for p in left["mask_2"]]
     if complete:
         require_both(left, out)
@@ -101,7 +101,7 @@ def require_both(left: pd.DataFrame, out: pd.DataFrame) -> None:
     """Stop where no study can be made of the patients left.
 
     Raises:
-        StudyError: one scan stands for two patients; a cohort lacks patients of a label.
+        StudyError: two patients share a scan; a cohort lacks patients of a label.
     """
     _refuse_leak(left)
     _refuse_empty(left, out)
@@ -125,7 +125,7 @@ def _first_reason(table: pd.DataFrame, checks: list) -> pd.DataFrame:
 
 def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
     rows = [("found", "in cohort.csv", len(table))]
-    whole = out.step != "files"  # of a file's fault, what stands before its path
+    whole = out.step != "files"  # the part of a file's fault before its path
     groups = out.assign(
         reason=out.reason.where(whole, out.reason.str.replace(":.*", "", regex=True))
     )
@@ -156,7 +156,8 @@ def _refuse_leak(left: pd.DataFrame) -> None:
             names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
             where = "in train and test" if both else "for several patients"
             raise TableFault(
-                f"The same {what} stands {where}: {names}. Expected: one a patient. Keep one row."
+                f"The same {what} is used {where}: {names}. Expected: one per patient. Keep one "
+                "row."
             )
 
 

@@ -95,8 +95,8 @@ def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
     seen = set(table.get("made_from", ()))
     if study.cohort_csv.exists() and seen - {_source(study)}:
         raise TableFault(
-            "cohort.csv, or [label], [hospitals] or [eligibility] of study.toml, is not what "
-            f"notebook 01 saw. Expected: the same. Run again: {contract.COHORT.run_from}"
+            "cohort.csv, or [label], [hospitals] or [eligibility] of study.toml, has changed since "
+            f"notebook 01. Expected: no change. Run again: {contract.COHORT.run_from}"
         )
     for column in [c for c in IMAGES if f"{c}_stamp" in table]:
         now = table[column].map(_stamp)
@@ -104,8 +104,8 @@ def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
             row = table.iloc[i]
             if readable_hash(Path(row[column])) != row[f"{column}_hash"]:
                 raise TableFault(
-                    f"patient {row.patient}: {as_written(study, row[column])} is another file than "
-                    "notebook 01 saw. Expected: the same content. Run again: "
+                    f"patient {row.patient}: {as_written(study, row[column])} has changed since "
+                    "notebook 01. Expected: the same content. Run again: "
                     f"{contract.COHORT.run_from}"
                 )
 

@@ -30,7 +30,7 @@ OLDEST = 120  # years
 def read_cohort(study: Study) -> pd.DataFrame:
     """Read cohort.csv: one row a patient, `cohort` from the hospital, `label` 0 or 1 or missing.
 
-    A cell that cannot be read is told in column `fault` (empty where all is well): `exclude`
+    A cell that cannot be read is reported in column `fault` (otherwise empty): `exclude`
     leaves that patient out and the others go on.
 
     Raises:
@@ -74,7 +74,7 @@ def _name_faults(raw: pd.DataFrame) -> list[str]:
     faults = []
     for patient in raw.patient[raw.patient.duplicated() & (raw.patient != "")].unique():
         rows = ", ".join(str(i + 2) for i in np.flatnonzero(raw.patient == patient))
-        faults.append(f"rows {rows}: patient {patient} stands more than once. Keep one row.")
+        faults.append(f"rows {rows}: patient {patient} appears more than once. Keep one row.")
     for i in np.flatnonzero(raw.patient.str.casefold().isin(NO_NAMES)):
         faults.append(
             f"row {i + 2}: patient is {raw.patient.iloc[i]!r}, which other programs read as "
@@ -144,9 +144,9 @@ def _label_faults(raw: pd.DataFrame, label: Label) -> list[str]:
         return []
     told = ", ".join(f"{value!r} ({n})" for value, n in others.value_counts().head(9).items())
     return [
-        f"{label.column} holds {told} beside {label.positive!r}. Expected: one other value. Name "
-        f"those that count as {label.negative_name} in study.toml, [label] negative; the others' "
-        "patients are then left out."
+        f"{label.column} holds {told} besides {label.positive!r}. Expected: one other value. Name "
+        f"those that count as {label.negative_name} in study.toml, [label] negative; patients "
+        "with other values are then left out."
     ]
 
 
@@ -183,7 +183,7 @@ def _hospital_faults(raw: pd.DataFrame, study: Study) -> list[str]:
     sides = study.settings.hospitals
     both = set(sides.train) & set(sides.test)
     if both:
-        return [f"study.toml [hospitals]: {', '.join(sorted(both))} both trains and tests."]
+        return [f"study.toml [hospitals]: {', '.join(sorted(both))} is in both train and test."]
     if "cohort" not in raw:
         return []
     known = {**dict.fromkeys(sides.train, "train"), **dict.fromkeys(sides.test, "test")}

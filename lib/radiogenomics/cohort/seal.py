@@ -84,7 +84,7 @@ def evaluations(study: Study) -> list[dict]:
 
 
 def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Give every score its patient's label: the one place where test scores meet test labels.
+    """Return scores with labels: the only place where test scores meet test labels.
 
     Returns:
         The scores with labels, and how often that had been done before (`earlier`).

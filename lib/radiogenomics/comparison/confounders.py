@@ -1,4 +1,4 @@
-"""Baselines and confounders: could something simpler than the images' content read the label?
+"""Baselines and confounders: does something simpler than the images' content predict the label?
 
 Prevalence, the lesion's volume alone and the acquisition alone (scanner, kernel, thickness),
 fitted on training patients; CLEAR 36, METRICS 19, 23 and 25.
@@ -67,7 +67,7 @@ def baselines(
 
 VOLUME = "volume_mm3"
 FEWEST = 2  # patients of a label from which scores can be cross-validated
-CERTAIN = 0.01  # below this p an association of label and acquisition is told in red
+CERTAIN = 0.01  # below this p an association of label and acquisition is shown in red
 
 
 def volume_model() -> Pipeline:
@@ -99,7 +99,7 @@ def baseline_scores(train: pd.DataFrame, test: pd.DataFrame, seed: int) -> pd.Da
 
 
 def _told(train: pd.DataFrame, test: pd.DataFrame) -> Iterator[tuple[str, Pipeline, pd.DataFrame]]:
-    """Give name, model and inputs of each baseline that the patients' columns tell."""
+    """Yield name, model and inputs of each baseline for which the patients' columns suffice."""
     everybody = pd.concat([train, test])
     measured = VOLUME in everybody and pd.api.types.is_numeric_dtype(everybody[VOLUME])
     if measured and (everybody[VOLUME] > 0).all():
@@ -189,7 +189,7 @@ def of_acquisition(table: pd.DataFrame) -> dict[str, Any]:
     """Return the acquisition's row of baselines.csv, and which models are better than it."""
     rows = table[table.baseline == "Acquisition"]
     if rows.auc.isna().all():
-        untested = rows.reason.iloc[0] if len(rows) else "nothing is known of it"
+        untested = rows.reason.iloc[0] if len(rows) else "acquisition is not known"
         return {"baseline": None, "untested": untested}
     tested = rows.dropna(subset="p_holm")
     better = tested.model[(tested.p_holm < 0.05) & (tested.auc_model > tested.auc)].tolist()

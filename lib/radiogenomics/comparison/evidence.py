@@ -21,7 +21,7 @@ from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
 
 HALF = 0.5
-RANKED_ONLY = "scores outside [0, 1] can only be ranked: they are no probabilities"
+RANKED_ONLY = "scores outside 0-1 are not probabilities: they are used for AUC only"
 
 
 def evidence(
@@ -80,7 +80,7 @@ def attainable(study: Study) -> dict | None:
 
 
 def limits(truth: dict | None) -> dict[str, float]:
-    """Return the AUCs attainable in these test patients, by what is known of them."""
+    """Return the AUCs attainable in these test patients, by the data used."""
     known = {"images": "image", "images and clinical data": "joint"}
     return {name: truth[key]["test_patients"] for name, key in known.items()} if truth else {}
 
@@ -138,7 +138,7 @@ def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
     """Return the patients' columns with the lesion's volume and how its CT was acquired.
 
     Scanner, kernel and slice thickness are those of acquisition.csv where it is there; the
-    distance of slices stands for a thickness that nobody tells.
+    distance of slices replaces a thickness that is not given.
     """
     table = patients.set_index("patient", drop=False).rename_axis(None)
     if study.has(tables.MASKS):

@@ -37,7 +37,7 @@ def roc(
         title: which cohort and scores.
         best: the model whose band is shown.
         colours: `palette` of all the study's models.
-        attainable: the best AUC that a simulated cohort allows, by what is known of a patient.
+        attainable: the best AUC that a simulated cohort allows, by the data used.
     """
     figure = empty(title, "1 - specificity", "sensitivity", height=560)
     by = aucs.set_index("model")

@@ -28,7 +28,7 @@ def read_scores(path: Path) -> pd.DataFrame:
     a model, gives its candidate parameters, those that selection dropped included.
 
     Raises:
-        TableFault: what cannot be read, is missing, stands twice or disagrees, with its rows.
+        TableFault: names rows that cannot be read, are missing, appear twice or disagree.
     """
     table = _typed(_read(path, NEEDED), path)
     _refuse_crossing(table, path)
@@ -51,7 +51,7 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
             f"Expected: {', '.join(needed)}, separated by commas."
         )
     if not len(raw):
-        raise TableFault(f"{path.name} has no rows. Expected: one row a patient and model.")
+        raise TableFault(f"{path.name} has no rows. Expected: one row per patient and model.")
     return raw
 
 
@@ -99,8 +99,8 @@ def _refuse_crossing(table: pd.DataFrame, path: Path) -> None:
     both = sides.index[sides > 1].tolist()
     if both:
         raise TableFault(
-            f"{path.name}: {len(both)} patients stand in train and in test: {_some(both)}. "
-            "Expected: each patient on one side. Mend the column cohort."
+            f"{path.name}: {len(both)} patients are in both train and test: {_some(both)}. "
+            "Expected: each patient in one of them. Correct the column cohort."
         )
 
 
@@ -112,7 +112,7 @@ def _refuse_disagreement(table: pd.DataFrame, path: Path) -> None:
         found = ", ".join(f"{r.model} says {r.label}" for r in rows.itertuples())
         raise TableFault(
             f"{path.name}: the labels of {len(both)} patients disagree between models: "
-            f"{_some(both)} ({found}). Expected: one label a patient."
+            f"{_some(both)} ({found}). Expected: one label per patient."
         )
 
 
@@ -133,7 +133,7 @@ def _refuse_unpaired(rows: pd.DataFrame, kind: str, path: Path) -> None:
         if twice:
             raise TableFault(
                 f"{path.name}: model {model} has {len(twice)} patients twice ({kind}): "
-                f"{_some(twice)}. Expected: one score a patient. Keep one row."
+                f"{_some(twice)}. Expected: one score per patient. Keep one row."
             )
         gone = everybody.difference(part.patient).tolist()
         if gone:
@@ -187,7 +187,8 @@ def _refuse_in_sample_alone(table: pd.DataFrame, path: Path) -> None:
     if table.model.eq(IN_SAMPLE).all():
         raise TableFault(
             f"{path.name}: {IN_SAMPLE} is the only model. Expected: another name; this one is the "
-            "workbook's in-sample stack, which is shown beside others and never alone. Rename it."
+            "workbook's in-sample stack, which is shown with other models and never alone. Rename "
+            "it."
         )
 
 
@@ -203,7 +204,7 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
         table there are no other columns.
 
     Raises:
-        TableFault: a patient that is missing or stands twice, a label or cohort that disagrees,
+        TableFault: a patient that is missing or appears twice, a label or cohort that disagrees,
             a word among numbers.
     """
     known = scores.drop_duplicates("patient").set_index("patient")[["cohort", "label"]]
@@ -213,7 +214,7 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
     raw = canonical(_read(path, ("patient",)))
     twice = raw.patient[raw.patient.duplicated()].unique().tolist()
     gone = known.index.difference(raw.patient, sort=False).tolist()
-    for names, what in ((twice, "stand twice in"), (gone, "are missing in")):
+    for names, what in ((twice, "appear twice in"), (gone, "are missing in")):
         if names:
             raise TableFault(
                 f"{len(names)} patients {what} {path.name}: {_some(names)}. Expected: one row for "
@@ -262,6 +263,7 @@ def _refuse_words(table: pd.DataFrame, path: Path) -> None:
         words = table.index[numbers.isna() & table[name].notna()].tolist()
         if words and numbers.notna().any():
             raise TableFault(
-                f"{path.name}: {name} of {len(words)} patients is no number: {_some(words)}; the "
+                f"{path.name}: {name} of {len(words)} patients is not a number: {_some(words)}; "
+                "the "
                 f"first is {table[name][words[0]]!r}. Expected: a number, or empty."
             )

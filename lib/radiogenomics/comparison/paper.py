@@ -1,6 +1,6 @@
 """A paper's facts, read from a file: what it prints, and what it is recalled by (data/paper.toml).
 
-A file names the label that it is about: a study of another label is set beside no paper.
+A file names the label that it is about: a study of another label is compared with no paper.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ EMPTY = {
 }  # where it says nothing
 
 
-IN_SAMPLE_P = "in-sample: the models were fitted on these patients, p tests nothing"
+IN_SAMPLE_P = "in-sample: the models were fitted on these patients, so p is not a valid test"
 
 
 def paper_of(study: Study) -> dict[str, Any] | None:
-    """Return the facts of the paper that a study is set beside; None where there is none.
+    """Return the facts of the paper that a study is compared with; None without a paper.
 
     Raises:
         StudyError: the file that study.toml names is not there or faulty.
@@ -54,7 +54,7 @@ def paper_of(study: Study) -> dict[str, Any] | None:
 
 
 def recall(study: Study, notebook: Notebook) -> None:
-    """Display what the study's paper did in a notebook's place; nothing where there is no paper."""
+    """Display what the study's paper did at a notebook's step; nothing without a paper."""
     printed = paper_of(study) or {}
     text = printed.get("recalled", {}).get(notebook.word)
     if text:
@@ -64,14 +64,14 @@ def recall(study: Study, notebook: Notebook) -> None:
 
 
 def beside(study: Study, found: Mapping[str, tuple[Any, str]]) -> pd.DataFrame | None:
-    """Return what a run found beside what the study's paper prints, under a heading of its own.
+    """Return the values of a run and of the study's paper, under a heading of its own.
 
     Args:
         study: whose paper it is.
         found: by name, the value found and where the paper's file has it, such as cohorts.test.n.
 
     Returns:
-        found, published, one row a name; None, without a heading, where there is no paper.
+        found, published, one row per name; None, without a heading, if there is no paper.
     """
     printed = paper_of(study)
     if printed is None:
@@ -92,7 +92,7 @@ def load_paper(path: str | Path | None = None) -> dict[str, Any]:
     """Read a paper's printed numbers; without a path those of data/paper.toml.
 
     A file needs a title; `decimals`, `cohorts`, `table1`, `table2`, `network` and `delong` are
-    there as far as the paper prints them.
+    optional: what the paper prints of them.
 
     Raises:
         StudyError: no file, no TOML, no title, a row that cannot be read; names it.
@@ -103,7 +103,7 @@ def load_paper(path: str | Path | None = None) -> dict[str, Any]:
     try:
         printed = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise StudyError(f"{path.name} is not valid TOML: {fault}. Mend that line.") from None
+        raise StudyError(f"{path.name} is not valid TOML: {fault}. Correct that line.") from None
     absent = [name for name in NEEDED if name not in printed]
     if absent:
         raise StudyError(
@@ -129,8 +129,9 @@ def load_paper(path: str | Path | None = None) -> dict[str, Any]:
     for name, row in printed["table1"].items():
         if not _p_is_good(row.get("p", "")) or not _groups_are_good(row):
             raise StudyError(
-                f"{path.name} [table1.{name}] is {row}. Expected: p as text, and counts (one row a "
-                "group, as many whole numbers in each) or groups (mean, SD and n of each); two "
+                f"{path.name} [table1.{name}] is {row}. Expected: p as text, and counts (one row "
+                "per group, with the same number of whole numbers) or groups (mean, SD and n of "
+                "each); two "
                 "groups or more."
             )
     return printed
@@ -208,7 +209,7 @@ def tests(printed: dict[str, Any]) -> pd.DataFrame:
 
 
 def against_paper(study: Study, metrics: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return paper_vs_run.csv: what the paper prints beside this run, at threshold 0.5.
+    """Return paper_vs_run.csv: the paper's values and this run's, at threshold 0.5.
 
     Without a paper there are no rows.
 

@@ -75,7 +75,7 @@ def brier_changes(table: pd.DataFrame) -> Facts:
 
 
 def most_optimistic(table: pd.DataFrame) -> Facts:
-    """Return whose in-sample AUC lies highest above its folds' mean; `row` is None for nobody."""
+    """Return the model whose in-sample AUC exceeds its folds' mean most (`row`: None if none)."""
     if not len(table):
         return {"compared": 0, "model": None, "row": None}
     gap = (table["in-sample"] - table["out-of-fold, mean of folds"]).dropna()

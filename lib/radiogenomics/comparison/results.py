@@ -29,7 +29,7 @@ from radiogenomics.study.words import say
 REGRESSIONS = ("Clinical", "LR")  # of the study's models; the others shrink or learn features
 RILEY = {
     "regression": "holds: unpenalised regression",
-    "other": "a scale only: no unpenalised regression, or not known",
+    "other": "a rough guide: not an unpenalised regression, or not known",
 }
 STACKED = 2  # scores in the combined models
 
@@ -190,7 +190,7 @@ def best_ranges(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
 def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:
     """Return delong.csv: every pair of models on the external cohort, Holm over the pairs.
 
-    The in-sample stack, which is shown to explain the paper's, is no candidate: it takes no part.
+    The in-sample stack, which is shown to explain the paper's, is not compared.
     """
     pairs = labelled(scores, "external")
     labels = next(iter(pairs.values()))[0]
@@ -264,7 +264,7 @@ def subgroups(study: Study, scores: pd.DataFrame, patients: pd.DataFrame) -> pd.
 
 
 def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Return fitted and candidate parameters of each model that tells them.
+    """Return fitted and candidate parameters of each model that gives them.
 
     Of the study's own, the combined models have those of their inputs, CNN and SVM, among their
     candidates; of others, what the scores' column `parameters` says.
@@ -292,7 +292,7 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
 
     Events per parameter count the rarer label (Peduzzi 1996). The AUC that Riley's criteria
     expect is the pooled out-of-fold one, else the external one; the criteria are of unpenalised
-    regressions, `riley` says for which model they hold and for which they only give a scale.
+    regressions, `riley` says for which model they hold and for which they are only a rough guide.
     """
     counts, rows = parameter_counts(study, scores), []
     auc = table[(table.metric == "auc") & table.ci_method.isin(["delong", "none"])]

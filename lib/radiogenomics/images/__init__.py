@@ -1,4 +1,4 @@
-"""Notebook 02: a patient's CT and outline, read from any file onto one grid, and what they are."""
+"""Notebook 02: a patient's CT and outline, read onto one grid, and their description."""
 
 import lazy_loader
 

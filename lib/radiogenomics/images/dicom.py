@@ -1,7 +1,7 @@
 """DICOM CT series: found in a folder, chosen by stated rules, checked slice by slice, read.
 
 The rules, in this order: the series that a DICOM mask refers to, or that shares the frame of
-reference of its PET; the very grid of a mask that is an image file, then its size; original images
+reference of its PET; the same grid as a mask that is an image file, then its size; original images
 before derived ones; the thinnest slices; the most slices; the lowest series number. Localizers
 never.
 """
@@ -82,8 +82,9 @@ def read_header(path: Path) -> pydicom.Dataset | None:
         pass
     if path.suffix.lower() in NAMED_DICOM or _begun(path):
         raise ImageFault(
-            f"{path.name} is named or begins like DICOM but is none, or is cut off. Expected: a "
-            "slice of the CT. Export it again, or take the file away."
+            f"{path.name} looks like DICOM by its name or first bytes but is not, or is cut off. "
+            "Expected: a "
+            "slice of the CT. Export it again, or remove the file."
         )
     return None
 
@@ -165,7 +166,7 @@ def choose_ct(
     if len(exams) > 1 and mask is not None and not _drawn_on(chosen, mask):
         raise ImageFault(
             f"{folder.name} holds CT of {len(exams)} examinations, and nothing says on which of "
-            "them the mask was drawn. Expected: one. Take the others away."
+            "them the mask was drawn. Expected: one. Remove the others."
         )
     return chosen, [s for s in scans if s is not chosen]
 
@@ -190,7 +191,7 @@ def _ends(points: list | np.ndarray) -> np.ndarray:
 
 
 def _drawn_on(series: Series, mask: sitk.Image) -> bool:
-    """Return whether a mask's grid fills the very place of a series, whatever way its axes run."""
+    """Return whether a mask's grid covers the same volume as a series, in any axis order."""
     first = series.first
     try:
         across, down = np.array(first.ImageOrientationPatient, float).reshape(2, 3)
@@ -260,14 +261,15 @@ def in_order(series: Series, name: str) -> Series:
 def _check_slice(path: Path, header: pydicom.Dataset) -> None:
     if int(header.get("NumberOfFrames") or 1) > 1:
         raise ImageFault(
-            f"{path.name} is a multi-frame file. Expected: one file a slice. Convert it to NIfTI "
+            f"{path.name} is a multi-frame file. Expected: one file per slice. Convert it to NIfTI "
             "(for example with dcm2niix) and name that file as the CT."
         )
     needed = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")
     absent = [tag for tag in needed if not header.get(tag)]
     if absent:
         raise ImageFault(
-            f"{path.name} has no {', '.join(absent)}. Expected: an axial CT slice with its place. "
+            f"{path.name} has no {', '.join(absent)}. Expected: an axial CT slice with its "
+            "position. "
             "Export the original series."
         )
     _check_values(path, header)
@@ -291,7 +293,7 @@ def _check_values(path: Path, header: pydicom.Dataset) -> None:
         )
     if int(header.get("SamplesPerPixel") or 1) != 1:
         raise ImageFault(
-            f"{path.name} has {header.SamplesPerPixel} values a pixel, as a colour image. "
+            f"{path.name} has {header.SamplesPerPixel} values per pixel, like a colour image. "
             "Expected: HU. Export the original series, not screenshots."
         )
 
@@ -302,7 +304,7 @@ def _check_alike(series: Series, name: str) -> None:
         if np.ptp(values, axis=0).max() > 1e-3:
             raise ImageFault(
                 f"{name}: slices differ in {tag} ({values.min():g} to {values.max():g}). "
-                "Expected: one geometry. Take the slices that do not belong to the scan away."
+                "Expected: one geometry. Remove the slices that do not belong to the scan."
             )
 
 
@@ -316,8 +318,9 @@ def _check_spacing(
     if gaps.min() < 1e-3:
         at = int(gaps.argmin())
         raise ImageFault(
-            f"{name}: two slices lie at the same place ({_instances(headers, at)}). Expected: one. "
-            "A phase or a copy stands in the series twice: export one."
+            f"{name}: two slices are at the same position ({_instances(headers, at)}). Expected: "
+            "one. "
+            "The series holds two phases or copies: export one."
         )
     usual = np.median(gaps)
     uneven = np.abs(gaps - usual)
@@ -326,7 +329,7 @@ def _check_spacing(
         raise ImageFault(
             f"{name}: slices {at + 1} and {at + 2} lie {gaps[at]:.2f} mm apart "
             f"({_instances(headers, at)}), the others {usual:.2f} mm. Expected: even spacing; a "
-            "missing slice is never invented. Export all slices."
+            "missing slice is never interpolated. Export all slices."
         )
     height = np.concatenate([[0.0], np.cumsum(gaps)])
     off = np.abs(height - np.linspace(0.0, height[-1], len(height)))
@@ -334,7 +337,7 @@ def _check_spacing(
         at = int(off.argmax())
         raise ImageFault(
             f"{name}: slice {at + 1} ({_instances(headers, at, 1)}) lies {off[at]:.2f} mm from its "
-            f"place on an even grid: gaps run from {gaps.min():.2f} to {gaps.max():.2f} mm. "
+            f"position on an even grid: gaps run from {gaps.min():.2f} to {gaps.max():.2f} mm. "
             "Expected: even spacing. Export a reconstruction with one spacing."
         )
     shift = np.linalg.norm(ways - np.outer(gaps, normal), axis=1)
@@ -372,8 +375,8 @@ def read_series(series: Series) -> sitk.Image:
 def acquisition(series: Series) -> dict[str, float | str]:
     """Return how a series was acquired (paper, Images): nothing that identifies a patient.
 
-    `gap_mm` is the way between slices without their thickness (below 0: they overlap),
-    `uneven_mm` how far one way differs from the usual one at most; `phase` is a word of the
+    `gap_mm` is the distance between slices without their thickness (below 0: they overlap),
+    `uneven_mm` the largest difference of a distance from the usual one; `phase` is a word of the
     series' description, where it has one of `PHASES`.
 
     Args:

@@ -1,4 +1,4 @@
-"""Image files: NIfTI, NRRD, MetaImage; what their readers would mend in silence is refused.
+"""Image files: NIfTI, NRRD, MetaImage; faults that their readers repair silently are refused.
 
 `FORMATS` is the list of formats; a new one is an entry there (`register`).
 """
@@ -103,12 +103,13 @@ def read_file(path: Path) -> sitk.Image:
     """Return the 3D image in one file, its values as the file has them.
 
     Raises:
-        ImageFault: a format that tells too little of its voxels, a damaged file, not one volume.
+        ImageFault: a format that does not describe its voxels, a damaged file, not one volume.
     """
     if path.name.lower().endswith(APART):
         raise ImageFault(
-            f"{path.name} is of a format (Analyze, NIfTI in two files, VTK, GIPL) that tells not "
-            "enough of its voxels. Expected: NIfTI in one file, NRRD, MetaImage or DICOM. Convert "
+            f"{path.name} is of a format (Analyze, NIfTI in two files, VTK, GIPL) that does not "
+            "describe its voxels completely. Expected: NIfTI in one file, NRRD, MetaImage or "
+            "DICOM. Convert "
             "it to .nii.gz."
         )
     known = format_of(path) or Format((), _check_stream, sitk.ReadImage)
@@ -169,7 +170,7 @@ def _voxels_beside(path: Path) -> list[Path]:
 
 
 def _check_voxel_file(path: Path) -> None:
-    """Refuse a header whose voxels lie in no one file beside it: they could be anybody's."""
+    """Refuse a header whose voxels are not in one file beside it: they could be anybody's."""
     named = _voxel_file(path)
     if named and (PureWindowsPath(named).name != named or "%" in named or named.upper() == "LIST"):
         raise ImageFault(
@@ -195,7 +196,7 @@ def _check_spacing(path: Path, spacing: list[float]) -> None:
         told = ", ".join(f"{v:g}" for v in spacing)
         raise ImageFault(
             f"{path.name}: voxel spacing ({told}) mm in the header. Expected: above 0. Export it "
-            "again; a negative spacing may stand for a flipped axis."
+            "again; a negative spacing may mean a flipped axis."
         )
 
 
@@ -239,7 +240,7 @@ def _nifti_voxels(path: Path, stream: BinaryIO) -> tuple[int, np.dtype | None]:
     offset = struct.unpack(f"{order}f", header[108:112])[0]
     if length != 348 or not 1 <= axes <= 7 or not 0 <= offset < CHUNK:
         raise ImageFault(
-            f"{path.name} is no NIfTI-1 file, whatever its name says. Expected: an image. Export "
+            f"{path.name} is not a NIfTI-1 file, despite its name. Expected: an image. Export "
             "it again."
         )
     _check_spacing(path, struct.unpack(f"{order}8f", header[76:108])[1 : 1 + axes][:3])

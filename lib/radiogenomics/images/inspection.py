@@ -25,7 +25,7 @@ from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import digest
 from radiogenomics.study.study import Study
 
-ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header tells them
+ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header gives them
 
 AIR_HU, LUNG_HU = -900.0, -500.0  # a lesion's voxels below: air; around it below: lung or air
 ROOM_HU = -950.0  # below: air outside the body, not lung
@@ -97,7 +97,7 @@ def _flags(row: dict, ct: sitk.Image) -> list[str]:
         "touches the border of the CT": row["touches_border"],
         f"{row['air_share']:.0%} of the lesion is air": row["air_share"] > 0.5,
         "no lung within 10 mm: outside the lungs?": row["lung_near"] < 0.01,
-        f"lowest value of the CT is {lowest:g}: HU?": lowest > LUNG_HU,
+        f"lowest value of the CT is {lowest:g}: is it in HU?": lowest > LUNG_HU,
     }
     return [text for text, applies in told.items() if applies]
 
@@ -201,7 +201,7 @@ def _named(path: str | float | None) -> bool:
 def _second_mask(row: dict) -> str:
     """Return whether the second reader's mask can be used: its volume, or why not."""
     if row.get("mask_2_hash", 0) == row.get("mask_hash"):
-        return "the first reader's very mask"
+        return "the same as the first reader's mask"
     try:
         mask = read_scan(row["ct"], row["mask_2"], row["mask_label"]).mask
     except Exception as fault:  # noqa: BLE001 - it takes no part then, the patient does
@@ -211,7 +211,7 @@ def _second_mask(row: dict) -> str:
 
 
 def _of_ct_alone(path: str) -> dict:
-    """Return what the CT of a patient whose mask cannot be used still tells."""
+    """Return what the CT of a patient whose mask cannot be used shows."""
     try:
         return acquisition_row(*read_ct(path))
     except Exception:  # noqa: BLE001 - it is the CT that cannot be used
@@ -238,8 +238,8 @@ def refuse_patient_ids(study: Study, table: pd.DataFrame) -> None:
     if named:
         raise TableFault(
             f"cohort.csv: {named} names in column patient are the PatientID, the name or another "
-            "number of the DICOM headers. Expected: pseudonyms. Rename the patients, or, if "
-            "the headers hold pseudonyms, say so in study.toml: [privacy] "
+            "number of the DICOM headers. Expected: pseudonyms. Rename the patients, or, if the "
+            "headers hold pseudonyms, set in study.toml: [privacy] "
             "patient_is_pseudonym = true"
         )
 
@@ -250,7 +250,7 @@ def _bare(name: str) -> str:
 
 
 def _refuse_one_person(cohort: pd.DataFrame, ids: pd.Series) -> None:
-    """Stop when one PatientID stands for several patients; an anonymiser's blank is no name.
+    """Stop when several patients have one PatientID; an anonymiser's blank is not a name.
 
     A PatientID that over half of the scans share is such a blank.
     """
@@ -260,7 +260,7 @@ def _refuse_one_person(cohort: pd.DataFrame, ids: pd.Series) -> None:
         if 1 < len(rows) <= max(len(known) / 2, 2) and name:
             told = ", ".join(f"{r.patient} ({r.cohort})" for r in rows.itertuples())
             raise TableFault(
-                f"The DICOM headers say that {told} are one person. Expected: one row a patient, "
+                f"The DICOM headers say that {told} are one person. Expected: one row per patient, "
                 "never on both sides of the split. Keep one row."
             )
 

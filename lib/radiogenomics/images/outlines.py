@@ -48,7 +48,9 @@ def read_drawing(path: Path) -> pydicom.Dataset | None:
     try:
         drawing = pydicom.dcmread(path)
     except Exception as fault:  # noqa: BLE001 - pydicom raises many kinds on a cut-off file
-        raise ImageFault(f"{path.name} is no whole DICOM file ({fault}). Copy it again.") from None
+        raise ImageFault(
+            f"{path.name} is not a complete DICOM file ({fault}). Copy it again."
+        ) from None
     if not _drawn(drawing):
         raise ImageFault(
             f"{path.name} is DICOM {drawing.get('Modality', '?')}. Expected of a mask: SEG, "
@@ -74,19 +76,20 @@ def _check_whole(drawing: pydicom.Dataset, name: str) -> None:
     if absent or short:
         told = f"has no {', '.join(absent)}" if absent else "ends too early"
         raise ImageFault(
-            f"{name} {told}: it is cut off or no {drawing.Modality}. Expected: a whole file. Copy "
+            f"{name} {told}: it is cut off or not a {drawing.Modality}. Expected: a whole file. "
+            "Copy "
             "or export it again."
         )
 
 
 def referenced_series(drawing: pydicom.Dataset) -> tuple[str, ...]:
-    """Return the uids of the series that a SEG or RTSTRUCT refers to, none where it is not told."""
+    """Return the uids of the series that a SEG or RTSTRUCT refers to; none where it names none."""
     uids = [str(s.get("SeriesInstanceUID", "")) for s in _references(drawing)]
     return tuple(uid for uid in uids if uid)
 
 
 def frame_of(drawing: pydicom.Dataset) -> str:
-    """Return the frame of reference of a SEG's or RTSTRUCT's coordinates, empty if not told."""
+    """Return the frame of reference of a SEG's or RTSTRUCT's coordinates, empty if not given."""
     frames = drawing.get("ReferencedFrameOfReferenceSequence") or [pydicom.Dataset()]
     told = frames[0].get("FrameOfReferenceUID") or drawing.get("FrameOfReferenceUID")
     return str(told or "")
@@ -95,7 +98,7 @@ def frame_of(drawing: pydicom.Dataset) -> str:
 def shared_frame(drawing: pydicom.Dataset) -> str:
     """Return the frame of reference of a SEG that was drawn on another modality, else empty.
 
-    A tumour outlined on the PET of a PET/CT lies where it lies on the CT.
+    A tumour outlined on the PET of a PET/CT is at the same place on the CT.
     """
     series = _references(drawing)
     images = series[0].get("ReferencedInstanceSequence", []) if series else []
@@ -165,8 +168,8 @@ def _segment(
     groups = seg.PerFrameFunctionalGroupsSequence
     if len(groups) != len(pixels):
         raise ImageFault(
-            f"{name} holds {len(pixels)} frames and the places of {len(groups)}. Expected: one "
-            "place a frame. Export it again."
+            f"{name} holds {len(pixels)} frames and the positions of {len(groups)}. Expected: one "
+            "position per frame. Export it again."
         )
     of = [_segment_of(seg, g) for g in groups]
     if None in of and len(names) > 1 and seg.get("SegmentationType") != "LABELMAP":
@@ -218,7 +221,7 @@ def _plane(
         for place in places:
             if place.get(sequence) and place[sequence][0].get(tag):
                 return np.array(place[sequence][0].get(tag), float)
-        raise ImageFault(f"{name}: a frame has no {tag}. Expected: its place. Export it again.")
+        raise ImageFault(f"{name}: a frame has no {tag}. Expected: its position. Export it again.")
 
     origin = look("PlanePositionSequence", "ImagePositionPatient")
     ways = look("PlaneOrientationSequence", "ImageOrientationPatient").reshape(2, 3)
@@ -323,7 +326,9 @@ def _contours(
             "closed. Expected: the lesion's outlines. Draw them."
         )
     if any(len(c.ContourData) % 3 for c in filled):
-        raise ImageFault(f"{name}: a contour has no x, y, z a point. Export it again.")
+        raise ImageFault(
+            f"{name}: a contour does not have x, y, z for each point. Export it again."
+        )
     points = [np.array(c.ContourData, float).reshape(-1, 3) for c in filled]
     index = [_to_index(ct, p) for p in points]
     _check_planar(index, ct, name)
@@ -371,7 +376,8 @@ def _check_planar(index: list[np.ndarray], ct: sitk.Image, name: str) -> None:
     leaning = sum(np.ptp(one[:, 2]) > 0.5 for one in index)
     if leaning:
         raise ImageFault(
-            f"{name}: {leaning} of {len(index)} contours lean across slices. Expected: outlines "
+            f"{name}: {leaning} of {len(index)} contours are not parallel to the slices. Expected: "
+            "outlines "
             "in the CT's slices. Export outlines drawn on axial slices."
         )
     every = np.concatenate(index)

@@ -22,7 +22,7 @@ NEARLY_WHOLE = 1e-4  # what a mask's scaled values may miss whole numbers by
 
 @dataclass(frozen=True)
 class Scan:
-    """A patient's images on one grid, and what is known of them.
+    """A patient's images on one grid, with their acquisition and remarks.
 
     `ct` is in HU, in its file's pixel type; `mask` is uint8, 1 in the lesion; `labels` says what
     the mask's file holds. `acquisition` (of a DICOM series) holds nothing that identifies a
@@ -103,7 +103,7 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
         if drawing:
             notes += _other_patient(drawing, patient_id, bool(referenced), mask_path.name)
         if others:
-            told = f"{series.describe()} taken, not {', '.join(s.describe() for s in others)}"
+            told = f"{series.describe()} used, not {', '.join(s.describe() for s in others)}"
             exams = {s.first.get("StudyInstanceUID") for s in (series, *others)}
             notes.append(f"{told}; of {len(exams)} examinations" if len(exams) > 1 else told)
     else:
@@ -114,9 +114,9 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
         notes += told
     if not same_grid(ct, mask):
         if not np.allclose(np.abs(_turn(ct, mask)), _turn(ct, mask), atol=1e-3):
-            notes.append("mask's axes run against the CT's: look at the side")
+            notes.append("mask's axes are opposite to the CT's: check the side")
         mask = _taken_over(ct, mask, mask_path.name)
-        notes.append("mask taken over from another grid")
+        notes.append("mask copied from another grid")
     held = outlines.names(drawing) if drawing else _labels(labels)
     return Scan(ct, mask, tuple(notes), about, patient_id, held)
 
@@ -153,11 +153,11 @@ def _other_patient(
         return []
     if not referenced:
         raise ImageFault(
-            f"{name} carries another PatientID than the CT and names no series it was drawn on. "
-            "Expected: the outline of this patient. Look whose it is, and export it with its "
+            f"{name} has another PatientID than the CT and names no series it was drawn on. "
+            "Expected: the outline of this patient. Check whose it is, and export it with its "
             "reference."
         )
-    return ["the outline carries another PatientID than the CT it refers to"]
+    return ["the outline has another PatientID than the CT it refers to"]
 
 
 def read_pair(patient: pd.Series | Mapping[str, Any]) -> tuple[sitk.Image, sitk.Image]:
@@ -177,7 +177,7 @@ def _other_labels(mask: sitk.Image) -> list[str]:
     """Return a note where label 1 was taken because none was named, and others are there."""
     found = np.unique(sitk.GetArrayViewFromImage(mask))
     others = [f"{v:g}" for v in found if v not in (0, 1)]
-    return [f"label 1 taken, not {', '.join(others[:6])}; name one in mask_label"] * bool(others)
+    return [f"label 1 used, not {', '.join(others[:6])}; name one in mask_label"] * bool(others)
 
 
 def _labelled(mask: sitk.Image, label: str, name: str) -> sitk.Image:
@@ -194,7 +194,7 @@ def _labelled(mask: sitk.Image, label: str, name: str) -> sitk.Image:
     lesions = found[found != 0]
     remedy = "Draw the lesion, or set mask_label in cohort.csv."
     if not whole:
-        remedy = "Fractions are no labels: choose a threshold and save the lesion as 0 and 1."
+        remedy = "Fractions are not labels: choose a threshold and save the lesion as 0 and 1."
     elif len(lesions) == 1:
         remedy = f"If that is the lesion, set mask_label = {int(lesions[0])} in cohort.csv."
     elif not len(lesions):
@@ -271,7 +271,7 @@ def _refuse_lost_header(ct: sitk.Image, mask: sitk.Image, name: str) -> None:
     away = np.abs(dicom.box_of(ct) - dicom.box_of(mask)).max()
     if ct.GetSize() == mask.GetSize() and away > max(ct.GetSpacing()):
         raise ImageFault(
-            f"{name} has the CT's size and another place: mask {describe_grid(mask)}; CT "
+            f"{name} has the CT's size but another position: mask {describe_grid(mask)}; CT "
             f"{describe_grid(ct)}. Expected: one grid. Save the mask with the CT's header."
         )
 

@@ -98,7 +98,7 @@ def lesion_box(
 ) -> tuple[sitk.Image, sitk.Image]:
     """Steps 1 to 4: the lesion's box of CT (HU) and mask at 1 mm, reoriented to LPS.
 
-    In LPS and (z, y, x) order the paper's turn by 90° has nothing left to mend.
+    In LPS and (z, y, x) order the paper's 90-degree rotation is not needed.
 
     Raises:
         StudyError: the lesion has no voxel, or none is left at the new spacing.

@@ -1,4 +1,4 @@
-"""Notebook 06: Grad-CAM of a patient, and how far its maps can be trusted."""
+"""Notebook 06: Grad-CAM of a patient, and how reliable its maps are."""
 
 import lazy_loader
 

@@ -139,7 +139,7 @@ def explore(
             f"Expected: one such as {by.index[0]}."
         )
     if kind not in (GRADCAM, HIDING):
-        raise UsageError(f"kind = {kind!r} is no map. Expected: {GRADCAM!r} or {HIDING!r}.")
+        raise UsageError(f"kind = {kind!r} is not a map. Expected: {GRADCAM!r} or {HIDING!r}.")
     names = {1: study.settings.label.name, 0: study.settings.label.negative_name}
 
     def draw(patient: str, layer: str, label: int, kind: str, view: str = SLICES) -> None:

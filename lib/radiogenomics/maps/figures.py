@@ -15,9 +15,9 @@ from radiogenomics.viewer.viewer import LUNG, OUTLINE, blocks, majority
 
 
 def score_changes(table: pd.DataFrame) -> go.Figure:
-    """Draw how far each patient's score moves by change of the input (`robustness`)."""
+    """Draw the change of each patient's score by change of the input (`robustness`)."""
     height = 180 + 46 * table.change.nunique()
-    figure = empty("How far scores move", "change of the score", "", height=height)
+    figure = empty("Change of scores", "change of the score", "", height=height)
     figure.add_box(
         x=table.difference, y=table.change, boxpoints="all", jitter=0.4, orientation="h",
         text=table.patient, marker={"color": COLOURS["CNN"], "size": 4}, line={"width": 1},
@@ -65,13 +65,13 @@ def placed(table: pd.DataFrame, label: Label) -> go.Figure:
 
 
 def cascade(table: pd.DataFrame, layer: str) -> go.Figure:
-    """Draw how alike maps stay as weights are drawn anew from the output to the input.
+    """Draw the similarity of maps as weights are re-initialised from the output to the input.
 
     The table is `gradcam_similarity.csv`: comparison, ssim, spearman; dots are patients.
     """
     stages = table[table.comparison.str.startswith(RESET)]
     stages = stages.assign(stage=stages.comparison.str.removeprefix(RESET))
-    figure = empty(f"Maps of {layer} as weights are drawn anew", "down to", "likeness")
+    figure = empty(f"Maps of {layer} after re-initialising weights", "down to", "similarity")
     means = stages.groupby("stage", sort=False)[list(MEASURES)].mean()
     random = table[table.comparison == "random map"]
     for measure, colour, side in zip(MEASURES, LABELS.values(), ("top", "bottom"), strict=True):
@@ -96,13 +96,13 @@ def cascade(table: pd.DataFrame, layer: str) -> go.Figure:
 
 
 def likeness(table: pd.DataFrame) -> go.Figure:
-    """Draw every patient's likeness of maps by comparison, the resets left out.
+    """Draw every patient's similarity of maps by comparison, without the resets.
 
     The table is `gradcam_similarity.csv`: patient, comparison, ssim, spearman.
     """
     rows = table[~table.comparison.str.startswith(RESET)]
     height = 180 + 46 * rows.comparison.nunique()
-    figure = empty("How alike maps are", "1: the same map", "", height=height)
+    figure = empty("Similarity of maps", "1: the same map", "", height=height)
     for measure, colour in zip(MEASURES, LABELS.values(), strict=True):
         figure.add_box(
             x=rows[measure], y=rows.comparison, name=NAMES[measure], boxpoints="all", jitter=0.4,

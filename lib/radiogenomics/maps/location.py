@@ -73,7 +73,7 @@ def planted_part(
 
 
 def random_maps(heat: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return n maps (n, z, y, x) with the very values of `heat`, at smooth random places.
+    """Return n maps (n, z, y, x) with the same values as `heat`, at smooth random places.
 
     The map's highest value goes to the highest of a smoothed field of noise, and so on down:
     volume and energy at every level are the map's own.

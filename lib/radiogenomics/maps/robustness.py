@@ -1,4 +1,4 @@
-"""How far does the network's score move where another outline or position would move it?
+"""How much does the network's score change with another outline or position?
 
 METRICS item 17, CLEAR item 31. Lengths in mm; no label is looked at.
 """

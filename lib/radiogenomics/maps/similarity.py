@@ -1,4 +1,4 @@
-"""How alike two maps are: after new weights, small moves, other trainings (Adebayo 2018).
+"""Similarity of two maps: after new weights, small shifts, other trainings (Adebayo 2018).
 
 Maps are (z, y, x) on a layer's grid, volumes (patient, z, y, x, 1) from 0 to 1.
 """
@@ -29,19 +29,19 @@ ALIKE = 0.5  # Spearman from which maps after a reset count as still the same
 SEEDS = 2  # further trainings on the same patients with checks = "full"
 OTHER_SEED = 100  # how far their seeds lie from the study's, and so from its folds'
 COMPARISONS = {  # by how a comparison's name begins, in words
-    "input moved": "After a move of the input by one voxel",
+    "input moved": "After a shift of the input by one voxel",
     "fold": "Of networks trained with other seeds on parts of the patients",
     "seed": "Of networks trained on the same patients with other seeds",
     "permuted labels": "Of a network trained on permuted labels",
     "another patient": "Between two patients",
 }
-RESET = "weights drawn anew to "
+RESET = "weights re-initialised down to "
 AXES = ("z", "y", "x")
 MEASURES = ("ssim", "spearman")
 
 
 def similarity(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-    """Return how alike two maps of one grid are: ssim (Wang 2004) and spearman.
+    """Return the similarity of two maps on one grid: ssim (Wang 2004) and spearman.
 
     Both are scaled to 1 at their highest; NaN if one of them is zero or constant. SSIM's window
     is 7 voxels, or the odd number up to the grid's shortest side; below 3 there is none.
@@ -79,7 +79,7 @@ def chance(patients: list[str], maps: np.ndarray, seed: int) -> pd.DataFrame:
 
 
 def reset_networks(network: keras.Model, seed: int) -> Iterator[tuple[str, keras.Model]]:
-    """Yield the network with ever more layers drawn anew, from the output to the input.
+    """Yield the network with more and more layers re-initialised, from the output to the input.
 
     Adebayo 2018, cascading randomisation. The network given stays as it is. Yields the name
     of the layer reset last and the network; a batch norm, with its moving statistics, goes
@@ -138,7 +138,7 @@ def fold_networks(study: Study, network: keras.Model) -> dict[str, keras.Model]:
     """Return the networks that notebook 04 trained beside this one, by name (`fold 1`, ...).
 
     Each left out one fold of the training patients and had a seed of its own. They are in the
-    study's caches, beside a final network with the same weights; none where those are gone.
+    study's caches, beside a final network with the same weights; empty if those are deleted.
     """
     for path in sorted(study.derived.glob("cnn/*/final/best.keras")):
         if same_weights(cnn.load(path), network):
@@ -260,7 +260,7 @@ def last_reset(table: pd.DataFrame, chance: pd.DataFrame) -> dict[str, Any]:
 
 
 def likeness(table: pd.DataFrame) -> list[tuple[str, float, float, int, int]]:
-    """Return how alike maps are by kind of comparison: words, spearman, ssim, lost, n."""
+    """Return the similarity of maps by kind of comparison: words, spearman, ssim, lost, n."""
     rows = []
     for start, words in COMPARISONS.items():
         part = table[table.comparison.str.startswith(start)]

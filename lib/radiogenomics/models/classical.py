@@ -91,9 +91,9 @@ def folds(cohort: pd.DataFrame, n: int, seed: int) -> np.ndarray:
     left = fewest - math.ceil(fewest / n)
     if fewest < n or left < PLATT_FOLDS:
         raise StudyError(
-            f"folds = {n}, but one label has {fewest} training patients. Expected: at least one "
-            f"of each label a fold, and {PLATT_FOLDS} outside each fold, by which the SVM's "
-            "probabilities are set. Set folds lower, or add training patients."
+            f"folds = {n}, but one label has {fewest} training patients. Expected: at least one of "
+            f"each label per fold, and {PLATT_FOLDS} outside each fold, to calibrate the SVM's "
+            "probabilities. Set folds lower, or add training patients."
         )
     if strata.value_counts().min() < n:
         strata = cohort.label

@@ -44,8 +44,7 @@ def steps(
                      f"augmentation: {training.augmentation}"]),
         (0.66, 0.18, ["<b>Com</b>: CNN and SVM, logistic regression",
                       f"of out-of-fold scores, {folds} folds"]),
-        (0.5, 0.05, ["external test of every model, where scores meet labels: "
-                     "AUC, calibration, net benefit"]),
+        (0.5, 0.05, ["external test of every model: AUC, calibration, net benefit"]),
     ]  # fmt: skip
     figure = empty("Technical steps", "", "", height=560)
     line = {"color": BACK, "width": 1.5}

@@ -175,7 +175,7 @@ def _extract_one(study: Study, row: dict) -> tuple[str, dict, str]:
 
 
 def save_features(study: Study, features: pd.DataFrame, cohort: pd.DataFrame) -> None:
-    """Write features.parquet and, beside it, what made the values: settings, versions, inputs."""
+    """Write features.parquet and, in a file beside it, the settings, versions and inputs used."""
     with whole_file(study.path(tables.FEATURES)) as part:
         features.reset_index().to_parquet(part, index=False)
     hashes = cohort.set_index("patient")[["ct_hash", "mask_hash"]].to_dict("index")

@@ -188,7 +188,7 @@ def selection_frequency(
     """Return how often each feature is chosen: feature, frequency, chosen (by `selector` itself).
 
     The whole chain is fitted to stratified subsamples of 80% of the training patients, without
-    replacement: a patient drawn twice would stand in two of LASSO's folds at once.
+    replacement: a patient drawn twice would be in two of LASSO's folds at once.
 
     Args:
         selector: the four steps, fitted to all training patients.
@@ -197,7 +197,7 @@ def selection_frequency(
         resamples: how many subsamples.
         seed: of the subsamples.
         workers: processes.
-        progress: is told how many are done.
+        progress: receives how many are done.
     """
     splitter = StratifiedShuffleSplit(resamples, train_size=SHARE, random_state=seed)
     jobs = (
@@ -223,7 +223,7 @@ def optimism_of_selection(
     kinds: dict[str, Pipeline], chosen: pd.DataFrame, nested: dict[str, np.ndarray], y: np.ndarray,
     fold: np.ndarray,
 ) -> pd.DataFrame:  # fmt: skip
-    """Return the naive training AUC (features selected once, on everybody) beside the nested one.
+    """Return the naive training AUC (features selected once, on all patients) and the nested one.
 
     Both are means over the same folds; only the nested one leaves a fold's patients out of the
     selection too (Demircioglu 2021, doi 10.1186/s13244-021-01115-1).

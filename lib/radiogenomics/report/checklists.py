@@ -1,7 +1,7 @@
 """Reporting checklists, filled from the files of a run: TRIPOD+AI, CLEAR, METRICS.
 
 An item is met only by files that are there, never by intent; what only a person knows comes from
-study.toml, [author]. What each item takes stands in checklists.toml.
+study.toml, [author]. checklists.toml lists what each item needs.
 """
 
 from __future__ import annotations

@@ -67,13 +67,13 @@ def refuse(found: pd.DataFrame) -> None:
     """Stop where a scan found something.
 
     Raises:
-        StudyError: names the files and what kind of thing stands there.
+        StudyError: names the files and what kind of identifier each holds.
     """
     if len(found):
         told = "; ".join(f"{r.file} ({r.kind}, {r.n} times)" for r in found.itertuples())
         raise StudyError(
-            f"the reports hold what must not be mailed: {told}. Expected: no name, number, date or "
-            "UID of the DICOM headers and no path. Do not mail them; look at these files."
+            f"the reports hold identifiers or paths: {told}. Expected: no name, number, date or "
+            "UID of the DICOM headers and no path. Do not share them; check these files."
         )
 
 
@@ -93,7 +93,7 @@ def _visible(path: Path) -> str:
 
 
 def _places(study_folder: str, reports: str) -> dict[str, str]:
-    """Return the folders of this machine that no report may name, and what stands for each."""
+    """Return the folders that no report may name, and the word that replaces each."""
     short = {
         reports: f"reports/{Path(reports).name}",
         study_folder: f"data/{Path(study_folder).name}",

@@ -77,7 +77,7 @@ def write_manifest(
 
 
 def _peak_memory_mb() -> int | None:
-    """Return what the largest process of this run used; None where the system does not tell."""
+    """Return the peak memory of this run's largest process; None where it is not known."""
     if os.name != "posix":
         return None
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

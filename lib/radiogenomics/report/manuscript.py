@@ -1,6 +1,6 @@
 """A methods and a results paragraph drafted from the tables of a run, ready to edit.
 
-The sentences stand in sentences.md; here are the facts that they take, each from one file.
+The sentences are in sentences.md; this file finds their facts, each in one table.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Facts = dict[str, Any]
 Sentence = tuple[str, str]  # the text and the file that its numbers were read from
 Draft = dict[str, list[Sentence]]  # by heading
 
-WIDE = 0.05  # threshold probability: shorter ranges are not told
+WIDE = 0.05  # threshold probability: shorter ranges are not reported
 PACKAGES = ("radiogenomics", "tensorflow", "scikit-learn", "statsmodels", "simpleitk")
 STATED = (
     "design", "reference_standard", "interval", "segmentation", "readers", "blinding", "ethics",

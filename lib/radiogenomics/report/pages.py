@@ -38,18 +38,18 @@ INDEX_FIGURES = (
     "flow", "roc_test", "calibration_test", "decision_test", "scores_test", "steps",
 )  # fmt: skip
 OTHER_DATA = {  # of pages with other data than the study's: their tables are not marked
-    contract.NEW_PATIENT.name: " The models are of these; the CT below may be a real patient's.",
-    contract.PAPER_AUDIT.name: " This page is about a paper's printed numbers, not about them.",
+    contract.NEW_PATIENT.name: " The models were trained on it; the CT may be a real patient's.",
+    contract.PAPER_AUDIT.name: " The paper's printed numbers on this page are not simulated.",
 }
 PRIVACY = (
-    "These reports hold images of patients' lesions and one row a patient; they carry no name, "
-    "birth date or hospital number that the workbook knows of. Mail them as you would mail such "
-    "images: to people who may see them."
+    "These reports hold images of patients' lesions and one row per patient. They hold no name, "
+    "birth date or hospital number that the workbook knows of. Share them only with people who may "
+    "see such images."
 )
 
 
 def notebooks() -> list[Path]:
-    """Return the notebooks' files in their order; copies beside them are no part of it."""
+    """Return the notebooks' files in their order; copies beside them are not included."""
     return [NOTEBOOKS / f"{notebook.name}.ipynb" for notebook in contract.NOTEBOOKS]
 
 
@@ -152,7 +152,7 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         "warnings": _warnings(study),
         "evaluations": len(seal.evaluations(study)),
         "headline": _headline(study),
-        "headline_note": "AUC with DeLong interval; the rest at threshold 0.5 with Wilson interval",
+        "headline_note": "AUC with DeLong interval; others at threshold 0.5 with Wilson interval",
         "table1": _table1(study),
         "figures": _index_figures(study),
         "notebooks": [_notebook_row(study, one) for one in states],

@@ -120,8 +120,8 @@ def _performance(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
     shown = wide.reset_index().rename(columns={"cohort": "Cohort", "model": "Model"})
     note = (
         f"{told}. AUC with DeLong's {_level(study)} interval; sensitivity, specificity and "
-        "accuracy at a probability of 0.5 with Wilson's. An interval that ends at 1.000 is cut "
-        "there. Training rows are in-sample."
+        "accuracy at a probability of 0.5 with Wilson's. Intervals are cut at 1.000. Training rows "
+        "are in-sample."
     )
     return shown, "Table 2. Performance of the models", note
 
@@ -152,8 +152,8 @@ def _calibration(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
     shown = shown.rename(columns=METRICS).reset_index(names="Model")
     note = (
         "Slope and intercept of the logistic recalibration; in the large, the intercept at slope "
-        f"1; O/E, observed over expected events. {_level(study)} interval, Wald's where there is "
-        "one, else bootstrap. A well calibrated model has 1, 0, 0 and 1."
+        f"1; O/E, observed over expected events. {_level(study)} interval, Wald's where available, "
+        "else bootstrap. Ideal values: slope 1, intercept 0, in the large 0, O/E 1."
     )
     return shown, "Table S2. Calibration, external test cohort", note
 
@@ -177,7 +177,7 @@ def _subgroups(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, st
         f"AUC with DeLong's {_level(study)} interval. {'* ' + told + '. ' if told else ''}"
         "Tests of interaction, with Holm's correction: subgroups.csv."
     )
-    return shown, "Table S3. AUC by group of patients, external test cohort", note
+    return shown, "Table S3. AUC by subgroup of patients, external test cohort", note
 
 
 def _texts(value: pd.Series, low: pd.Series, high: pd.Series) -> list[str]:

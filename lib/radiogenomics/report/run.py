@@ -31,8 +31,9 @@ from radiogenomics.study.contract import COMPARISON, NEW_PATIENT
 from radiogenomics.study.errors import StudyError, UsageError
 from radiogenomics.study.files import SHIPPED, read_json, sweep, whole_file, write_json
 from radiogenomics.study.progress import FILE, HEADLESS, Follower, minutes, progress
+from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study, load_study
-from radiogenomics.study.values import did_you_mean, overridden, section_of
+from radiogenomics.study.values import did_you_mean, is_a, overridden, section_of
 
 if os.name == "posix":
     import fcntl
@@ -45,21 +46,26 @@ QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a ker
     HEADLESS: "1",  # no browser looks on: the viewer shows its static twin
 }
 LOCK = "run.lock"
-CLEAN = "Privacy: no identifier of the DICOM headers and no path stands in the reports."
+TYPES = {"str": str, "int": int, "float": float, "dict": dict}  # of the notebooks' parameters
+GIVEN = {"folder": "as workbook run FOLDER", "reports": "with --reports"}  # not with -p
+CLEAN = "Privacy: no identifier of the DICOM headers and no path is in the reports."
 
 
 class NotebookFailed(StudyError):
     """A notebook stopped: says which, at which cell and why."""
 
 
-def declared(path: Path) -> set[str]:
-    """Return the names in a notebook's parameter cell."""
-    return set(papermill.inspect_notebook(str(path)))
+def declared(path: Path) -> dict[str, type]:
+    """Return the names in a notebook's parameter cell, each with its type."""
+    found = papermill.inspect_notebook(str(path))
+    return {name: TYPES.get(one["inferred_type_name"], object) for name, one in found.items()}
 
 
 def _declared_here(path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
-    names = declared(path)
-    return {name: value for name, value in parameters.items() if name in names}
+    """Return those of the parameters that a notebook declares; a number for a text becomes text."""
+    kinds = declared(path)
+    here = {name: value for name, value in parameters.items() if name in kinds}
+    return {n: str(v) if kinds[n] is str and v is not None else v for n, v in here.items()}
 
 
 def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
@@ -101,7 +107,7 @@ def storage_fault(fault: OSError) -> str:
         errno.ENOSPC: "The disk is full. Free space and run again: finished work is kept.",
         errno.EFBIG: "Files of this size are not allowed here. Name another folder with --reports.",
         errno.EDQUOT: "The quota is used up. Free space and run again: finished work is kept.",
-        errno.EACCES: "No permission. If it is to be read, ask its owner; if written, run as who "
+        errno.EACCES: "No permission. To read it, ask its owner. To write it, run as a user who "
         "may, copy the study, or name another folder for reports with --reports.",
         errno.EROFS: "That folder is read-only. Copy the study to one that can be written.",
     }.get(fault.errno, "")
@@ -119,7 +125,7 @@ def alone(study: Study) -> Iterator[None]:
     with (study.derived / LOCK).open("a+") as stream:
         if not _locked(stream):
             raise StudyError(
-                f"another run is at work on {study.folder.name}. Expected: one at a time. Wait for "
+                f"another run is using {study.folder.name}. Expected: one at a time. Wait for "
                 "it, or stop it."
             )
         for folder in (study.derived, study.reports):
@@ -142,11 +148,11 @@ def check_privacy(study: Study) -> str:
     """Scan the finished reports (`privacy`), note it in the manifest and return a sentence.
 
     Raises:
-        StudyError: something that identifies a patient, or a path of this machine, stands there.
+        StudyError: the reports hold an identifier of a patient or a path of this machine.
     """
     table = read_cells(study.cohort_csv)
     images = [study.folder / p for c in IMAGES if c in table for p in table[c] if p]
-    # the one date that the reports tell: of the first evaluation (`seal.earlier`)
+    # the one date in the reports: of the first evaluation (`seal.earlier`)
     allowed = set(table.hospital) | {one["time"][:10] for one in seal.evaluations(study)}
     if study.settings.privacy.patient_is_pseudonym:
         allowed |= set(table.patient)
@@ -161,7 +167,7 @@ def check_privacy(study: Study) -> str:
 def _kernel(folder: Path) -> Config:
     """Return how to reach the kernel: sockets in a folder of its own, where there are any.
 
-    Its log is muted: being stopped is no error that a user should read.
+    Its log is muted: stopping a kernel is not an error that a user should read.
     """
     sockets = {"transport": "ipc", "ip": str(folder / "kernel")}
     muted = {"extra_arguments": ["--IPKernelApp.log_level=50"]}
@@ -170,7 +176,7 @@ def _kernel(folder: Path) -> Config:
 
 @contextmanager
 def _followed_progress() -> Iterator[Path]:
-    """Let the notebook tell its progress through a file, drawn in the terminal meanwhile.
+    """Let the notebook report its progress through a file, and show it in the terminal.
 
     Gives a temporary folder of this run alone.
     """
@@ -218,15 +224,15 @@ def run_study(
         name, title, state (`done`, `failed`, `not run`), seconds of every notebook.
 
     Raises:
-        StudyError: a parameter that no notebook declares, a notebook that is not there.
+        UsageError: no such notebook or parameter, or a wrong value (`check_request`).
         NotebookFailed: after the index was written.
     """
     # which no other command needs
     from radiogenomics.report.illustrations import save_illustrations
 
     overrides = overrides or {}
+    check_request(only, start, overrides)
     chosen = _chosen(only, start)
-    _check_overrides(study, overrides)
     if force:
         _forget(study.derived)
     parameters = {"folder": str(study.folder), "reports": str(study.reports), **overrides}
@@ -268,9 +274,9 @@ def _refuse_another_study(study: Study) -> None:
         return
     if read_json(study.manifest_json).get("study", study.whereabouts) != study.whereabouts:
         raise StudyError(
-            f"{study.reports.name} holds the reports of another study. Expected: a folder of this "
-            "one's own. Name one with --reports; if they are this study's, which was moved without "
-            "them, delete their manifest.json."
+            f"{study.reports.name} holds the reports of another study. Expected: a folder for this "
+            "study alone. Name one with --reports. If they are this study's reports and the study "
+            "was moved, delete their manifest.json."
         )
 
 
@@ -338,7 +344,7 @@ def _comparison_study(predictions: Path, out: Path) -> Study:
     """Write the settings of a comparison to `out`: a new folder, or an earlier comparison's.
 
     Raises:
-        StudyError: `out` holds a study, or its reports, or the very table of scores.
+        StudyError: `out` holds a study, or its reports, or the table of scores itself.
     """
     told, toml = 'title = "Comparison of scores: ', out / "study.toml"
     earlier = toml.is_file() and toml.read_text("utf-8", "replace").startswith(told)
@@ -351,7 +357,7 @@ def _comparison_study(predictions: Path, out: Path) -> Study:
         )
     if predictions.resolve() == (out / "predictions.csv").resolve():
         raise StudyError(
-            f"{predictions.name} stands in {out.name}, where this comparison would overwrite it. "
+            f"{predictions.name} is in {out.name}, where this comparison would overwrite it. "
             "Expected: a table elsewhere. Name another folder."
         )
     lines = [told + json.dumps(predictions.name)[1:]]
@@ -369,26 +375,47 @@ def _synthetic(predictions: Path) -> bool:
     return bool("synthetic" in head and head.synthetic.iloc[0])
 
 
+def check_request(only: list[str] | None, start: str | None, overrides: dict[str, Any]) -> None:
+    """Check the notebooks and parameters that a run is asked for; needs no study.
+
+    Raises:
+        UsageError: no such notebook or parameter, or a value of another type or beyond its limits.
+    """
+    _chosen(only, start)
+    kinds = {name: kind for path in notebooks() for name, kind in declared(path).items()}
+    for name, value in overrides.items():
+        if name not in kinds or name in GIVEN:
+            raise UsageError(f"-p {name}: {_not_a_parameter(name, set(kinds) - set(GIVEN))}")
+        if name not in section_of() and value is not None and not is_a(value, kinds[name]):
+            kind = kinds[name].__name__
+            raise UsageError(f"-p {name} {value!r}: wrong type. Expected: {kind}.")
+    overridden(Settings(), {k: v for k, v in overrides.items() if k in section_of()})
+
+
+def _not_a_parameter(name: str, names: set[str]) -> str:
+    """Return why `-p` does not take a name, and what to do instead."""
+    if name in GIVEN:
+        return f"not given with -p. Expected: {GIVEN[name]}."
+    if name in section_of():
+        return f"no notebook declares this setting. Set it in study.toml, [{section_of()[name]}]."
+    hint = did_you_mean(name, names | set(section_of()))
+    return f"no notebook declares this parameter. {hint}"
+
+
 def _chosen(only: list[str] | None, start: str | None) -> list[Path]:
     found = notebooks()
     numbers = [path.name[:2] for path in found]
     for number in [*(only or []), *([start] if start else [])]:
         if number not in numbers:
             raise UsageError(f"there is no notebook {number}. Expected: {', '.join(numbers)}.")
-    return [
+    chosen = [
         path
         for path in found
         if (not only or path.name[:2] in only) and (not start or path.name[:2] >= start)
     ]
-
-
-def _check_overrides(study: Study, overrides: dict[str, Any]) -> None:
-    known = set().union(*(declared(path) for path in notebooks()))
-    for name in overrides:
-        if name not in known:
-            hint = did_you_mean(name, known - {"folder", "reports"})
-            raise UsageError(f"-p {name}: no notebook declares this parameter. {hint}")
-    overridden(study.settings, {k: v for k, v in overrides.items() if k in section_of()})
+    if not chosen:
+        raise UsageError(f"--only and --from {start} leave no notebook. Expected: one of the two.")
+    return chosen
 
 
 def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:

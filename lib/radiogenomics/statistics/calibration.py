@@ -328,7 +328,7 @@ def recalibration(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]
     if slope <= 0:
         raise EvaluationError(
             f"the training scores do not rise with the label (slope {slope:.2f}): recalibration "
-            "would turn them round."
+            "would reverse their ranking."
         )
     return intercept, slope
 

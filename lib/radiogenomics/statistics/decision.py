@@ -101,7 +101,7 @@ def best_ranges(curve: pd.DataFrame, low: float = 0, high: float = 1) -> pd.Data
         low: the declared range's lower end.
         high: its upper end.
 
-    `all` and `none` win ties, then the model that stands first: a model is best only where it
+    `all` and `none` win ties, then the model that comes first: a model is best only where it
     gives more than treating everybody, nobody, or an earlier model.
 
     >>> curve = decision_curve([0, 0, 1, 1], {"CNN": [0.1, 0.6, 0.4, 0.9]}, thresholds=[0.25, 0.5])

@@ -59,7 +59,7 @@ def probabilities(scores: np.ndarray, what: str) -> np.ndarray:
     if scores.min() < 0 or scores.max() > 1:
         raise EvaluationError(
             f"scores run from {scores.min():g} to {scores.max():g}. Expected: probabilities, 0 to "
-            f"1, for {what}. Such scores can only be ranked (AUC)."
+            f"1, for {what}. Use such scores for AUC only."
         )
     return scores
 
@@ -90,7 +90,7 @@ def _ascending(side: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def _running(weights: np.ndarray) -> np.ndarray:
-    """Return (resample, patient + 1): how many stand before each patient, and in all."""
+    """Return (resample, patient + 1): how many precede each patient, and in all."""
     sums = np.zeros((len(weights), weights.shape[1] + 1))
     np.cumsum(weights, axis=1, out=sums[:, 1:])
     return sums

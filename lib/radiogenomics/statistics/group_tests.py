@@ -1,4 +1,4 @@
-"""Tests between two groups of patients, and how far apart they are (paper, Table 1)."""
+"""Tests between two groups of patients, and their standardised difference (paper, Table 1)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from radiogenomics.statistics import calibration
 from radiogenomics.statistics.discrimination import auc, auc_interval, checked, wilson
 from radiogenomics.statistics.resampling import SCHEMES, Drawn, percentile_interval, resampled
 
-OF_PREVALENCE = ("accuracy", "ppv", "npv")  # measures that it is part of, beside calibration
+OF_PREVALENCE = ("accuracy", "ppv", "npv")  # measures that depend on prevalence, beside calibration
 COLUMNS = ["threshold_rule", "metric", "value", "ci_low", "ci_high", "ci_method"]
 
 
@@ -32,7 +32,13 @@ class Counts(NamedTuple):
 
 
 class Share(NamedTuple):
-    """A proportion of counts; its interval is Wilson's."""
+    """A proportion of counts; its interval is Wilson's.
+
+    >>> share = Share(np.array([8]), np.array([10]))
+    >>> low, high, method = share.interval(0.95)
+    >>> share.value(), round(low, 3), round(high, 3), method
+    (array([0.8]), 0.49, 0.943, 'wilson')
+    """
 
     part: np.ndarray
     whole: np.ndarray
@@ -47,7 +53,13 @@ class Share(NamedTuple):
 
 
 class Ratio(NamedTuple):
-    """A ratio of two proportions; its interval is by the log method (Simel 1991)."""
+    """A ratio of two proportions; its interval is by the log method (Simel 1991).
+
+    >>> ratio = Ratio(Share(np.array([8]), np.array([10])), Share(np.array([2]), np.array([10])))
+    >>> low, high, method = ratio.interval(0.95)
+    >>> ratio.value(), round(low, 2), round(high, 2), method
+    (array([4.]), 1.11, 14.35, 'wald')
+    """
 
     above: Share
     below: Share
@@ -103,8 +115,8 @@ def metrics_table(
 
     One row a method of interval (`ci_method`), with n and events; bootstrap's where `drawn`
     (`resampling.draw`) is given, with the number of `resamples` and how patients were drawn
-    (`resampling`). Scores outside [0, 1] are ranked only, and all of a model that has such
-    scores elsewhere (not `bounded`).
+    (`resampling`). Scores outside [0, 1] are used for AUC only, and so are
+    all scores of a model that has such scores elsewhere (not `bounded`).
 
     Raises:
         EvaluationError: labels or scores that `checked` refuses.

@@ -58,7 +58,11 @@ def _counts(
 
 
 def blocks(resamples: int, patients: int) -> Iterator[slice]:
-    """Give the resamples that are worked on at once, so that memory stays bounded."""
+    """Yield the resamples that are computed at once, so that memory stays bounded.
+
+    >>> list(blocks(5, patients=1_000_000))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
     size = max(1, BLOCK // patients)
     for start in range(0, resamples, size):
         yield slice(start, min(start + size, resamples))
@@ -70,13 +74,21 @@ def resampled(measures: Callable[[np.ndarray], dict], counts: np.ndarray) -> dic
     Args:
         measures: a function of weights (resample, patient) that gives arrays (resample,) by name.
         counts: (resample, patient).
+
+    >>> age = np.array([40, 50, 60])
+    >>> resampled(lambda drawn: {"mean": drawn @ age / 3}, np.array([[1, 1, 1], [0, 0, 3]]))
+    {'mean': array([50., 60.])}
     """
     parts = [measures(counts[rows]) for rows in blocks(*counts.shape)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def tails(confidence: float) -> list[float]:
-    """Return the percentiles that bound a central interval."""
+    """Return the percentiles that bound a central interval.
+
+    >>> tails(0.5)
+    [25.0, 75.0]
+    """
     return [50 * (1 - confidence), 50 * (1 + confidence)]
 
 

@@ -74,7 +74,7 @@ def subgroup_table(
         scores: one column a model, the same patients.
         by: `groups` of the same patients.
         confidence: of the intervals.
-        ranked: models that are ranked only: they have scores outside [0, 1] elsewhere.
+        ranked: models used for AUC only: they have scores outside [0, 1] elsewhere.
 
     Returns:
         model, variable, group, n, events, auc, ci_low, ci_high, o_over_e and its interval,

@@ -31,7 +31,7 @@ def read_cells(path: Path) -> pd.DataFrame:
             header=None, index_col=False, on_bad_lines="error",
         )  # fmt: skip
     except FileNotFoundError:
-        raise MissingFile(f"{path} is not there. Expected: one row a patient.") from None
+        raise MissingFile(f"{path} is not there. Expected: one row per patient.") from None
     except UnicodeDecodeError as fault:
         raise TableFault(
             f"{path.name} is not UTF-8 (byte {fault.start}). Expected: CSV UTF-8. Save it so: in "
@@ -39,8 +39,8 @@ def read_cells(path: Path) -> pd.DataFrame:
         ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as fault:
         raise TableFault(
-            f"{path.name} is no table ({str(fault).strip()}). Expected: a header and one row a "
-            "patient, as many cells in each. Save it as CSV UTF-8."
+            f"{path.name} is not a table ({str(fault).strip()}). Expected: a header and one row "
+            "per patient, each with the same number of cells. Save it as CSV UTF-8."
         ) from None
     # pandas itself would rename the second of two columns of one name
     raw = raw[1:].set_axis(raw.iloc[0].str.strip().str.lower().rename(None), axis=1)
@@ -62,7 +62,7 @@ def numbered(column: pd.Series) -> pd.Series:
 def _refuse_columns(path: Path, raw: pd.DataFrame) -> None:
     twice = raw.columns[raw.columns.duplicated()].tolist()
     if twice:
-        raise TableFault(f"{path.name} has column {twice[0]} twice. Expected: once. Take one away.")
+        raise TableFault(f"{path.name} has column {twice[0]} twice. Expected: once. Remove one.")
     suspect = raw.apply(lambda column: column.str.startswith(tuple("=@+-"))).to_numpy(bool)
     for row, column in np.argwhere(suspect):
         if not FORMULA.match(raw.iat[row, column]):

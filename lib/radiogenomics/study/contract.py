@@ -91,14 +91,14 @@ class Notebook(NamedTuple):
         return f"workbook run --from {self.digits}"
 
 
-COHORT = Notebook(1, "cohort", "Who takes part, who does not and why; how the patients look")
+COHORT = Notebook(1, "cohort", "Who is included or excluded and why; patients' characteristics")
 PREPROCESSING = Notebook(2, "preprocessing", "What the network sees of a CT")
-SELECTION = Notebook(3, "radiomics", "Which features carry the label; radiomics, clinical models")
+SELECTION = Notebook(3, "radiomics", "Which features predict the label; radiomics, clinical models")
 TRAINING = Notebook(4, "cnn", "Whether the 3D CNN learns the label")
 COMPARISON = Notebook(5, "comparison", "Which model reads the label best in another hospital")
-MAPS = Notebook(6, "gradcam", "Where the network looks, and whether its maps can be trusted")
+MAPS = Notebook(6, "gradcam", "Where the network looks, and whether its maps are reliable")
 NEW_PATIENT = Notebook(7, "new_patient", "What the saved models say about one new patient")
-PAPER_AUDIT = Notebook(8, "paper_audit", "Which of a paper's printed numbers can be true together")
+PAPER_AUDIT = Notebook(8, "paper_audit", "Which of a paper's printed numbers are consistent")
 NOTEBOOKS = (
     COHORT, PREPROCESSING, SELECTION, TRAINING, COMPARISON, MAPS, NEW_PATIENT, PAPER_AUDIT,
 )  # fmt: skip

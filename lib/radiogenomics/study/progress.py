@@ -12,7 +12,7 @@ from IPython import get_ipython
 from IPython.display import HTML, display
 from tqdm import tqdm
 
-FILE = "WORKBOOK_PROGRESS"  # names the file through which a notebook tells the runner
+FILE = "WORKBOOK_PROGRESS"  # names the file through which a notebook reports to the runner
 HEADLESS = "WORKBOOK_HEADLESS"  # set by the runner: no front end looks on
 EVERY = 0.5  # seconds between refreshes
 LINES = 30.0  # seconds between lines where no terminal looks on: the log of a batch run

@@ -79,7 +79,7 @@ class Eligibility:
     min_age: float = key(18.0, "youngest age, years", 0, 120)
     max_interval_days: float = key(14.0, "longest time from CT to biopsy or surgery", 0, 10_000)
     required: tuple[str, ...] = key(
-        ("sex", "age", "smoking", "cea"), "columns that must be known: take away what you lack"
+        ("sex", "age", "smoking", "cea"), "columns that must be known: remove what you lack"
     )
     histology: tuple[str, ...] = key((), "values of column histology that take part; empty: any")
 
@@ -155,7 +155,7 @@ class Evaluation:
     )
     fixed_sensitivity: float = key(0.9, "sensitivity of a third threshold; 0: none", 0, 1)
     decision_range: tuple[float, float] = key(
-        (0.05, 0.95), "threshold probabilities at which acting is thinkable", 0, 1, rising=True
+        (0.05, 0.95), "clinically relevant threshold probabilities", 0, 1, rising=True
     )
     subgroups: tuple[str, ...] = key(
         ("sex", "age", "smoking_history", "stage", "lobe", "hospital", "scanner", "thickness_mm"),
@@ -224,10 +224,10 @@ class Privacy:
 
 @dataclass(frozen=True)
 class Paper:
-    """The paper that results are set beside.
+    """The paper that results are compared with.
 
     Its file names its label; a study of another label, or with an empty name, is compared with no
-    paper. It is sought in the study folder, then among the files that ship with the workbook.
+    paper. The file is looked for in the study folder, then in data/ of the workbook.
     """
 
     file: str = key("paper.toml", "file of the paper's facts")

@@ -42,7 +42,7 @@ class Study:
 
     @property
     def whereabouts(self) -> str:
-        """A digest of where the study lies, seen from its reports: it tells no path."""
+        """A digest of the study's path relative to its reports, which hides the path."""
         try:
             return digest(os.path.relpath(self.folder, self.reports))
         except ValueError:  # on another drive
@@ -129,7 +129,7 @@ class Study:
         return dataclasses.replace(self, settings=dataclasses.replace(self.settings, **changed))
 
     def path(self, table: Table) -> Path:
-        """Return where a table lies."""
+        """Return the path of a table."""
         return self.tables / table.file
 
     def has(self, table: Table) -> bool:
@@ -215,7 +215,7 @@ def load_study(folder: str | Path, reports: str | Path | None = None, **override
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise SettingsFault(f"{path} is not valid TOML: {fault}. Mend that line.") from None
+        raise SettingsFault(f"{path} is not valid TOML: {fault}. Correct that line.") from None
     settings = overridden(build(Settings, raw, str(path)), override)
     beside = folder.parent.parent if folder.parent.name == "data" else Path.cwd()
     reports = Path(reports) if reports else beside / "reports" / folder.name

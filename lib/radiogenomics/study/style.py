@@ -63,7 +63,7 @@ def show(
 ) -> None:
     """Keep a figure (`keep`), display it and, below, the sentence that reads it.
 
-    Beside plotly's own form stands a picture, for programs that run no script: JupyterLab's
+    Beside plotly's own form there is a picture for programs that run no script: JupyterLab's
     export, nbconvert, GitHub.
     """
     figure = keep(study, name, figure, text, of_patients)

@@ -39,7 +39,7 @@ MASKS = declared(COHORT, "masks.csv", "a patient with images", """
     air_share: share of the lesion's voxels below -900 HU
     lung_near: share of lung within 10 mm of the lesion
     flags: what a reader should look at
-    notes: what was chosen or taken over
+    notes: what was chosen or copied
     second_mask?: the second reader's outline: its volume, or why it cannot be used
 """)  # fmt: skip
 ACQUISITION = declared(COHORT, "acquisition.csv", "a CT", """
@@ -100,7 +100,7 @@ READERS = declared(SELECTION, "readers.csv", "a patient with a second reader's o
     patient
     dice: of the two outlines
     volume_1_mm3, volume_2_mm3: of the first and the second outline, mm³
-    reason: why it took no part
+    reason: why it was not used
 """)  # fmt: skip
 ICC = declared(SELECTION, "icc.csv", "a feature", """
     feature: PyRadiomics' name
@@ -190,7 +190,7 @@ THRESHOLDS = declared(COMPARISON, "thresholds.csv", "a model and rule", """
     model
     scores: the training scores it was chosen on
     rule: half (0.5), youden, sensitivity_90
-    threshold: a score from here on counts as mutant
+    threshold: scores from here on count as mutant
 """)  # fmt: skip
 CONFUSION = declared(COMPARISON, "confusion.csv", "a model, kind of scores and threshold", """
     model
@@ -333,7 +333,7 @@ PAPER_VS_RUN = declared(COMPARISON, "paper_vs_run.csv", "a number that the paper
     difference: this run less print
     against: the other model of a DeLong test
     published_p: as printed
-    warning: what an in-sample p is worth
+    warning: why an in-sample p is not valid
 """)  # fmt: skip
 
 # ---- 06 Grad-CAM
@@ -344,13 +344,13 @@ GRADCAM = declared(MAPS, "gradcam.csv", "a test patient", f"""
     {_SHARES}: share of the map, or its peak, in the lesion; random maps'; the lesion's of its box
     planted, planted_random, planted_share_of_lesion: the same of the planted part (built-in cohort)
     peak_planted, peak_planted_random: whether the peak within the lesion lies in that part
-    zero_map, constant_map: True where the map says nothing
+    zero_map, constant_map: True where the map is empty
     score: of the CNN
 """)  # fmt: skip
 GRADCAM_SIMILARITY = declared(MAPS, "gradcam_similarity.csv", "a test patient and comparison", """
     patient
     comparison: with which other map
-    ssim, spearman: likeness of the two maps, 1: the same
+    ssim, spearman: similarity of the two maps, 1: the same
     other: whether the other map is a map, zero or constant
 """)  # fmt: skip
 GRADCAM_OCCLUSION = declared(MAPS, "gradcam_occlusion.csv", "a test patient", """
@@ -380,14 +380,14 @@ AUDIT_PROPORTIONS = declared(PAPER_AUDIT, "audit_proportions.csv", "a printed pr
     metric: sensitivity, specificity or accuracy
     printed: the proportion
     n
-    counts: numbers of patients that print so
+    counts: numbers of patients that give this proportion
     nearest: the nearest proportion that is possible
-    attainable: whether any number of patients prints so
+    attainable: whether any number of patients gives it
 """, of_patients=False)  # fmt: skip
 AUDIT_CONSISTENCY = declared(PAPER_AUDIT, "audit_consistency.csv", "a model and cohort", """
     model
     cohort
-    consistent: whether sensitivity, specificity and accuracy can be true together
+    consistent: whether sensitivity, specificity and accuracy are consistent
     implied_accuracy: from sensitivity and specificity
     accuracy: in print
     accuracy_is_sensitivity: True where both are printed equal
@@ -398,7 +398,7 @@ AUDIT_INTERVALS = declared(PAPER_AUDIT, "audit_intervals.csv", "a printed AUC", 
     model
     cohort
     auc, auc_low, auc_high: in print
-    binomial: the proportion whose exact interval prints so
+    binomial: the proportion whose exact interval is the printed one
     width, width_95: of the printed interval, and that of 95%
     level: confidence that the printed width has
 """, of_patients=False)  # fmt: skip

@@ -78,7 +78,7 @@ def _checked(kind: type, name: str, value: Any, where: str) -> Any:
     if new is None:
         expected = f"something like {getattr(kind, name)!r}"
     elif declared.choices and new not in declared.choices:
-        expected = f"one of {declared.choices}"
+        expected = f"one of {', '.join(choice or 'empty' for choice in declared.choices)}"
     elif declared.low is not None and not all(declared.low <= n <= declared.high for n in numbers):
         expected = f"from {declared.low} to {declared.high}"
     elif declared.step > 1 and any(n % declared.step for n in numbers):
@@ -95,14 +95,15 @@ def _typed(kind: type, name: str, value: Any) -> Any:
     hint = get_type_hints(kind)[name]
     inner = get_args(hint)
     if not inner:
-        return hint(value) if _is_a(value, hint) else None
+        return hint(value) if is_a(value, hint) else None
     items = value if isinstance(value, (list, tuple)) else [value]
     right = inner[-1] is Ellipsis or len(items) == len(inner)
-    good = right and all(_is_a(item, inner[0]) for item in items)
+    good = right and all(is_a(item, inner[0]) for item in items)
     return tuple(inner[0](item) for item in items) if good else None
 
 
-def _is_a(value: Any, kind: type) -> bool:
+def is_a(value: Any, kind: type) -> bool:
+    """Return whether a value can be used as a type: an int as float, an int as text."""
     if isinstance(value, bool):
         return kind is bool
     return isinstance(value, {float: (int, float), str: (str, int)}.get(kind, kind))

@@ -1,6 +1,6 @@
 """Numbers and sentences as a paper prints them.
 
-Sentences stand in text files, `sentences.md` of a room: named blocks of Markdown with Jinja's
+Sentences are in text files, `sentences.md` of a room: named blocks of Markdown with Jinja's
 {{ facts }}. Python finds the facts; the file says them.
 """
 

@@ -1,4 +1,4 @@
-"""Begin a study of one's own: a folder with commented templates, filled from what lies in it."""
+"""Begin a study of one's own: templates with comments, filled from the files in its folder."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ COLUMNS = (
 )  # fmt: skip
 MASK_WORDS = ("mask", "seg", "label", "roi", "lesion", "tumor", "tumour")
 
-HEAD = """# Settings of this study. A line that begins with # shows a default; take the # away
+HEAD = """# Settings of this study. A line that begins with # shows a default; remove the #
 # to change it. docs/settings.md lists limits and choices."""
-FILLED_IN = ("title", "seed", "train", "test", *keys(Author))  # stand without #
+FILLED_IN = ("title", "seed", "train", "test", *keys(Author))  # written without #
 
 
 def study_toml() -> str:
@@ -45,19 +45,24 @@ def _line(kind: type, name: str) -> str:
 def begin(folder: Path) -> pd.DataFrame:
     """Write study.toml and cohort.csv into `folder`; return the rows that were found there.
 
-    One row a subfolder that holds a CT (DICOM series, or an image file whose name is no
+    One row per subfolder that holds a CT (DICOM series, or an image file whose name is no
     mask's) and a mask (SEG, RTSTRUCT, or an image file named mask, seg, label, roi, ...). What
     only a person knows stays empty. Files that are there already are kept.
 
     Raises:
-        StudyError: the folder is a study already.
+        StudyError: the folder is not there, or is a file, or is a study already.
     """
+    if not folder.is_dir():
+        fault = "is a file" if folder.exists() else "is not there"
+        raise StudyError(
+            f"{folder} {fault}. Expected: a folder with one subfolder per patient that holds the "
+            "CT and the mask. Copy the images there, then run this command again."
+        )
     if (folder / "study.toml").exists() or (folder / "cohort.csv").exists():
         raise StudyError(
             f"{folder} holds a study already. Expected: a folder without study.toml and "
             "cohort.csv. Look at it with: workbook check"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     rows = [_row(folder, sub) for sub in sorted(p for p in folder.iterdir() if p.is_dir())]
     blank = dict.fromkeys(COLUMNS, "")
     found = pd.DataFrame([blank | r for r in rows if r], columns=list(COLUMNS))
@@ -69,7 +74,7 @@ def begin(folder: Path) -> pd.DataFrame:
 
 
 def _row(folder: Path, sub: Path) -> dict[str, str]:
-    """Return a patient's row, {} for a folder without an image; of several files none is chosen."""
+    """Return a patient's row; {} without an image; nothing is chosen among several files."""
     images = sorted(p for p in sub.rglob("*") if p.name.lower().endswith(formats.endings()))
     images = [p for p in images if p.name[0] != "."]
     masks = [p for p in images if _sounds_like_mask(p)]
@@ -87,8 +92,8 @@ def _row(folder: Path, sub: Path) -> dict[str, str]:
 def _dicom(sub: Path) -> tuple[list[Path], list[Path]]:
     """Return the folder that holds every CT series, and the drawings.
 
-    Of several series the reader chooses by its rules (`dicom`), which `check` tells. A folder
-    with a broken file stands as it is, for `check` to name the file.
+    Among several series the reader chooses by its rules (`dicom`); `check` names the choice. A
+    folder with a broken file is returned as it is, so that `check` can name the file.
     """
     try:
         series = find_series(sub)
@@ -111,7 +116,7 @@ def left_to_do(folder: Path, rows: pd.DataFrame) -> list[str]:
         gone = rows.patient[rows[column] == ""].tolist()
         if gone:
             names = ", ".join(gone[:5]) + " …" * (len(gone) > 5)
-            told.append(f"No {column} chosen for {names}: none is there, or several.")
+            told.append(f"No {column} chosen for {names}: there is none, or there are several.")
     told.append(
         "Fill in cohort.csv (hospital, label, age, sex, smoking, cea, interval_days; codes in "
         f"data/README.md), name the hospitals in study.toml, then: workbook check {folder}"

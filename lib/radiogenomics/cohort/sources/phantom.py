@@ -228,7 +228,7 @@ def _lesions(hospitals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def permute_labels(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Permute the labels within each hospital: they then act on nothing."""
+    """Permute the labels within each hospital: they then have no effect."""
     rng = np.random.default_rng([seed, 2])
     permuted = table.groupby("hospital").label.transform(lambda y: rng.permutation(y.to_numpy()))
     return table.assign(label=permuted)
@@ -359,7 +359,7 @@ test = ["B"]
 stability = 20  # resamples of the selection; 100 by default
 
 [cnn]
-augmentation = "flips"  # not in the paper, which tells of none
+augmentation = "flips"  # not in the paper, which reports none
 
 [author]
 ethics = "None needed: simulated CT around published outlines (LIDC-IDRI, CC BY 3.0)"

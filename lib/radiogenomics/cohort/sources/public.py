@@ -176,7 +176,7 @@ def cohort_table(
     if absent:
         raise StudyError(
             f"the clinical table of {mapping['collection']} has no column {', '.join(absent)}. "
-            f"Found: {', '.join(clinical)}. Mend [clinical.columns] of its mapping."
+            f"Found: {', '.join(clinical)}. Correct [clinical.columns] of its mapping."
         )
     codes = mapping["clinical"]["codes"]
     known = clinical.drop_duplicates(key).set_index(key).reindex(chosen.patient)
@@ -255,7 +255,8 @@ def _tables(idc: Any, mapping: dict[str, Any]) -> tuple[pd.Series, pd.DataFrame]
         reason = type(fault).__name__
         raise StudyError(
             f"the Imaging Data Commons cannot be reached ({reason}). Expected: its index of "
-            "outlines and the clinical table. Look at the network and run the command again."
+            "outlines and the clinical table. Check the network connection and run the command "
+            "again."
         ) from None
     outlines = getattr(idc, "seg_index", None)
     if outlines is None or clinical is None:
@@ -277,8 +278,8 @@ def _check_whole(folder: Path, series: pd.DataFrame) -> None:
             short.append(one.PatientID)
     if short:
         raise StudyError(
-            f"{len(short)} of {len(series)} series are not whole (first: patient {short[0]}). "
-            "Expected: every file of the index. Run the same command again: it goes on."
+            f"{len(short)} of {len(series)} series are incomplete (first: patient {short[0]}). "
+            "Expected: every file of the index. Run the same command again: it continues."
         )
 
 
