@@ -10,7 +10,7 @@ import pandas as pd
 
 from radiogenomics.images.dicom import find_series
 from radiogenomics.images.outlines import DRAWINGS
-from radiogenomics.study.files import StudyError, whole_file
+from radiogenomics.study.files import StudyError, shipped, whole_file
 
 COLUMNS = (
     "patient", "hospital", "label", "age", "sex", "smoking", "cea", "lobe", "stage",
@@ -138,6 +138,7 @@ def left_to_do(folder: Path, rows: pd.DataFrame) -> list[str]:
             told.append(f"No {column} chosen for {names}: none is there, or several.")
     told.append(
         "Fill in cohort.csv (hospital, label, age, sex, smoking, cea, interval_days; codes in "
-        f"data/README.md), name the hospitals in study.toml, then: workbook check {folder}"
+        f"{shipped('data/README.md')}), name the hospitals in study.toml, then: "
+        f"workbook check {folder}"
     )
     return told
