@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = (
         scans: files and folders of the patients' images.
         allowed: words that may be there, such as hospitals of cohort.csv.
     """
-    places = _places(str(study.folder), str(study.reports))
+    places = folders_here(str(study.folder), str(study.reports))
     return scan_folder(study.reports, scans, list(places), allowed)
 
 
@@ -88,12 +89,13 @@ def _visible(path: Path) -> str:
     return re.sub(r"[A-Za-z0-9+/]{200,}={0,2}", "", text)  # images and arrays in base64
 
 
-def _places(study_folder: str, reports: str) -> dict[str, str]:
+def folders_here(study_folder: str, reports: str) -> dict[str, str]:
     """Return the folders of this machine that no report may name, and what stands for each."""
     short = {
         reports: f"reports/{Path(reports).name}",
         study_folder: f"data/{Path(study_folder).name}",
         str(SHIPPED): ".",
+        sysconfig.get_path("purelib"): "site-packages",
     }
     if Path.home().parts[1:]:  # not / itself, as in some containers
         short[f"{Path.home()}/"] = "~/"
@@ -112,7 +114,7 @@ def without_paths(
     Of other paths among the parameters `given`, such as a new patient's, the parameter's name
     alone is left: a folder may be called after a patient.
     """
-    places = _places(study_folder, reports)
+    places = folders_here(study_folder, reports)
     paths = [(str(v), f"[{k}]") for k, v in (given or {}).items() if _is_path(v)]
     for place, short in sorted(paths, key=lambda p: -len(p[0])):
         if place not in places:

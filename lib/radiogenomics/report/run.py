@@ -29,7 +29,6 @@ from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.contract import COMPARISON, NEW_PATIENT
 from radiogenomics.study.files import (
-    SHIPPED,
     StudyError,
     UsageError,
     read_json,
@@ -336,7 +335,8 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
             export_html(executed, out / f"{COMPARISON.name}.html", banner(study))
     state = {"name": COMPARISON.name, "state": "done", "seconds": time.monotonic() - start}
     write_manifest(study, {COMPARISON.name: state}, {}, [p for p in (predictions, columns) if p])
-    places = [str(predictions.resolve().parent), str(out.resolve()), str(SHIPPED)]
+    folders = mailable.folders_here(str(study.folder), str(study.reports))
+    places = [str(predictions.resolve().parent), *folders]
     mailable.refuse(mailable.scan_folder(out, [], places))
     return out / f"{COMPARISON.name}.html"
 
