@@ -49,6 +49,7 @@ QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a ker
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
     HEADLESS: "1",  # no browser looks on: the viewer shows its static twin
+    "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this installation, not a user's of that name
 }
 LOCK = "run.lock"
 CLEAN = "Privacy: no identifier of the DICOM headers and no path stands in the reports."
