@@ -2,8 +2,10 @@
 
 import pytest
 from radiogenomics import cli
+from radiogenomics.cohort.sources import phantom
 from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.study.files import read_json
+from radiogenomics.study.study import load_study
 
 
 def test_wrong_usage_is_2(capsys):
@@ -27,6 +29,20 @@ def test_users_mistakes_are_one_message(tmp_path, monkeypatch, capsys, arguments
     assert cli.main(arguments) == status
     told = capsys.readouterr().err
     assert says in told and "Traceback" not in told
+
+
+def test_built_in_cohort_is_sought_upwards_and_made_here(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(phantom, "make_phantom", lambda folder, **_: made.append(folder.resolve()))
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    cli._make_built_in(cli.BUILT_IN)
+    assert made == [tmp_path / "below" / "data" / "phantom"]
+    (tmp_path / "data" / "phantom").mkdir(parents=True)
+    (tmp_path / "data" / "phantom" / "study.toml").write_text("")
+    cli._make_built_in(cli.BUILT_IN)
+    assert len(made) == 1 and load_study(cli.BUILT_IN).folder == tmp_path / "data" / "phantom"
+    assert load_study(cli.BUILT_IN).reports == tmp_path / "reports" / "phantom"
 
 
 def test_phantom_then_check_prints_every_fault(tmp_path, capsys):

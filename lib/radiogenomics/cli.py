@@ -15,7 +15,7 @@ from radiogenomics.report import run as report
 from radiogenomics.study import tables
 from radiogenomics.study.files import SHIPPED, StudyError, UsageError
 from radiogenomics.study.progress import progress
-from radiogenomics.study.study import load_study
+from radiogenomics.study.study import found_study, load_study
 
 DONE, FAULTS, USAGE = 0, 1, 2
 OFFLINE = [  # JupyterLab otherwise asks the network for news and newer versions
@@ -141,7 +141,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _make_built_in(folder: Path) -> None:
-    if (folder / "study.toml").exists():
+    if (found_study(folder) / "study.toml").exists():
         return
     print(f"Making the built-in cohort of simulated patients in {folder}")
     from radiogenomics.cohort.sources import phantom

@@ -180,8 +180,8 @@ class Privacy:
 class Paper:
     """The paper that results are set beside: a file of its facts, which names their label.
 
-    It is sought in the study folder, then among the files that ship with the workbook. A study
-    of another label, or with an empty name, is compared with no paper.
+    It is sought in the study folder, then beside it, then among the files that ship with the
+    workbook. A study of another label, or with an empty name, is compared with no paper.
     """
 
     file: str = "paper.toml"
