@@ -4,8 +4,10 @@ import shlex
 
 import pytest
 from radiogenomics import cli
+from radiogenomics.cohort.sources import phantom
 from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.study.files import read_json
+from radiogenomics.study.study import load_study
 
 
 def test_wrong_usage_is_2(capsys):
@@ -83,6 +85,20 @@ def test_every_help_shows_examples_that_parse(capsys, name):
     for example in cli.EXAMPLES[name]:
         assert f"  {example}\n" in told
         assert cli._parser().parse_args(shlex.split(example)[1:]).run
+
+
+def test_built_in_cohort_is_sought_upwards_and_made_here(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(phantom, "make_phantom", lambda folder, **_: made.append(folder.resolve()))
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    cli._make_built_in(cli.BUILT_IN)
+    assert made == [tmp_path / "below" / "data" / "phantom"]
+    (tmp_path / "data" / "phantom").mkdir(parents=True)
+    (tmp_path / "data" / "phantom" / "study.toml").write_text("")
+    cli._make_built_in(cli.BUILT_IN)
+    assert len(made) == 1 and load_study(cli.BUILT_IN).folder == tmp_path / "data" / "phantom"
+    assert load_study(cli.BUILT_IN).reports == tmp_path / "reports" / "phantom"
 
 
 def test_phantom_then_check_prints_every_fault(tmp_path, capsys):

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from radiogenomics import paper_audit
-from radiogenomics.comparison.paper import PRINTED, load_paper, table2
+from radiogenomics.comparison.paper import PRINTED, load_paper, paper_of, table2
 from radiogenomics.models import network as cnn
 from radiogenomics.report import run
 from radiogenomics.statistics.discrimination import auc_interval
 from radiogenomics.study import tables
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import CNN
+from radiogenomics.study.study import load_study
 from radiogenomics.study.words import say
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
@@ -110,6 +111,20 @@ def test_other_papers_are_read_and_faults_told(tmp_path):
         load_paper(other)
     with pytest.raises(StudyError, match="is not there"):
         load_paper(tmp_path / "gone.toml")
+
+
+def test_a_papers_file_is_sought_in_the_study_then_beside_it(tmp_path):
+    study = tmp_path / "data" / "mine"
+    study.mkdir(parents=True)
+    (study / "study.toml").write_text('[paper]\nfile = "other.toml"')
+    with pytest.raises(StudyError, match="mine.other.toml is not there"):
+        paper_of(load_study(study))
+    for place, title in ((study.parent, "beside"), (study, "within")):
+        text = f'title = "{title}"\nlabel = "EGFR mutant"'
+        (place / "other.toml").write_text(text)
+        assert paper_of(load_study(study))["title"] == title
+    (study / "study.toml").write_text("")
+    assert paper_of(load_study(study)) == PAPER
 
 
 def test_a_paper_that_prints_less_goes_through_the_notebook(finished, tmp_path):

@@ -30,7 +30,7 @@ EXAMPLES = {  # of every command, below its --help
         "workbook predict ct.nii.gz mask.nii.gz --study data/mystudy --out result --sex female",
     ),
     "compare": ("workbook compare scores.csv out --cohort cohort.csv",),
-    "lab": ("workbook lab data/mystudy --no-browser --ip=127.0.0.1",),
+    "lab": ("workbook lab data/mystudy --port 8889",),
 }
 MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
 
@@ -167,7 +167,7 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _make_built_in(folder: Path) -> None:
-    if (folder / "study.toml").exists():
+    if (found_study(folder) / "study.toml").exists():
         return
     print(f"Making the built-in cohort of simulated patients in {folder}")
     from radiogenomics.cohort.sources import phantom

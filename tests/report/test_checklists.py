@@ -19,7 +19,7 @@ from radiogenomics.study.words import say
 
 ITEMS = checklists.read_items()
 EVIDENCE = ITEMS["evidence"]
-LARGER_ONLY = {"reader_limit", "supported_size", "clusters", "commit"}  # or not without git
+LARGER_ONLY = {"reader_limit", "supported_size", "clusters"}
 WEIGHTS = [
     0.0368, 0.0735, 0.0919, 0.0438, 0.0292, 0.0438, 0.0292, 0.0337, 0.0225, 0.0112, 0.0622, 0.0311,
     0.0415, 0.02, 0.02, 0.03, 0.02, 0.0599, 0.03, 0.0352, 0.0234, 0.0176, 0.0117, 0.0293, 0.0176,

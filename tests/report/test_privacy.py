@@ -1,6 +1,7 @@
 """No name, number, date or UID of a header, and no path, is in the reports; the scan finds them."""
 
 import json
+import shutil
 
 import pandas as pd
 import pydicom
@@ -182,6 +183,24 @@ def test_images_whose_letters_look_like_a_folder_stay_whole(monkeypatch):
     text = json.dumps({"image/png": image, "said": "/app/lib and /srv/data/s"})
     clean = json.loads(mailable.without_paths(text, "/srv/data/s", "/out"))
     assert clean == {"image/png": image, "said": "./lib and data/s"}
+
+
+def test_folder_of_packages_is_taken_out():
+    text = json.dumps({"said": pydicom.__file__})
+    clean = json.loads(mailable.without_paths(text, "/srv/data/s", "/srv/reports/s"))
+    assert clean["said"] == "site-packages/pydicom/__init__.py"
+
+
+def test_saved_outputs_and_copies_of_notebooks_are_no_words_of_ours(tmp_path, monkeypatch):
+    shutil.copytree(anonymity.SHIPPED / "notebooks", tmp_path / "notebooks")
+    first = tmp_path / "notebooks" / "01_cohort.ipynb"
+    saved = json.loads(first.read_text(encoding="utf-8"))
+    saved["cells"][-1]["outputs"] = [{"text": "Nachtigall"}]
+    first.write_text(json.dumps(saved), encoding="utf-8")
+    shutil.copy(first, first.with_name("01_cohort-Copy1.ipynb"))
+    monkeypatch.setattr(anonymity, "SHIPPED", tmp_path)
+    words = anonymity._own_words.__wrapped__()
+    assert "nachtigall" not in words and "cohort" in words
 
 
 def test_short_places_are_no_finding(tmp_path):

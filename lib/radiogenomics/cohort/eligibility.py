@@ -8,9 +8,9 @@ import pandas as pd
 
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.images import anonymity
+from radiogenomics.images.formats import content_hash
 from radiogenomics.study import tables
 from radiogenomics.study.errors import TableFault
-from radiogenomics.study.files import content_hash
 from radiogenomics.study.study import Study
 
 WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}

@@ -9,6 +9,7 @@ import pandas as pd
 
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import TableFault
+from radiogenomics.study.files import shipped
 from radiogenomics.study.settings import Label
 from radiogenomics.study.study import Study
 
@@ -47,7 +48,7 @@ def read_cohort(study: Study) -> pd.DataFrame:
     if absent:
         raise TableFault(
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
-            "Expected: the columns of data/README.md."
+            f"Expected: the columns of {shipped('data/README.md')}."
         )
     raw = canonical(raw)
     cells = _cell_faults(raw, study)

@@ -19,10 +19,11 @@ from radiogenomics.statistics import discrimination
 from radiogenomics.study import tables
 from radiogenomics.study.contract import COHORTS, Notebook
 from radiogenomics.study.errors import MissingFile, StudyError
-from radiogenomics.study.files import SHIPPED
+from radiogenomics.study.files import SHIPPED, shipped
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import print_p, printed_rows, tell
 
+FORM = shipped("data/paper.toml")
 PRINTED = SHIPPED / "data" / "paper.toml"
 MEASURES = ("auc", "auc_low", "auc_high", "sensitivity", "specificity", "accuracy")
 NEEDED = ("title",)
@@ -47,8 +48,9 @@ def paper_of(study: Study) -> dict[str, Any] | None:
     name = study.settings.paper.file
     if not name:
         return None
-    own = study.folder / name
-    printed = load_paper(own if own.is_file() else SHIPPED / "data" / name)
+    places = (study.folder, study.folder.parent, SHIPPED / "data")
+    found = next((place for place in places if (place / name).is_file()), study.folder)
+    printed = load_paper(found / name)
     same = printed.get("label", "").casefold() == study.settings.label.name.casefold()
     return printed if same else None
 
@@ -99,16 +101,14 @@ def load_paper(path: str | Path | None = None) -> dict[str, Any]:
     """
     path = Path(path or PRINTED)
     if not path.is_file():
-        raise MissingFile(f"{path} is not there. Expected: a file in the form of data/paper.toml.")
+        raise MissingFile(f"{path} is not there. Expected: a file in the form of {FORM}.")
     try:
         printed = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise StudyError(f"{path.name} is not valid TOML: {fault}. Correct that line.") from None
     absent = [name for name in NEEDED if name not in printed]
     if absent:
-        raise StudyError(
-            f"{path.name} lacks {', '.join(absent)}. Expected: the parts of data/paper.toml."
-        )
+        raise StudyError(f"{path.name} lacks {', '.join(absent)}. Expected: the parts of {FORM}.")
     printed = EMPTY | printed
     for cohort, size in printed["cohorts"].items():
         n, events = size.get("n"), size.get("events")

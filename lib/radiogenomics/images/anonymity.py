@@ -10,8 +10,9 @@ from pathlib import Path
 import pydicom
 
 from radiogenomics.images.dicom import read_header
+from radiogenomics.study.contract import NOTEBOOKS
 from radiogenomics.study.errors import StudyError
-from radiogenomics.study.files import SHIPPED
+from radiogenomics.study.files import SHIPPED, read_json
 
 UID = re.compile(r"(?<![\d.])(?:2\.25\.\d{10,}|[0-2](?:\.(?:0|[1-9]\d*)){6,})(?!\d)")
 TAGS = [
@@ -28,6 +29,7 @@ PERSONS = [
 NUMBERS = ["PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID"]
 JOINED = (" ", "", "_", "^", ", ", ",", ".", "-")  # how the parts of a name are put together
 LATIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
+OWN = (".py", ".toml", ".j2", ".md")  # files of texts that are the library's own
 SHORTEST, SHORTEST_NUMBER = 4, 6  # a shorter word or number is in any report by chance
 
 
@@ -122,8 +124,17 @@ def _is_dicom(path: Path) -> bool:
 
 @functools.cache
 def _own_words() -> set[str]:
+    """Return the words of the library's own texts and of its notebooks.
+
+    Copies of notebooks that lie beside these, and outputs that a notebook was saved with, may
+    hold a patient's name; so may a paper's facts its author's.
+    """
     here = Path(__file__).parents[1]
-    texts = [*(SHIPPED / "notebooks").glob("*.ipynb"), *here.rglob("*.py"), *here.rglob("*.toml"),
-             *here.rglob("*.j2")]  # fmt: skip
-    words = (re.findall(r"\w+", p.read_text(encoding="utf-8").casefold()) for p in texts)
-    return {word for some in words for word in some}
+    files = (
+        p for p in here.rglob("*") if p.suffix in OWN and "shipped" not in p.relative_to(here).parts
+    )
+    texts = [p.read_text(encoding="utf-8") for p in files]
+    for notebook in NOTEBOOKS:
+        cells = read_json(SHIPPED / "notebooks" / f"{notebook.name}.ipynb")["cells"]
+        texts += ["".join(cell["source"]) for cell in cells]
+    return {word for text in texts for word in re.findall(r"\w+", text.casefold())}

@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import StudyError
-from radiogenomics.study.files import digest, whole_file
+from radiogenomics.study.files import digest, whole_file, with_extra
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.study import Study
 
@@ -114,7 +114,7 @@ def device(wanted: str = "auto") -> str:
     if wanted == "gpu" and not gpus:
         raise StudyError(
             "device = 'gpu', but TensorFlow sees no GPU. Expected: an NVIDIA GPU and the GPU build "
-            "(uv run --extra gpu workbook run --only 04). Or set device = 'auto'."
+            f"({with_extra('gpu', 'run --only 04')}). Or set device = 'auto'."
         )
     if gpus and wanted != "cpu":
         with contextlib.suppress(RuntimeError, ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = (
         scans: files and folders of the patients' images.
         allowed: words that may be there, such as hospitals of cohort.csv.
     """
-    places = _places(str(study.folder), str(study.reports))
+    places = folders_here(str(study.folder), str(study.reports))
     table = scan_folder(study.reports, scans, list(places), allowed)
     return table[~table.file.str.startswith(f"{LAB}/")]
 
@@ -92,12 +93,13 @@ def _visible(path: Path) -> str:
     return re.sub(r"[A-Za-z0-9+/]{200,}={0,2}", "", text)  # images and arrays in base64
 
 
-def _places(study_folder: str, reports: str) -> dict[str, str]:
-    """Return the folders that no report may name, and the word that replaces each."""
+def folders_here(study_folder: str, reports: str) -> dict[str, str]:
+    """Return the folders of this machine that no report may name, and what replaces each."""
     short = {
         reports: f"reports/{Path(reports).name}",
         study_folder: f"data/{Path(study_folder).name}",
         str(SHIPPED): ".",
+        sysconfig.get_path("purelib"): "site-packages",
     }
     if Path.home().parts[1:]:  # not / itself, as in some containers
         short[f"{Path.home()}/"] = "~/"
@@ -116,7 +118,7 @@ def without_paths(
     Of other paths among the parameters `given`, such as a new patient's, the parameter's name
     alone is left: a folder may be called after a patient.
     """
-    places = _places(study_folder, reports)
+    places = folders_here(study_folder, reports)
     paths = [(str(v), f"[{k}]") for k, v in (given or {}).items() if _is_path(v)]
     for place, short in sorted(paths, key=lambda p: -len(p[0])):
         if place not in places:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
@@ -43,11 +44,12 @@ def earlier_states(study: Study) -> dict[str, dict[str, Any]]:
 def write_manifest(
     study: Study, states: dict[str, dict], overrides: dict[str, Any], inputs: list[Path]
 ) -> None:
-    """Write manifest.json: versions, lock, commit, settings, input hashes, times, seed.
+    """Write manifest.json: versions, code, settings, hashes of lock and inputs, times.
 
     `settings` are study.toml's; each notebook has those that it ran with, of which `-p` may have
     changed some (`Study.ran_with`).
     """
+    commit = _commit()
     old = read_json(study.manifest_json) if study.manifest_json.exists() else {}
     lock = SHIPPED / "uv.lock"
     listed = study.included_csv
@@ -66,7 +68,8 @@ def write_manifest(
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
-        "commit": _commit(),
+        "commit": commit,
+        "code": _code(commit),
         "inputs": {path.name: content_hash(path) for path in inputs} | {"scans": hashes},
         "test_set": seal.openings(study),
         "notebooks": {name: {k: one[k] for k in KEPT if k in one} for name, one in states.items()},
@@ -84,9 +87,22 @@ def _peak_memory_mb() -> int | None:
     return round(most / (1024 if sys.platform != "darwin" else 1024**2))
 
 
+def _code(commit: str | None) -> str:
+    """Return which code ran: its version, and where it is from."""
+    without = "a folder without git" if CHECKOUT else "an installed package, commit not known"
+    source = f"git commit {commit}" if commit else without
+    return f"radiogenomics {_version('radiogenomics')}, {source}"
+
+
 def _commit() -> str | None:
-    """Return the workbook's git commit, `+` behind it when files were changed; None without git."""
+    """Return the workbook's git commit, `+` behind it when files were changed; None without git.
+
+    Of an installed package it is known where pip was given the repository's address.
+    """
     if CHECKOUT is None:
+        told = importlib.metadata.distribution("radiogenomics").read_text("direct_url.json")
+        return json.loads(told or "{}").get("vcs_info", {}).get("commit_id")
+    if not (CHECKOUT / ".git").exists():  # as it came, perhaps inside another repository
         return None
     try:
         asked = ["git", "-C", str(CHECKOUT)]

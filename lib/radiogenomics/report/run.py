@@ -29,7 +29,7 @@ from radiogenomics.study import contract, errors, tables
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.contract import COMPARISON, NEW_PATIENT
 from radiogenomics.study.errors import StudyError, UsageError
-from radiogenomics.study.files import SHIPPED, read_json, sweep, whole_file, write_json
+from radiogenomics.study.files import read_json, sweep, whole_file, write_json
 from radiogenomics.study.progress import FILE, HEADLESS, Follower, minutes, progress
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study, load_study
@@ -44,6 +44,7 @@ QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a ker
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
     HEADLESS: "1",  # no browser looks on: the viewer shows its static twin
+    "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this installation, not a user's of that name
 }
 LOCK = "run.lock"
 TYPES = {"str": str, "int": int, "float": float, "dict": dict}  # of the notebooks' parameters
@@ -335,7 +336,8 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
             export_html(executed, out / f"{COMPARISON.name}.html", banner(study))
     state = {"name": COMPARISON.name, "state": "done", "seconds": time.monotonic() - start}
     write_manifest(study, {COMPARISON.name: state}, {}, [p for p in (predictions, columns) if p])
-    places = [str(predictions.resolve().parent), str(out.resolve()), str(SHIPPED)]
+    folders = mailable.folders_here(str(study.folder), str(study.reports))
+    places = [str(predictions.resolve().parent), *folders]
     mailable.refuse(mailable.scan_folder(out, [], places))
     return out / f"{COMPARISON.name}.html"
 

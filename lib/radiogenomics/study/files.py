@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.metadata
 import json
 import os
 import tempfile
@@ -12,12 +13,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_ROOT = Path(__file__).parents[3]
-CHECKOUT = (
-    _ROOT if (_ROOT / "pyproject.toml").is_file() and (_ROOT / "notebooks").is_dir() else None
-)
-SHIPPED = CHECKOUT or Path(__file__).parents[1] / "shipped"  # notebooks/ and data/ lie below it
+_PACKED = Path(__file__).parents[1] / "shipped"  # what a wheel carries; a checkout has none
+CHECKOUT = None if _PACKED.is_dir() else Path(__file__).parents[3]
+SHIPPED = CHECKOUT or _PACKED  # notebooks/, data/ and docs/ lie below it
 PART = ".part-"  # how the name of a file begins that is not whole yet
+
+
+def shipped(name: str) -> str:
+    """Return how a message names a shipped file: as it is in a checkout, else with its folder."""
+    return name if CHECKOUT else str(SHIPPED / name)
+
+
+def with_extra(extra: str, command: str) -> str:
+    """Return what to type so that `workbook COMMAND` has the packages of an extra."""
+    if CHECKOUT:
+        return f"uv run --extra {extra} workbook {command}"
+    version = importlib.metadata.version("radiogenomics")
+    return f"pip install 'radiogenomics-{version}-py3-none-any.whl[{extra}]'"
 
 
 @contextmanager

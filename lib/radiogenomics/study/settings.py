@@ -227,7 +227,7 @@ class Paper:
     """The paper that results are compared with.
 
     Its file names its label; a study of another label, or with an empty name, is compared with no
-    paper. The file is looked for in the study folder, then in data/ of the workbook.
+    paper. The file is looked for in the study folder, then beside it, then among the shipped ones.
     """
 
     file: str = key("paper.toml", "file of the paper's facts")

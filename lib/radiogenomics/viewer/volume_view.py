@@ -11,12 +11,14 @@ import SimpleITK as sitk
 from ipyniivue import NiiVue, SliceType
 from IPython.display import Markdown, display
 
+from radiogenomics.study.files import shipped
 from radiogenomics.study.progress import HEADLESS
 from radiogenomics.viewer.viewer import Scene
 
 LUNG_HU = (-1000.0, 200.0)
 FAINT = 0.2  # of the overlay's range above 0: below it nothing is drawn
-ITK = "itkwidgets loads its viewer from the network; if none appears, see docs/three_d.md."
+GUIDE = shipped("docs/three_d.md")
+ITK = f"itkwidgets loads its viewer from the network; if none appears, see {GUIDE}."
 LIVE_ONLY = "3D needs a live JupyterLab: run this cell there. The slices above hold the same data."
 
 
@@ -74,4 +76,4 @@ def show_itk(image: sitk.Image) -> None:
         display(Markdown(ITK), view(image))
     except Exception as fault:  # noqa: BLE001 - a viewer that fails must not stop a notebook
         reason = f"{type(fault).__name__}: {str(fault)[:120]}"
-        display(Markdown(f"itkwidgets does not work here ({reason}); see docs/three_d.md."))
+        display(Markdown(f"itkwidgets does not work here ({reason}); see {GUIDE}."))

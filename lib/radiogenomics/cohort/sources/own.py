@@ -13,7 +13,7 @@ from radiogenomics.images import formats
 from radiogenomics.images.dicom import find_series
 from radiogenomics.images.outlines import DRAWINGS
 from radiogenomics.study.errors import StudyError
-from radiogenomics.study.files import whole_file
+from radiogenomics.study.files import shipped, whole_file
 from radiogenomics.study.settings import Author, key_of, keys, sections
 
 COLUMNS = (
@@ -119,6 +119,7 @@ def left_to_do(folder: Path, rows: pd.DataFrame) -> list[str]:
             told.append(f"No {column} chosen for {names}: there is none, or there are several.")
     told.append(
         "Fill in cohort.csv (hospital, label, age, sex, smoking, cea, interval_days; codes in "
-        f"data/README.md), name the hospitals in study.toml, then: workbook check {folder}"
+        f"{shipped('data/README.md')}), name the hospitals in study.toml, then: "
+        f"workbook check {folder}"
     )
     return told

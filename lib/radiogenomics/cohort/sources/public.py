@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.study.errors import StudyError
-from radiogenomics.study.files import SHIPPED, whole_file
+from radiogenomics.study.files import SHIPPED, whole_file, with_extra
 
 COLLECTIONS = SHIPPED / "data" / "collections"
 PLACE = "%PatientID/%Modality_%SeriesInstanceUID"
@@ -46,7 +46,7 @@ def client() -> Any:
         from idc_index import IDCClient
     except ImportError:
         raise StudyError(
-            "idc-index is not installed. It comes with: uv run --extra idc workbook fetch ..."
+            f"idc-index is not installed. It comes with: {with_extra('idc', 'fetch ...')}"
         ) from None
     return IDCClient()
 
