@@ -16,7 +16,8 @@ from radiogenomics.maps import figures
 from radiogenomics.maps.case import Case, scene_of_case
 from radiogenomics.report import pages
 from radiogenomics.study.errors import StudyError
-from radiogenomics.viewer import viewer
+from radiogenomics.viewer import packed, page, smaller, viewer
+from radiogenomics.viewer.scene import start_of
 from skimage import io as pictures
 
 
@@ -79,7 +80,7 @@ def test_padding_far_below_air_does_not_fold_over():
     hu[0, 0, :3], hu[0, 0, 3:6] = -32768, 32767
     live = viewer.SliceViewer(dataclasses.replace(case, hu=hu))
     found, _, _ = decoded(live.scene, live.packed)
-    assert np.array_equal(found, np.clip(hu, *viewer.STORED_HU))
+    assert np.array_equal(found, np.clip(hu, *packed.STORED_HU))
 
 
 def test_an_overlay_keeps_its_range_and_unit():
@@ -108,7 +109,7 @@ def test_a_large_case_is_cut_to_the_lesion_and_says_so():
     case = viewer.Scene(hu, lesion, "P1", origin_mm=(10.0, 20.0, 30.0))
     html = viewer.static_html(case)
     told = content(html)
-    assert len(html.encode()) <= viewer.LIMIT <= 350_000
+    assert len(html.encode()) <= page.LIMIT <= 350_000
     margin = int(re.search(r"Cut to the lesion and (\d+) mm around it", told["caption"])[1])
     assert told["shape"] == [20 + 2 * margin, 15 + 2 * margin, 10 + 2 * margin]
     assert told["origin"] == [10 + 50 - margin, 20 + 60 - margin, 30 + 80 - margin]
@@ -126,7 +127,7 @@ def test_a_large_lesion_gets_larger_voxels_in_the_same_place():
     voxel = " × ".join(f"{mm:.3g}" for mm in spacing[::-1])
     assert f"Averaged to voxels of {voxel} mm" in told["caption"] and spacing[2] > 1
     assert np.allclose(origin, (spacing - case.spacing_mm) / 2)
-    larger = viewer._with_larger_voxels(case, 1.5)
+    larger = smaller.with_larger_voxels(case, 1.5)
     assert np.allclose(larger.hu[3, 5, 7], hu[3, 10:12, 14:16].mean())
 
 
@@ -137,7 +138,7 @@ def test_eight_of_the_largest_cases_make_a_report_below_5_mb(tmp_path):
     hu = rng.normal(-600, 90, lesion.shape).astype(np.int16)
     case = viewer.Scene(hu, lesion)
     html = viewer.static_html(case)
-    assert len(html) > 0.7 * viewer.LIMIT
+    assert len(html) > 0.7 * page.LIMIT
     output = nbformat.v4.new_output("display_data", data={"text/html": html})
     cells = [nbformat.v4.new_code_cell("viewer.show(scene)", outputs=[output]) for _ in range(8)]
     heat = rng.random((63,) * 3)
@@ -151,7 +152,7 @@ def test_eight_of_the_largest_cases_make_a_report_below_5_mb(tmp_path):
 
 
 def test_a_case_that_cannot_be_kept_small_is_refused(monkeypatch):
-    monkeypatch.setattr(viewer, "LIMIT", 20_000)
+    monkeypatch.setattr(page, "LIMIT", 20_000)
     rng = np.random.default_rng(1)
     case = viewer.Scene(rng.integers(-1000, 3000, (60,) * 3), np.ones((60,) * 3, bool), "P7")
     with pytest.raises(StudyError, match="P7: a lesion of 60 × 60 × 60 mm does not fit"):
@@ -166,9 +167,9 @@ def test_outlines_far_apart_still_get_a_viewer():
     hu = rng.normal(-600, 60, lesion.shape).astype(np.int16)
     case = viewer.Scene(hu, lesion, spacing_mm=(5.0, 1.6, 1.6))
     html = viewer.static_html(case)
-    assert len(html) <= viewer.LIMIT and "Averaged to voxels of" in html
+    assert len(html) <= page.LIMIT and "Averaged to voxels of" in html
     far = dataclasses.replace(case, lesion=lesion & (np.arange(225) > 200))
-    assert viewer._with_larger_voxels(far, 6.0).lesion.sum() == 1
+    assert smaller.with_larger_voxels(far, 6.0).lesion.sum() == 1
 
 
 def test_faults_are_named():
@@ -196,7 +197,7 @@ def test_a_picture_and_words_stand_where_scripts_do_not_run():
     html = viewer.static_html(case)
     data, words = re.search(r'src="data:image/png;base64,([^"]+)".*?alt="([^"]+)"', html).groups()
     picture = pictures.imread(io.BytesIO(base64.b64decode(data)))
-    z = viewer._start(case)[0]
+    z = start_of(case)[0]
     assert picture.shape == (9, 11, 3) and 'width="88" height="36"' in html
     assert tuple(picture[3, 4]) == viewer.OUTLINE and case.lesion[z, 3, 4]
     outside = np.clip((case.hu[z, 1, 1] + 1350) / 1500 * 255, 0, 255)
@@ -249,5 +250,5 @@ def test_without_a_front_end_the_static_twin_is_shown(monkeypatch):
 
 
 def test_the_script_asks_nothing_of_a_network():
-    for text in (viewer.SCRIPT, viewer.STYLE):
+    for text in (page.SCRIPT, page.STYLE):
         assert not re.search(r"https?:|fetch\(|XMLHttp|Worker|import\(|url\(|</script", text)

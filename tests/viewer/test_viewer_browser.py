@@ -13,6 +13,7 @@ from radiogenomics.cohort.sources import phantom, phantom_scans
 from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.report import pages
 from radiogenomics.viewer import viewer
+from radiogenomics.viewer.scene import start_of
 
 STEP_MS = 50
 TIMED = """(canvas, n) => { // milliseconds of each of n key presses, drawn to the last pixel
@@ -128,7 +129,7 @@ def test_place_and_hu_under_the_cursor_are_the_arrays(browser, page_of_three):
     page, told = opened(browser, page_of_three)
     case = small()
     place, planes = canvases(page)
-    start = viewer._start(case)
+    start = start_of(case)
     for canvas, (down, across) in zip(planes, ((1, 2), (0, 2), (0, 1)), strict=True):
         canvas.scroll_into_view_if_needed()
         for right, low in ((0.02, 0.03), (0.31, 0.62), (0.55, 0.48), (0.97, 0.96), (0.76, 0.11)):
