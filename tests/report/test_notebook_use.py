@@ -17,7 +17,7 @@ from radiogenomics.study.contract import NOTEBOOKS
 
 KERNEL = {"kernel_name": "python3", "timeout": 600}
 DRAWN_ANEW = re.compile(  # what no two drawings share: identifiers, times
-    r"[0-9a-f]{8}-[0-9a-f-]{27}|id=\"?[\w-]+|T_\w+?_|for=\"[\w-]+\"|\d+:\d\d|about .{1,20} left"
+    r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|id=\"?[\w-]+|T_\w+?_|for=\"[\w-]+\"|\d+:\d\d"
 )
 
 
