@@ -34,7 +34,7 @@ not be there.
 
 ## predictions.csv (notebooks 03, 04, 05)
 
-One row a patient, model and kind of score: `patient`, `cohort`, `label` (of test patients empty
+One row per patient, model and kind of score: `patient`, `cohort`, `label` (of test patients empty
 until notebook 05 joins them), `model`, `score`, `fold` (of an out-of-fold score; empty: in-sample
 or external).
 """

@@ -122,7 +122,7 @@ def read_file(path: Path) -> sitk.Image:
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        found = f"{image.GetDimension()}D, {image.GetNumberOfComponentsPerPixel()} values a voxel"
+        found = f"{image.GetDimension()}D, {image.GetNumberOfComponentsPerPixel()} values per voxel"
         raise ImageFault(f"{path.name} is {found}. Expected: one 3D volume.")
     return image
 
