@@ -124,7 +124,7 @@ dependencies:
 """
 FROM_PIP = (  # the other packages come from conda-forge
     "choreographer", "ipyniivue", "itkwidgets", "kaleido", "keras", "lazy-loader",
-    "pyradiomics-bhklab", "simpleitk", "skops", "tensorflow",
+    "ngff-zarr", "numcodecs", "pyradiomics-bhklab", "simpleitk", "skops", "tensorflow",
 )  # fmt: skip
 SPELLED = {"simpleitk": "SimpleITK"}
 
@@ -134,7 +134,7 @@ def environment_page() -> str:
     project, lock = _toml("pyproject.toml")["project"], _toml("uv.lock")["package"]
     locked = {package["name"]: package.get("version", "") for package in lock}
     wanted = [*project["dependencies"], *project["optional-dependencies"]["itk"]]
-    names = sorted(re.split("[=[]", package)[0].lower() for package in wanted)
+    names = sorted(re.match(r"[\w.-]+", package)[0].lower() for package in wanted)
     python = re.search(r"\d+\.\d+", project["requires-python"])[0]
     conda = [f"{name}={locked[name]}" for name in names if name not in FROM_PIP]
     pip = [f"{SPELLED.get(name, name)}=={locked[name]}" for name in names if name in FROM_PIP]
