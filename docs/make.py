@@ -34,7 +34,7 @@ not be there.
 
 ## predictions.csv (notebooks 03, 04, 05)
 
-One row a patient, model and kind of score: `patient`, `cohort`, `label` (of test patients empty
+One row per patient, model and kind of score: `patient`, `cohort`, `label` (of test patients empty
 until notebook 05 joins them), `model`, `score`, `fold` (of an out-of-fold score; empty: in-sample
 or external).
 """
@@ -123,8 +123,8 @@ channels:
 dependencies:
 """
 FROM_PIP = (  # the other packages come from conda-forge
-    "choreographer", "ipyniivue", "itkwidgets", "kaleido", "keras", "lazy-loader", "ngff-zarr",
-    "numcodecs", "pyradiomics-bhklab", "simpleitk", "skops", "tensorflow",
+    "choreographer", "ipyniivue", "itkwidgets", "kaleido", "keras", "lazy-loader",
+    "ngff-zarr", "numcodecs", "pyradiomics-bhklab", "simpleitk", "skops", "tensorflow",
 )  # fmt: skip
 SPELLED = {"simpleitk": "SimpleITK"}
 
@@ -134,7 +134,7 @@ def environment_page() -> str:
     project, lock = _toml("pyproject.toml")["project"], _toml("uv.lock")["package"]
     locked = {package["name"]: package.get("version", "") for package in lock}
     wanted = [*project["dependencies"], *project["optional-dependencies"]["itk"]]
-    names = sorted(re.split("[=<[]", package)[0].lower() for package in wanted)
+    names = sorted(re.match(r"[\w.-]+", package)[0].lower() for package in wanted)
     python = re.search(r"\d+\.\d+", project["requires-python"])[0]
     conda = [f"{name}={locked[name]}" for name in names if name not in FROM_PIP]
     pip = [f"{SPELLED.get(name, name)}=={locked[name]}" for name in names if name in FROM_PIP]

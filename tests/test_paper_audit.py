@@ -206,7 +206,7 @@ def test_words_say_where_an_interval_fits_both():
          "test = { sensitivity = 75.0 }", "divide percent by 100"),
         ("[cohorts]\ntest = { n = 80, events = 40 }\n[table2.CNN]\n"
          "test = [0.8, 0.7, 0.9, 'a', 0.7, 0.7]", "six numbers"),
-        ("[table1.sex]\np = '0.1'\ncounts = [[1, 2], [3]]", "as many whole numbers in each"),
+        ("[table1.sex]\np = '0.1'\ncounts = [[1, 2], [3]]", "the same number of whole numbers"),
         ("[table1.sex]\np = '0.1'\ncounts = [1, 2]", "two groups or more"),
         ("[table1.sex]\np = '0.1'\ncounts = [[1, -2], [3, 4]]", "whole numbers"),
     ],

@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     fetch.set_defaults(run=_fetch)
 
     begin = commands.add_parser("new", help="begin a study of your own in a folder")
-    begin.add_argument("folder", type=Path, help="with one subfolder a patient")
+    begin.add_argument("folder", type=Path, help="with one subfolder per patient")
     begin.set_defaults(run=_new)
 
     check = commands.add_parser("check", help="audit a study's table and images")
@@ -235,7 +235,7 @@ def _check(given: argparse.Namespace) -> int:
     for row in told.itertuples():
         print(f"{row.patient}: look at it: {'; '.join(t for t in (row.flags, row.notes) if t)}")
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
-    print(f"One row a patient: {study.tables / 'check.csv'}")
+    print(f"One row per patient: {study.tables / 'check.csv'}")
     eligibility.require_both(left, out)
     return FAULTS if out.step.isin(MENDABLE).any() else DONE
 

@@ -265,7 +265,7 @@ IMAGES = {
     "4D": (four_dimensional, "4d.nii.gz is 4D", "Expected: one 3D volume"),
     "RGB": (
         lambda c: c.new_ct(np.zeros((*SHAPE, 3), np.uint8), vector=True),
-        "3D, 3 values a voxel",
+        "3D, 3 values per voxel",
     ),
     "2D": (lambda c: c.new_ct(np.zeros((20, 24), np.uint8), "p.png"), "p.png is 2D"),
     "NIfTI pixdim 0": (
@@ -410,7 +410,10 @@ MASKS = {
         "Save the mask with the CT's header",
     ),
     "x and z swapped": (lambda c: c.new_mask(lesion().transpose(2, 1, 0)), "has its axes swapped"),
-    "RGB": (lambda c: c.new_mask(np.ones((*SHAPE, 3), np.uint8), vector=True), "3 values a voxel"),
+    "RGB": (
+        lambda c: c.new_mask(np.ones((*SHAPE, 3), np.uint8), vector=True),
+        "3 values per voxel",
+    ),
     "DICOM CT": (lambda c: setattr(c, "mask", first(c)), "3_000.dcm is DICOM CT", "SEG, RTSTRUCT"),
     "CT folder": (
         lambda c: setattr(c, "mask", c.ct),

@@ -228,7 +228,7 @@ def test_bootstrap_of_six_models_and_two_cohorts_takes_seconds():
 def test_unbounded_scores_are_ranked_only():
     labels, scores = np.array([0, 1, 0, 1]), np.array([-3.0, 2, 1, 5])
     assert discrimination.auc_interval(labels, scores)[0] == 1
-    with pytest.raises(discrimination.EvaluationError, match="only be ranked"):
+    with pytest.raises(discrimination.EvaluationError, match="for AUC only"):
         calibration.calibration(labels, scores)
     with pytest.raises(discrimination.EvaluationError, match="decision curves"):
         decision.decision_curve(labels, pd.DataFrame({"m": scores}))

@@ -1,4 +1,4 @@
-"""cohort.csv: one row a patient, checked cell by cell."""
+"""cohort.csv: one row per patient, checked cell by cell."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OLDEST = 120  # years
 
 
 def read_cohort(study: Study) -> pd.DataFrame:
-    """Read cohort.csv: one row a patient, `cohort` from the hospital, `label` 0 or 1 or missing.
+    """Read cohort.csv: one row per patient, `cohort` from the hospital, `label` 0 or 1 or missing.
 
     A cell that cannot be read is reported in column `fault` (otherwise empty): `exclude`
     leaves that patient out and the others go on.

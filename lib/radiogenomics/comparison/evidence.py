@@ -153,7 +153,7 @@ def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
 
 
 def side_by_side(scores: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    """Return the test patients' labels (patient,) and their scores, a column a model."""
+    """Return the test patients' labels (patient,) and their scores, a column per model."""
     pairs = labelled(scores, "external")
     wide = pd.DataFrame({model: values for model, (_, values) in pairs.items()})
     return next(iter(pairs.values()))[0], wide

@@ -21,7 +21,7 @@ MEASURED = ("age", "thickness_mm", "volume_mm3")  # columns of numbers
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """Read scores: patient, cohort, label, model, score, fold; one row a patient and model.
+    """Read scores: patient, cohort, label, model, score, fold; one row per patient and model.
 
     Without a `cohort` column all patients are the test cohort; without `fold` training scores
     are in-sample. Scores outside [0, 1] are taken as they are. A column `parameters`, one number

@@ -173,7 +173,7 @@ def _groups_are_good(row: dict[str, Any]) -> bool:
 
 
 def results(printed: dict[str, Any]) -> pd.DataFrame:
-    """Return Table 2, one row a model and cohort: the measures (NaN: not printed), n, events."""
+    """Return Table 2, one row per model and cohort: the measures (NaN: not printed), n, events."""
     rows = [
         {"model": model, "cohort": cohort, **_named(row)} | printed["cohorts"][cohort]
         for model, by in printed["table2"].items()

@@ -116,7 +116,7 @@ def at_thresholds(table: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def confusion_shown(table: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the external confusion matrices, a row a model and threshold."""
+    """Return the external confusion matrices, a row per model and threshold."""
     if table.empty:
         return None
     external = table[table.scores == "external"].set_index(["model", "threshold_rule"])
@@ -124,7 +124,7 @@ def confusion_shown(table: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame | None:
-    """Return recalibration.csv for reading: a column a model, each measure before and after."""
+    """Return recalibration.csv for reading: a column per model, each measure before and after."""
     known = table[table.metric.notna()].round({"intercept": 3, "slope": 3})
     if known.empty:
         return None

@@ -31,7 +31,7 @@ APART = (".hdr", ".img", ".hdr.gz", ".img.gz", ".vtk", ".gipl", ".gipl.gz")  # v
 class Format(NamedTuple):
     """A format of image files: how their names end, and how one is read.
 
-    `check` refuses what the reader would mend in silence; `further` names the files that hold the
+    `check` refuses faults that the reader repairs silently; `further` names the files that hold the
     voxels of a header, which are hashed with it.
     """
 
@@ -50,7 +50,7 @@ def register(new: Format) -> None:
 
 
 def format_of(path: Path) -> Format | None:
-    """Return the format that a file's name tells; None for another ending."""
+    """Return the format that a file's name shows; None for another ending."""
     name = path.name.lower()
     return next((f for f in FORMATS if name.endswith(f.endings)), None)
 
@@ -122,7 +122,7 @@ def read_file(path: Path) -> sitk.Image:
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        found = f"{image.GetDimension()}D, {image.GetNumberOfComponentsPerPixel()} values a voxel"
+        found = f"{image.GetDimension()}D, {image.GetNumberOfComponentsPerPixel()} values per voxel"
         raise ImageFault(f"{path.name} is {found}. Expected: one 3D volume.")
     return image
 

@@ -150,7 +150,7 @@ def inspect_cohort(
     """Read every patient's images once.
 
     Returns:
-        Masks (one row a patient, `thumbnail` among its columns), acquisition (likewise, and of
+        Masks (one row per patient, `thumbnail` among its columns), acquisition (likewise, and of
         those whose mask cannot be used), and failures (patient, step, reason).
 
     Raises:
@@ -268,7 +268,7 @@ def _refuse_one_person(cohort: pd.DataFrame, ids: pd.Series) -> None:
 def check_table(
     table: pd.DataFrame, out: pd.DataFrame, masks: pd.DataFrame, acquisition: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return check.csv: one row a patient of cohort.csv, what was found and what was decided.
+    """Return check.csv: one row per patient of cohort.csv, what was found and what was decided.
 
     Args:
         table: `read_cohort`'s.

@@ -229,7 +229,7 @@ def _plane(
 
 
 def _axes(ct: sitk.Image) -> np.ndarray:
-    """Return the CT's directions, one a row: x, y, z."""
+    """Return the CT's directions, one per row: x, y, z."""
     return np.array(ct.GetDirection()).reshape(3, 3).T
 
 

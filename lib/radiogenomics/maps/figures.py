@@ -158,7 +158,7 @@ def gallery(cases: dict[str, Case]) -> go.Figure:
 
 
 def _drawn(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return HU (int16), lesion (0, 1) and map (percent) of at most 64 voxels a side."""
+    """Return HU (int16), lesion (0, 1) and map (percent) of at most 64 voxels per side."""
     times = np.full(3, -(-max(case.hu.shape) // PIXELS))
     hu, heat = (blocks(a, times) for a in (case.hu, case.heat))
     lesion = majority(case.lesion > 0, times)

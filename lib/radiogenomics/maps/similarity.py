@@ -58,7 +58,7 @@ def similarity(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
 def compared(
     comparison: str, patients: list[str], maps: Iterable[np.ndarray], others: Iterable[np.ndarray]
 ) -> pd.DataFrame:
-    """Return one row a patient: patient, comparison, ssim, spearman, other (kind of its map)."""
+    """Return one row per patient: patient, comparison, ssim, spearman, other (kind of its map)."""
     rows = [
         {"patient": p, "comparison": comparison, **similarity(a, b), "other": gradcam.kind(b)}
         for p, a, b in zip(patients, maps, others, strict=True)

@@ -90,7 +90,7 @@ def build(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
 
 
 def layers_table(model: keras.Model) -> pd.DataFrame:
-    """Return one row a layer: layer, kind, output_shape, parameters, trainable."""
+    """Return one row per layer: layer, kind, output_shape, parameters, trainable."""
     rows = [
         (
             layer.name,

@@ -59,7 +59,7 @@ def select(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 
 def score_table(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return one column a model, one row a patient."""
+    """Return one column per model, one row per patient."""
     found = scores.model.unique().tolist()
     own = [model.name for model in MODELS]
     order = [m for m in own if m in found] + [m for m in found if m not in own]

@@ -140,7 +140,7 @@ def extract_cohort(
     """Extract every patient's features over processes, each kept as soon as it is there.
 
     Returns:
-        Features (one row a patient, index `patient`) and failures (patient, step, reason).
+        Features (one row per patient, index `patient`) and failures (patient, step, reason).
     """
     jobs = (delayed(_extract_one)(study, row) for row in cohort.to_dict("records"))
     results = Parallel(n_jobs=study.workers, return_as="generator")(jobs)

@@ -113,7 +113,7 @@ def metrics_table(
 ) -> pd.DataFrame:  # fmt: skip
     """Return every metric of one model: threshold_rule, metric, value, ci_low, ci_high, ...
 
-    One row a method of interval (`ci_method`), with n and events; bootstrap's where `drawn`
+    One row per method of interval (`ci_method`), with n and events; bootstrap's where `drawn`
     (`resampling.draw`) is given, with the number of `resamples` and how patients were drawn
     (`resampling`). Scores outside [0, 1] are used for AUC only, and so are
     all scores of a model that has such scores elsewhere (not `bounded`).

@@ -71,7 +71,7 @@ def subgroup_table(
 
     Args:
         labels: 0 or 1 (patient,).
-        scores: one column a model, the same patients.
+        scores: one column per model, the same patients.
         by: `groups` of the same patients.
         confidence: of the intervals.
         ranked: models used for AUC only: they have scores outside [0, 1] elsewhere.

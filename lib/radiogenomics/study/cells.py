@@ -1,4 +1,4 @@
-"""A user's CSV table, read as text: no cell is changed in silence."""
+"""A user's CSV table, read as text: no cell is changed silently."""
 
 from __future__ import annotations
 

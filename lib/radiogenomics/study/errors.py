@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class StudyError(Exception):
-    """A fault that a user can mend; in a notebook its sentence is shown, without a traceback."""
+    """A fault that a user can correct; in a notebook its sentence is shown, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in the place of the library's source."""
@@ -12,7 +12,7 @@ class StudyError(Exception):
 
 
 class UsageError(StudyError):
-    """A command, parameter or argument that asks for what there is not."""
+    """A command, parameter or argument that asks for something that does not exist."""
 
 
 class SettingsFault(StudyError):

@@ -85,7 +85,7 @@ class Study:
 
     @property
     def workers(self) -> int:
-        """Processes for work over patients (`workers = 0`: one a core)."""
+        """Processes for work over patients (`workers = 0`: one per core)."""
         return self.settings.workers or os.cpu_count() or 1
 
     def ran_with(self, notebook: Notebook) -> Settings:

@@ -109,7 +109,7 @@ def printed_rows(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def table2(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the paper's Table 2 of this run: one row a cohort and model, `with_interval`."""
+    """Return the paper's Table 2 of this run: one row per cohort and model, `with_interval`."""
     rows = printed_rows(metrics)
     text = [with_interval(r.value, r.ci_low, r.ci_high) for r in rows.itertuples()]
     wide = rows.assign(text=text).pivot(index=["cohort", "model"], columns="metric", values="text")

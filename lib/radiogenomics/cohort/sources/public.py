@@ -147,7 +147,7 @@ def summary(chosen: pd.DataFrame, mapping: dict[str, Any]) -> pd.DataFrame:
 
 
 def listing(chosen: pd.DataFrame, mapping: dict[str, Any]) -> pd.DataFrame:
-    """Return one row a patient: hospital, outline, its series uids and megabytes, or the reason."""
+    """Return one row per patient: hospital, outline, its series uids and megabytes, or a reason."""
     table = chosen.assign(hospital=_hospital(chosen.patient, mapping), mb=chosen.mb.round(1))
     return table[["patient", "hospital", "outline_source", "seg", "ct", "mb", "reason"]]
 
