@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from radiogenomics import paper_audit
 from radiogenomics.comparison.paper import PRINTED, load_paper, paper_of, table2
 from radiogenomics.models import network as cnn
-from radiogenomics.report import run
+from radiogenomics.report import execution, pages
 from radiogenomics.statistics.discrimination import auc_interval
 from radiogenomics.study import tables
 from radiogenomics.study.errors import StudyError
@@ -87,7 +87,7 @@ def test_another_papers_file_goes_through_the_notebook(finished, tmp_path):
     other.write_text(PRINTED.read_text().replace('p = "0.341"', 'p = "0.383"'))
     output = tmp_path / "08.ipynb"
     given = {"folder": str(finished.folder), "reports": str(tmp_path), "paper": str(other)}
-    run.run_notebook(run.NOTEBOOKS / "08_paper_audit.ipynb", output, given)
+    execution.run_notebook(pages.NOTEBOOKS / "08_paper_audit.ipynb", output, given)
     table = pd.read_csv(tmp_path / "tables" / "audit_table1.csv").set_index("characteristic")
     assert table.reproduced_by["cea"] == "yates" and "synthetic" not in table
     ours = finished.table(tables.AUDIT_TABLE1).set_index("characteristic")
@@ -144,7 +144,7 @@ test = { auc = 1.0, auc_low = 1.0, auc_high = 1.0, sensitivity = 0.9, specificit
 """
     )
     given = {"folder": str(finished.folder), "reports": str(tmp_path), "paper": str(other)}
-    run.run_notebook(run.NOTEBOOKS / "08_paper_audit.ipynb", tmp_path / "08.ipynb", given)
+    execution.run_notebook(pages.NOTEBOOKS / "08_paper_audit.ipynb", tmp_path / "08.ipynb", given)
     table = pd.read_csv(tmp_path / "tables" / "audit_table1.csv").set_index("characteristic")
     groups = [(61.0, 8.0, 20), (58.0, 9.0, 12), (65.0, 7.5, 8)]
     rows = [m + s * np.sqrt((n - 1) / n) * _standard(n) for m, s, n in groups]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from radiogenomics.report.run import notebooks
+from radiogenomics.report.execution import notebooks
 from radiogenomics.study.files import read_json
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +24,7 @@ OFFLINE = re.compile(r"error sending request|dns error|tcp connect|operation tim
 ASKED = """import sys, pathlib, radiogenomics
 pathlib.Path("kernel.txt").write_text(sys.prefix + "\\n" + radiogenomics.__file__)"""
 RUN_IT = """from pathlib import Path
-from radiogenomics.report.run import run_notebook
+from radiogenomics.report.execution import run_notebook
 run_notebook(Path("asked.ipynb"), Path("done.ipynb"), {"folder": "/no/study", "reports": "/no/r"})
 """
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from radiogenomics.cohort import eligibility, reading
 from radiogenomics.report import run as report
+from radiogenomics.report import single
+from radiogenomics.report.execution import NotebookFailed
 from radiogenomics.study import tables
 from radiogenomics.study.errors import StudyError, UsageError
 from radiogenomics.study.progress import progress
@@ -155,7 +157,7 @@ def _run(given: argparse.Namespace) -> int:
     with report.alone(study):
         try:
             states = report.run_study(study, given.only, given.start, overrides, given.force)
-        except report.NotebookFailed as fault:
+        except NotebookFailed as fault:
             try:  # what was written before may be mailed too
                 print(report.check_privacy(study))
             except StudyError as more:
@@ -251,14 +253,14 @@ def _predict(given: argparse.Namespace) -> int:
         "clinical": dict(given.clinical),
         "out": str(given.out.resolve()),
     }
-    html = report.run_prediction(study, patient, given.out)
+    html = single.run_prediction(study, patient, given.out)
     print((given.out / "prediction.json").read_text(encoding="utf-8"))
     print(f"Open {html}")
     return DONE
 
 
 def _compare(given: argparse.Namespace) -> int:
-    print(f"Open {report.run_comparison(given.predictions, given.out, given.cohort)}")
+    print(f"Open {single.run_comparison(given.predictions, given.out, given.cohort)}")
     return DONE
 
 

@@ -9,7 +9,7 @@ from radiogenomics import cli
 from radiogenomics.cohort import included, seal
 from radiogenomics.comparison import evidence, figures, other_scores, readings, results
 from radiogenomics.models import predictions
-from radiogenomics.report import run
+from radiogenomics.report import single
 from radiogenomics.statistics import sample_size
 from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study import contract, style, tables
@@ -275,10 +275,10 @@ def test_a_comparison_that_died_is_taken_up_but_never_overwrites_its_own_scores(
     out = tmp_path / "out"
     out.mkdir()
     (out / "study.toml").write_text('title = "Comparison of scores: scores.csv"\n')
-    assert run._comparison_study(written(tmp_path, table()), out).folder == out
+    assert single._comparison_study(written(tmp_path, table()), out).folder == out
     table().to_csv(out / "predictions.csv", index=False)
     with pytest.raises(StudyError, match="would overwrite it"):
-        run._comparison_study(out / "predictions.csv", out)
+        single._comparison_study(out / "predictions.csv", out)
 
 
 def test_test_labels_stay_sealed(tmp_path):

@@ -15,6 +15,7 @@ from radiogenomics.images import volumes
 from radiogenomics.models import classical, predictions
 from radiogenomics.radiomics import features as radiomics_features
 from radiogenomics.report import manifest, pages, run
+from radiogenomics.report.execution import NotebookFailed
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import read_json
@@ -231,7 +232,7 @@ def test_unknown_parameter_is_refused(finished):
 def test_failing_notebook_names_cell_and_reason_and_keeps_the_rest(finished, tmp_path):
     empty = dataclasses.replace(finished, reports=tmp_path / "reports")
     with pytest.raises(
-        run.NotebookFailed, match=r"05_comparison, cell \[\d+\]: models/fitted.json is not"
+        NotebookFailed, match=r"05_comparison, cell \[\d+\]: models/fitted.json is not"
     ):
         run.run_study(empty, only=["05"])
     assert (tmp_path / "reports" / "05_comparison.html").exists()

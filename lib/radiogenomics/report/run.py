@@ -1,38 +1,29 @@
-"""Run the notebooks with papermill, export them as HTML, keep the manifest and the index."""
+"""Run a study's notebooks in order, export them as HTML, keep the manifest and the index."""
 
 from __future__ import annotations
 
 import dataclasses
 import errno
-import json
 import os
 import shutil
-import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-import pandas as pd
-import papermill
-from traitlets.config import Config
-
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.reading import IMAGES
-from radiogenomics.comparison import other_scores
 from radiogenomics.report import checklists, mailable
+from radiogenomics.report.execution import NotebookFailed, declared, declared_here, run_notebook
 from radiogenomics.report.manifest import earlier_states, write_manifest
-from radiogenomics.report.pages import NOTEBOOKS, banner, build_index, export_html, nav, notebooks
-from radiogenomics.study import contract, errors, tables
+from radiogenomics.report.pages import banner, build_index, export_html, nav, notebooks
+from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import read_cells
-from radiogenomics.study.contract import COMPARISON, NEW_PATIENT
 from radiogenomics.study.errors import StudyError, UsageError
-from radiogenomics.study.files import read_json, sweep, whole_file, write_json
-from radiogenomics.study.progress import FILE, HEADLESS, Follower, minutes, progress
+from radiogenomics.study.files import read_json, sweep, write_json
+from radiogenomics.study.progress import minutes, progress
 from radiogenomics.study.settings import Settings
-from radiogenomics.study.study import Study, load_study
+from radiogenomics.study.study import Study
 from radiogenomics.study.values import did_you_mean, is_a, overridden, section_of
 
 if os.name == "posix":
@@ -40,66 +31,9 @@ if os.name == "posix":
 else:
     import msvcrt
 
-QUIET = {  # TensorFlow's start-up lines, and what joblib's workers say of a kernel that ends
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",
-    HEADLESS: "1",  # no browser looks on: the viewer shows its static twin
-    "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this installation, not a user's of that name
-}
 LOCK = "run.lock"
-TYPES = {"str": str, "int": int, "float": float, "dict": dict}  # of the notebooks' parameters
 GIVEN = {"folder": "as workbook run FOLDER", "reports": "with --reports"}  # not with -p
 CLEAN = "Privacy: no identifier of the DICOM headers and no path is in the reports."
-
-
-class NotebookFailed(StudyError):
-    """A notebook stopped: says which, at which cell and why."""
-
-
-def declared(path: Path) -> dict[str, type]:
-    """Return the names in a notebook's parameter cell, each with its type."""
-    found = papermill.inspect_notebook(str(path))
-    return {name: TYPES.get(one["inferred_type_name"], object) for name, one in found.items()}
-
-
-def _declared_here(path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return those of the parameters that a notebook declares; a number for a text becomes text."""
-    kinds = declared(path)
-    here = {name: value for name, value in parameters.items() if name in kinds}
-    return {n: str(v) if kinds[n] is str and v is not None else v for n, v in here.items()}
-
-
-def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
-    """Execute a notebook into `output` and return the seconds it took.
-
-    Only parameters that the notebook declares are injected.
-
-    Raises:
-        NotebookFailed: a cell raised; the executed part stays in `output`.
-    """
-    given, failure = _declared_here(path, parameters), None
-    start = time.monotonic()
-    with whole_file(output) as part, _followed_progress() as folder:
-        try:
-            papermill.execute_notebook(
-                str(path), str(part), given, kernel_name="python3", progress_bar=False,
-                request_save_on_cell_execute=False, config=_kernel(folder),
-            )  # fmt: skip
-        except papermill.PapermillExecutionError as fault:
-            failure = fault
-        _take_paths_out(part, parameters)
-    if failure:
-        known = failure.ename in errors.NAMES
-        reason = failure.evalue if known else f"{failure.ename}: {failure.evalue}"
-        raise NotebookFailed(f"{path.stem}, cell [{failure.exec_count}]: {reason}")
-    return time.monotonic() - start
-
-
-def _take_paths_out(executed: Path, parameters: dict[str, Any]) -> None:
-    """Take this machine's folders out of an executed notebook: it may be mailed."""
-    text = executed.read_text(encoding="utf-8")
-    clean = mailable.without_paths(text, parameters["folder"], parameters["reports"], parameters)
-    executed.write_text(clean, encoding="utf-8")
 
 
 def storage_fault(fault: OSError) -> str:
@@ -165,46 +99,6 @@ def check_privacy(study: Study) -> str:
     return CLEAN
 
 
-def _kernel(folder: Path) -> Config:
-    """Return how to reach the kernel: sockets in a folder of its own, where there are any.
-
-    Its log is muted: stopping a kernel is not an error that a user should read.
-    """
-    sockets = {"transport": "ipc", "ip": str(folder / "kernel")}
-    muted = {"extra_arguments": ["--IPKernelApp.log_level=50"]}
-    return Config(KernelManager=sockets if os.name == "posix" else {}, NotebookClient=muted)
-
-
-@contextmanager
-def _followed_progress() -> Iterator[Path]:
-    """Let the notebook report its progress through a file, and show it in the terminal.
-
-    Gives a temporary folder of this run alone.
-    """
-    folder = Path(tempfile.mkdtemp())
-    set_here = QUIET | {FILE: str(folder / "progress")}
-    before = {name: os.environ.get(name) for name in set_here}
-    os.environ |= set_here
-    follower, done = Follower(folder / "progress"), threading.Event()
-
-    def follow() -> None:
-        while not done.wait(0.5):
-            follower.look()
-
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
-        yield folder
-    finally:
-        done.set()
-        thread.join()
-        follower.look()
-        for name, value in before.items():
-            os.environ.pop(name)
-            os.environ |= {} if value is None else {name: value}
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def run_study(
     study: Study,
     only: list[str] | None = None,
@@ -240,7 +134,7 @@ def run_study(
     _refuse_another_study(study)
     states = earlier_states(study)
     for path in chosen:
-        used = _declared_here(path, overrides)
+        used = declared_here(path, overrides)
         changed = {name: value for name, value in used.items() if name in section_of()}
         settings = dataclasses.asdict(overridden(study.settings, changed))
         now = {"state": "running", "seconds": 0.0, "overrides": used, "settings": settings}
@@ -307,76 +201,6 @@ def _forget(derived: Path) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def run_comparison(predictions: Path, out: Path, columns: Path | None = None) -> Path:
-    """Run notebook 05 on a table of scores made by any software; `out` becomes a report folder.
-
-    Args:
-        predictions: patient, label, model, score; cohort, fold where there are training scores.
-        out: new, or the folder of an earlier comparison.
-        columns: the patients' columns in cohort.csv's form.
-
-    Raises:
-        StudyError: the tables are faulty (`scoretable`), or `out` holds a study's reports.
-        NotebookFailed: after the HTML was written.
-    """
-    scores = other_scores.read_scores(predictions)
-    if columns is not None:
-        other_scores.read_patients(columns, scores)
-    study = _comparison_study(predictions, out)
-    start = time.monotonic()
-    path = NOTEBOOKS / f"{COMPARISON.name}.ipynb"
-    given = {"folder": str(study.folder), "reports": str(study.reports)}
-    given["predictions"] = str(predictions.resolve())
-    given["columns"] = str(columns.resolve()) if columns else None
-    executed = study.reports / "notebooks" / path.name
-    try:
-        run_notebook(path, executed, given)
-    finally:
-        if executed.exists():
-            export_html(executed, out / f"{COMPARISON.name}.html", banner(study))
-    state = {"name": COMPARISON.name, "state": "done", "seconds": time.monotonic() - start}
-    write_manifest(study, {COMPARISON.name: state}, {}, [p for p in (predictions, columns) if p])
-    folders = mailable.folders_here(str(study.folder), str(study.reports))
-    places = [str(predictions.resolve().parent), *folders]
-    mailable.refuse(mailable.scan_folder(out, [], places))
-    return out / f"{COMPARISON.name}.html"
-
-
-def _comparison_study(predictions: Path, out: Path) -> Study:
-    """Write the settings of a comparison to `out`: a new folder, or an earlier comparison's.
-
-    Raises:
-        StudyError: `out` holds a study, or its reports, or the table of scores itself.
-    """
-    told, toml = 'title = "Comparison of scores: ', out / "study.toml"
-    earlier = toml.is_file() and toml.read_text("utf-8", "replace").startswith(told)
-    names = ["cohort.csv", *([] if earlier else [toml.name, "manifest.json", "predictions.csv"])]
-    held = [name for name in names if (out / name).exists()]
-    if held:
-        raise StudyError(
-            f"{out.name} holds a study, or the reports of a study ({', '.join(held)}). Expected: a "
-            "new folder, or one of an earlier comparison. Name another folder."
-        )
-    if predictions.resolve() == (out / "predictions.csv").resolve():
-        raise StudyError(
-            f"{predictions.name} is in {out.name}, where this comparison would overwrite it. "
-            "Expected: a table elsewhere. Name another folder."
-        )
-    lines = [told + json.dumps(predictions.name)[1:]]
-    if _synthetic(predictions):
-        lines.append("synthetic = true")
-    lines += ["", "[label]", 'name = "label 1"', 'negative_name = "label 0"']
-    with whole_file(out / "study.toml") as part:
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return load_study(out, out)
-
-
-def _synthetic(predictions: Path) -> bool:
-    """Return whether the table carries the mark of simulated patients."""
-    head = pd.read_csv(predictions, nrows=1)
-    return bool("synthetic" in head and head.synthetic.iloc[0])
-
-
 def check_request(only: list[str] | None, start: str | None, overrides: dict[str, Any]) -> None:
     """Check the notebooks and parameters that a run is asked for; needs no study.
 
@@ -418,21 +242,3 @@ def _chosen(only: list[str] | None, start: str | None) -> list[Path]:
     if not chosen:
         raise UsageError(f"--only and --from {start} leave no notebook. Expected: one of the two.")
     return chosen
-
-
-def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
-    """Run notebook 07 for a new patient and export its HTML to `out`.
-
-    Raises:
-        NotebookFailed: the images or the models cannot be used.
-        StudyError: what was written holds something of the patient's DICOM headers.
-    """
-    path = NOTEBOOKS / f"{NEW_PATIENT.name}.ipynb"
-    parameters = {"folder": str(study.folder), "reports": str(study.reports), **patient}
-    executed = out / f"{NEW_PATIENT.name}.ipynb"
-    run_notebook(path, executed, parameters)
-    html = export_html(executed, out / f"{NEW_PATIENT.name}.html", banner(study, NEW_PATIENT.name))
-    images = [Path(patient["ct"]), Path(patient["mask"])]
-    places = [str(study.folder), str(study.reports), *(str(p.parent) for p in images)]
-    mailable.refuse(mailable.scan_folder(out, images, places, {patient["sex"], patient["smoking"]}))
-    return html
