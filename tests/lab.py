@@ -19,19 +19,16 @@ PLACES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTERLAB_SETTINGS_DIR",
           "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")  # fmt: skip
 
 
-COMMAND = """from radiogenomics import cli
-cli._make_built_in = lambda folder: None  # minutes that this is not about
-cli.main(["lab", "--no-browser", "--port", "{port}"])"""
-
-
 def jupyterlab(root, private):
     """Serve `root` on a free port with settings of its own in `private`; give the address."""
     return _served([sys.executable, "-m", "jupyterlab", "--no-browser", str(root)], private)
 
 
-def workbook_lab(private):
-    """Run `workbook lab` likewise."""
-    return _served([sys.executable, "-c", COMMAND], private)
+def workbook_lab(study, private):
+    """Run `workbook lab` on a study likewise."""
+    command = [sys.executable, "-m", "radiogenomics.cli", "lab", str(study.folder)]
+    command += ["--reports", str(study.reports), "--allow-root", "--no-browser"]
+    return _served([*command, "--port", "{port}"], private)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from radiogenomics.report.execution import notebooks
+from radiogenomics.report.pages import notebooks
 from radiogenomics.study.files import read_json
 
 ROOT = Path(__file__).parents[1]

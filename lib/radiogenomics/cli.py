@@ -153,7 +153,7 @@ def _run(given: argparse.Namespace) -> int:
     if given.study is None:
         _make_built_in(folder)
     study = load_study(folder, given.reports)
-    print(f"{study.settings.title}: {folder} -> {study.reports}")
+    print(f"{study.settings.heading}: {folder} -> {study.reports}")
     with report.alone(study):
         try:
             states = report.run_study(study, given.only, given.start, overrides, given.force)

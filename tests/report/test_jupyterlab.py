@@ -101,22 +101,24 @@ def the_lesion_is_seen_in_3d(page, address):
     assert not [u for u in asked if not u.startswith((address, "data:", "blob:"))]
 
 
-def test_workbook_lab_opens_the_readme_beside_the_first_notebook(browser, tmp_path):
-    with workbook_lab(tmp_path) as address:
+def test_workbook_lab_opens_its_start_page_and_asks_nothing_of_any_network(
+    browser, copied, tmp_path
+):
+    with workbook_lab(copied, tmp_path) as address:
         page, asked = browser.new_page(viewport={"width": 1400, "height": 1000}), []
         page.on("request", lambda r: asked.append(r.url))
         page.goto(address)
-        readme = page.locator(".jp-MarkdownViewer h1")
-        readme.wait_for(timeout=60_000)
+        start = page.locator(".jp-MarkdownViewer")
+        start.locator("h1").wait_for(timeout=60_000)
+        assert start.locator("h1").inner_text() == copied.settings.heading
+        assert start.locator("tbody tr").count() == len(run.notebooks())
+        page.wait_for_timeout(3000)
+        assert not page.locator(".jp-Dialog, .Toastify__toast").count()  # no news, no question
+        start.get_by_text("01 cohort").click()
         notebook = page.locator(".jp-NotebookPanel .jp-Cell h1").first
         notebook.wait_for(timeout=60_000)
-        assert readme.is_visible() and readme.inner_text() == "EGFR-CT study workbook"
-        assert notebook.is_visible() and "1 Cohort" in notebook.inner_text()
-        left, right = readme.bounding_box(), notebook.bounding_box()
-        assert left["x"] + left["width"] <= right["x"]
-        assert "/lab/workspaces/workbook" in page.url
-        page.wait_for_timeout(2000)
+        assert "1 Cohort" in notebook.inner_text()
         assert not [url for url in asked if "api/news" in url or "api/update" in url]
-        strangers = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
-        assert not strangers
+        assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+        assert not list(pages.NOTEBOOKS.glob("*-checkpoint*"))
         page.close()

@@ -206,7 +206,7 @@ def _page(study: Study, answers: dict[str, list[Answer]], text: manuscript.Draft
     environment = jinja2.Environment(autoescape=True, loader=jinja2.FileSystemLoader(TEMPLATE))
     environment.filters["href"] = lambda href: quote(href, safe="/#?,'")
     return environment.get_template("checklists.html.j2").render(
-        title=study.settings.title,
+        title=study.settings.heading,
         banner=banner(study),
         css=jinja2.utils.markupsafe.Markup(style(banner(study))),
         states=STATES,

@@ -123,7 +123,7 @@ def _sources(path: Path, values: dict[str, Any] | None = None) -> str:
 
 def _start_page(study: Study, states: dict[str, dict], changed: Iterable[str]) -> str:
     """Return the page that JupyterLab opens first: each notebook, its question, state and time."""
-    head = say("report", "lab_head", title=study.settings.title, report=study.reports.name)
+    head = say("report", "lab_head", title=study.settings.heading, report=study.reports.name)
     rows = ["| notebook | question | last run | time (min:s) |", "|---|---|---|---|"]
     rows += [_row(notebook, states[notebook.name]) for notebook in contract.NOTEBOOKS]
     foot = say("report", "lab_foot", changed=list(changed))

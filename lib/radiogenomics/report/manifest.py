@@ -58,7 +58,7 @@ def write_manifest(
         scans.set_index("patient")[["ct_hash", "mask_hash"]].to_dict("index") if len(scans) else {}
     )
     content = old | {
-        "title": study.settings.title,
+        "title": study.settings.heading,
         "study": study.whereabouts,
         "synthetic": study.settings.synthetic,
         "seed": study.settings.seed,

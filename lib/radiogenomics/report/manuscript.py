@@ -45,7 +45,7 @@ def draft(study: Study) -> Draft:
 
 def as_markdown(text: Draft, study: Study) -> str:
     """Return the draft as Markdown: a heading and a paragraph each, then the files it used."""
-    lines = [f"# {study.settings.title}", ""]
+    lines = [f"# {study.settings.heading}", ""]
     lines += ["Drafted by the workbook from this run's tables; to be edited.", ""]
     for heading, sentences in text.items():
         used = dict.fromkeys(file for _, file in sentences if file)

@@ -141,7 +141,7 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
     failed = next((one for one in states if one["state"] == "failed"), None)
     settings = study.settings
     page = {
-        "title": settings.title,
+        "title": settings.heading,
         "label": settings.label.name,
         "seed": study.ran_with(contract.COMPARISON).seed,
         "folds": study.ran_with(contract.TRAINING).evaluation.folds,

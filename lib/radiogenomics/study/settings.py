@@ -237,7 +237,7 @@ class Paper:
 class Settings:
     """The study as a whole; every setting has a name of its own, so that `-p` can change it."""
 
-    title: str = key("EGFR mutation from chest CT", "title of the reports")
+    title: str = key("", "title of the reports; empty: the label in words")
     synthetic: bool = key(False, "true marks every table and figure as simulated")
     seed: int = key(2024, "of every random step", 0, 2**32 - 1)
     workers: int = key(0, "processes for work over patients; 0: one per core", 0, 256)
@@ -253,3 +253,8 @@ class Settings:
     author: Author = field(default_factory=Author)
     privacy: Privacy = field(default_factory=Privacy)
     paper: Paper = field(default_factory=Paper)
+
+    @property
+    def heading(self) -> str:
+        """The title of the reports."""
+        return self.title or f"{self.label.name} or {self.label.negative_name} from chest CT"
