@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, get_args, get_type_hints
 
 from radiogenomics.study.errors import SettingsFault, StudyError, UsageError
+from radiogenomics.study.files import shipped
 from radiogenomics.study.settings import Settings, key_of, keys, sections
 
 SHORT = 20  # names that one can read in a line
@@ -17,7 +18,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return the name that is most like a wrong one, as a question, or else the names."""
     near = difflib.get_close_matches(name, names, n=1)
     every = sorted(names)
-    there = ", ".join(every) if len(every) <= SHORT else "a name of docs/settings.md"
+    there = ", ".join(every) if len(every) <= SHORT else f"a name of {shipped('docs/settings.md')}"
     return f"Did you mean {near[0]}?" if near else f"Expected: {there}."
 
 
