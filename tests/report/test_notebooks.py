@@ -4,6 +4,7 @@ import dataclasses
 import re
 import shutil
 
+import bs4
 import nbformat
 import numpy as np
 import pandas as pd
@@ -266,3 +267,38 @@ def test_technical_steps_carry_the_runs_numbers(finished):
     assert f"{sides['train']} training and {sides['test']} external test" in texts
     parameters = finished.table(tables.CNN_LAYERS).parameters.sum()
     assert f"{parameters:,} parameters" in texts and "synthetic" in layout["title"]["text"]
+
+
+def found_and_published(study, name):
+    """What was found, by name, below "Found and published" in an executed notebook."""
+    cells = nbformat.read(study.reports / "notebooks" / f"{name}.ipynb", 4).cells
+    output = next(c for c in cells if "paper.beside(" in c.source).outputs[-1]
+    rows = bs4.BeautifulSoup(output.data["text/html"], "html.parser").select("tbody tr")
+    return {row.th.text: row.td.text for row in rows}
+
+
+def test_found_and_published_are_the_numbers_of_the_tables(finished):
+    flow = finished.table(tables.FLOW).set_index(["step", "reason"]).n
+    patients = included.read_included(finished)
+    events = patients.groupby("cohort").label.sum()
+    found = found_and_published(finished, "01_cohort")
+    for cohort, words in (("train", "training"), ("test", "test")):
+        assert found[f"{words} patients"] == str(flow["included", cohort])
+        assert found[f"{words}, EGFR mutant"] == str(events[cohort])
+    z, y, x = finished.settings.preprocessing.shape
+    found = found_and_published(finished, "02_preprocessing")
+    assert found["size (x, y, z)"] == f"{x}×{y}×{z}"
+    assert found["values"] == "0 to 1"
+    found = found_and_published(finished, "03_radiomics")
+    features = pd.read_parquet(finished.tables / "features.parquet").drop(columns="patient")
+    assert found["features"] == f"{features.shape[1]:,}"
+    assert found["selected"] == str(len(finished.table(tables.SIGNATURE)))
+    layers = finished.table(tables.CNN_LAYERS)
+    found = found_and_published(finished, "04_cnn")
+    assert found["layers"] == str(len(layers))
+    assert found["parameters"] == f"{layers.parameters.sum():,}"
+    maps = finished.table(tables.GRADCAM).groupby("label").inside_lesion.mean()
+    found = found_and_published(finished, "06_gradcam")
+    for label, words in ((1, "EGFR mutant"), (0, "EGFR wild-type")):
+        share = maps[label]
+        assert found[words] == ("no map" if np.isnan(share) else f"{share:.0%} inside the lesion")
