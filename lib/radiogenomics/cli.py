@@ -165,7 +165,7 @@ def _run(given: argparse.Namespace) -> int:
             raise
         print(report.check_privacy(study))
     print(f"Open {study.reports / 'index.html'}")
-    return DONE if all(one["state"] == "done" for one in states) else FAULTS
+    return DONE if all(state["state"] == "done" for state in states) else FAULTS
 
 
 def _make_built_in(folder: Path) -> None:
@@ -233,8 +233,8 @@ def _check(given: argparse.Namespace) -> int:
     study.save_table(inspection.check_table(table, out, masks, acquisition), tables.CHECK)
     for row in out.itertuples():
         print(f"{row.patient}: {row.step}: {row.reason}")
-    told = masks[(masks["flags"] != "") | (masks["notes"] != "")] if len(masks) else masks
-    for row in told.itertuples():
+    flagged = masks[(masks["flags"] != "") | (masks["notes"] != "")] if len(masks) else masks
+    for row in flagged.itertuples():
         print(f"{row.patient}: look at it: {'; '.join(t for t in (row.flags, row.notes) if t)}")
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
     print(f"One row per patient: {study.tables / 'check.csv'}")

@@ -82,31 +82,31 @@ def clinical_score(study: Study, person: Mapping[str, str | float]) -> float:
     if "smoking" in table:
         table["smoking_history"] = table.smoking.map(EVER)
     inputs = classical.clinical_columns(table, study.settings.clinical.predictors)
-    known, numbers = classical.clinical_values(model)
+    categories, numbers = classical.clinical_values(model)
     for name in inputs:
-        found = person[name]
+        value = person[name]
         if name in numbers:
             inputs[name] = pd.to_numeric(inputs[name], errors="coerce")
-            _refuse(name, found, "a number", not np.isfinite(inputs[name].item()))
+            _refuse(name, value, "a number", not np.isfinite(inputs[name].item()))
         else:
-            codes = EVER if name == "smoking" else known[name]
-            _refuse(name, found, f"one of {', '.join(map(str, codes))}", found not in codes)
+            codes = EVER if name == "smoking" else categories[name]
+            _refuse(name, value, f"one of {', '.join(map(str, codes))}", value not in codes)
     return float(classical.probability(model, inputs)[0])
 
 
-def _refuse(name: str, found: str | float, expected: str, wrong: bool) -> None:
+def _refuse(name: str, value: str | float, expected: str, wrong: bool) -> None:
     if wrong:
         raise ModelMismatch(
-            f"the new patient's {name} is {found!r}. Expected: {expected}, as in the training "
+            f"the new patient's {name} is {value!r}. Expected: {expected}, as in the training "
             "cohort. Write it so, or leave the clinical predictors out."
         )
 
 
 def place_among_training(study: Study, scores: dict[str, float]) -> pd.DataFrame:
     """Return each score and the share of training patients (out-of-fold) who score lower."""
-    known = predictions.select(predictions.read_scores(study), "out_of_fold")
+    training = predictions.select(predictions.read_scores(study), "out_of_fold")
     rows = [
-        (name, score, float((known.score[known.model == name] < score).mean()))
+        (name, score, float((training.score[training.model == name] < score).mean()))
         for name, score in scores.items()
     ]
     return pd.DataFrame(rows, columns=["model", "probability", "training_patients_below"])

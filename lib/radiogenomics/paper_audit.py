@@ -91,16 +91,16 @@ def proportions(printed: dict[str, Any]) -> pd.DataFrame:
         model, cohort, metric, printed, n, counts, nearest, attainable.
     """
     rows = []
-    for one in results(printed).itertuples():
-        sizes = {"sensitivity": one.events, "specificity": one.n - one.events, "accuracy": one.n}
+    for row in results(printed).itertuples():
+        sizes = {"sensitivity": row.events, "specificity": row.n - row.events, "accuracy": row.n}
         for metric, n in sizes.items():
-            value = getattr(one, metric)
+            value = getattr(row, metric)
             if np.isnan(value):
                 continue
             counts = attainable(value, n, printed["decimals"])
             nearest = f"{round(value * n)}/{n} = {round(value * n) / n:.4f}"
-            told = ", ".join(f"{k}/{n}" for k in counts)
-            rows.append((one.model, one.cohort, metric, value, n, told, nearest, bool(counts)))
+            fractions = ", ".join(f"{k}/{n}" for k in counts)
+            rows.append((row.model, row.cohort, metric, value, n, fractions, nearest, bool(counts)))
     names = ["model", "cohort", "metric", "printed", "n", "counts", "nearest", "attainable"]
     return pd.DataFrame(rows, columns=names)
 
@@ -125,20 +125,20 @@ def consistency(printed: dict[str, Any]) -> pd.DataFrame:
         accuracy, accuracy_is_sensitivity (a column copied?), auc, two_point_auc (of hard labels).
     """
     rows = []
-    for one in results(printed).dropna(subset=["sensitivity", "specificity"]).itertuples():
-        three = one.sensitivity, one.specificity, one.accuracy
-        right = one.sensitivity * one.events + one.specificity * (one.n - one.events)
+    for row in results(printed).dropna(subset=["sensitivity", "specificity"]).itertuples():
+        three = row.sensitivity, row.specificity, row.accuracy
+        right = row.sensitivity * row.events + row.specificity * (row.n - row.events)
         rows.append(
             {
-                "model": one.model,
-                "cohort": one.cohort,
-                "consistent": np.isnan(one.accuracy)
-                or bool(together(*three, one.events, one.n, printed["decimals"])),
-                "implied_accuracy": right / one.n,
-                "accuracy": one.accuracy,
-                "accuracy_is_sensitivity": one.accuracy == one.sensitivity,
-                "auc": one.auc,
-                "two_point_auc": (one.sensitivity + one.specificity) / 2,
+                "model": row.model,
+                "cohort": row.cohort,
+                "consistent": np.isnan(row.accuracy)
+                or bool(together(*three, row.events, row.n, printed["decimals"])),
+                "implied_accuracy": right / row.n,
+                "accuracy": row.accuracy,
+                "accuracy_is_sensitivity": row.accuracy == row.sensitivity,
+                "auc": row.auc,
+                "two_point_auc": (row.sensitivity + row.specificity) / 2,
             }
         )
     names = ["model", "cohort", "consistent", "implied_accuracy", "accuracy"]
@@ -158,12 +158,12 @@ def interval_kinds(printed: dict[str, Any]) -> pd.DataFrame:
         model, cohort, auc, auc_low, auc_high, binomial, width, width_95, level.
     """
     rows = []
-    for one in results(printed).dropna(subset=["auc", "auc_low", "auc_high"]).itertuples():
-        se = auc_standard_error(one.auc, one.events / one.n, one.n)
-        width = one.auc_high - one.auc_low
+    for result in results(printed).dropna(subset=["auc", "auc_low", "auc_high"]).itertuples():
+        se = auc_standard_error(result.auc, result.events / result.n, result.n)
+        width = result.auc_high - result.auc_low
         names = ("model", "cohort", "auc", "auc_low", "auc_high")
-        row = {name: getattr(one, name) for name in names}
-        row["binomial"] = ", ".join(_binomial(one, printed["decimals"]))
+        row = {name: getattr(result, name) for name in names}
+        row["binomial"] = ", ".join(_binomial(result, printed["decimals"]))
         row |= {"width": width, "width_95": 2 * stats.norm.ppf(0.975) * se}
         rows.append(row | {"level": 2 * stats.norm.cdf(width / 2 / se) - 1 if se else np.nan})
     names = ["model", "cohort", "auc", "auc_low", "auc_high", "binomial", "width", "width_95"]
@@ -187,15 +187,15 @@ def interval_reading(table: pd.DataFrame) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _binomial(one: Any, decimals: int) -> list[str]:
-    found = []
-    near = range(max(0, int(one.auc * one.n) - 3), min(one.n, int(one.auc * one.n) + 4) + 1)
-    for k in [k for k in near if prints_as(k, one.n, one.auc, decimals)]:
+def _binomial(row: Any, decimals: int) -> list[str]:
+    counts = []
+    near = range(max(0, int(row.auc * row.n) - 3), min(row.n, int(row.auc * row.n) + 4) + 1)
+    for k in [k for k in near if prints_as(k, row.n, row.auc, decimals)]:
         for method, name in PROPORTIONS.items():
-            bounds = proportion_confint(k, one.n, method=method)
-            if np.allclose(np.round(bounds, decimals), [one.auc_low, one.auc_high], atol=1e-9):
-                found.append(f"{k}/{one.n}{name}")
-    return found
+            bounds = proportion_confint(k, row.n, method=method)
+            if np.allclose(np.round(bounds, decimals), [row.auc_low, row.auc_high], atol=1e-9):
+                counts.append(f"{k}/{row.n}{name}")
+    return counts
 
 
 def table1(printed: dict[str, Any]) -> pd.DataFrame:
@@ -209,8 +209,8 @@ def table1(printed: dict[str, Any]) -> pd.DataFrame:
     for name, row in printed["table1"].items():
         tests = _counts_tests(row["counts"]) if "counts" in row else _means_tests(row["groups"])
         same = [test for test, p in tests.items() if p_prints_as(p, row["p"])]
-        found = {"characteristic": name, "printed": row["p"], "reproduced_by": ", ".join(same)}
-        rows.append(found | tests)
+        columns = {"characteristic": name, "printed": row["p"], "reproduced_by": ", ".join(same)}
+        rows.append(columns | tests)
     names = ["characteristic", "printed", "reproduced_by"]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=names)
 
@@ -244,11 +244,11 @@ def _means_tests(groups: list[list[float]]) -> dict[str, float]:
         return {"anova": _anova(*np.array(groups).T)}
     (a, sd_a, n_a), (b, sd_b, n_b) = groups
     kinds = {"welch": False, "student": True}
-    found = {
+    tests = {
         name: stats.ttest_ind_from_stats(a, sd_a, int(n_a), b, sd_b, int(n_b), equal_var=equal)
         for name, equal in kinds.items()
     }
-    return {name: float(test.pvalue) for name, test in found.items()}
+    return {name: float(test.pvalue) for name, test in tests.items()}
 
 
 def _anova(means: np.ndarray, sds: np.ndarray, sizes: np.ndarray) -> float:

@@ -43,8 +43,8 @@ def exclude(
     checks.append(("eligibility", f"over {rules.max_interval_days:g} days from CT to biopsy", late))
     checks.append(("eligibility", "CT after the biopsy", _below(table, "interval_days", 0)))
     if rules.histology:
-        told = table.get("histology", pd.Series("", table.index)).astype(str).str.casefold()
-        other = ~told.isin([h.casefold() for h in rules.histology])
+        histology = table.get("histology", pd.Series("", table.index)).astype(str).str.casefold()
+        other = ~histology.isin([h.casefold() for h in rules.histology])
         checks.append(("eligibility", f"histology is not {' or '.join(rules.histology)}", other))
     checks.append(("clinical data", f"no {study.settings.label.name} status", table.label.isna()))
     needed = dict.fromkeys((*rules.required, *study.settings.clinical.predictors))
@@ -147,8 +147,8 @@ def _refuse_leak(left: pd.DataFrame) -> None:
     """Stop when one scan is used for two patients, or one mask on both sides of the split."""
     for column in [f"{c}_hash" for c in IMAGES if f"{c}_hash" in left]:
         what = WHAT[column]
-        known = left[left[column] != ""]
-        twice = known[known[column].duplicated(keep=False)]
+        hashed = left[left[column] != ""]
+        twice = hashed[hashed[column].duplicated(keep=False)]
         for _, group in twice.groupby(column):
             both = group.cohort.nunique() > 1
             if what != "CT" and not both:

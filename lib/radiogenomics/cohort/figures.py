@@ -25,10 +25,10 @@ def flow(table: pd.DataFrame, label: Label) -> go.Figure:
         table: `flow.csv`.
         label: its names in words.
     """
-    found = table[table.step == "found"].n.iloc[0]
+    total = table[table.step == "found"].n.iloc[0]
     out = excluded(table)
     count = table.set_index(["step", "reason"]).n
-    boxes = [(0.3, 0.9, f"{found} patients<br>in cohort.csv")]
+    boxes = [(0.3, 0.9, f"{total} patients<br>in cohort.csv")]
     kinds = [KINDS.get(r.step) or _short(r.reason) for r in out.itertuples()]
     why = out.n.groupby(kinds, sort=False).sum()
     reasons = [f"{n} {kind}" for kind, n in why.items()] or ["none"]
@@ -58,5 +58,5 @@ def flow(table: pd.DataFrame, label: Label) -> go.Figure:
 
 def _short(reason: str, width: int = 26) -> str:
     """Return what was found (a reason's first sentence), broken into lines for a box."""
-    found = reason.split(". Expected")[0].split(" (")[0].split(": ")[0]
-    return "<br>   ".join(textwrap.wrap(found, width))
+    sentence = reason.split(". Expected")[0].split(" (")[0].split(": ")[0]
+    return "<br>   ".join(textwrap.wrap(sentence, width))

@@ -135,8 +135,8 @@ def drop_failures(study: Study, failures: pd.DataFrame) -> pd.DataFrame:
         StudyError: no study can be made of those left (`require_both`); the exclusions are kept.
     """
     if len(failures):
-        known = study.table(tables.EXCLUSIONS)[["patient", "step", "reason"]]
-        images = known[known.step.isin(IMAGE_STEPS)]
+        exclusions = study.table(tables.EXCLUSIONS)[["patient", "step", "reason"]]
+        images = exclusions[exclusions.step.isin(IMAGE_STEPS)]
         failures = pd.concat([images, failures])
         keep_included(study, *exclude(study, read_cohort(study), failures, complete=False))
     return load_patients(study)

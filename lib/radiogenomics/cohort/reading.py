@@ -104,13 +104,13 @@ def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
         checks.append((column, raw[column].map(_inside), "a path inside the study folder"))
     label = study.settings.label
     if negative := _negative(label):
-        known = {"", *_codes(label.positive, *negative, *label.missing)}
+        accepted = {"", *_codes(label.positive, *negative, *label.missing)}
         expected = f"{', '.join(negative)} or {label.positive}, or nothing (study.toml [label])"
         if not label.negative:  # the default column
             expected = "0 (wild-type) or 1 (mutant), or name the positive value in study.toml "
             expected += "[label]"
         column = label.column.lower()
-        checks.append((column, raw[column].map(_code).isin(known), expected))
+        checks.append((column, raw[column].map(_code).isin(accepted), expected))
     sides = (*study.settings.hospitals.train, *study.settings.hospitals.test)
     expected = f"one of {', '.join(sides)} (study.toml [hospitals])"
     checks.append(("hospital", raw.hospital.isin(sides), expected))
@@ -143,9 +143,9 @@ def _label_faults(raw: pd.DataFrame, label: Label) -> list[str]:
     others = cells[~cells.map(_code).isin({"", *_codes(label.positive, *label.missing)})]
     if others.str.casefold().nunique() < 2:
         return []
-    told = ", ".join(f"{value!r} ({n})" for value, n in others.value_counts().head(9).items())
+    codes = ", ".join(f"{value!r} ({n})" for value, n in others.value_counts().head(9).items())
     return [
-        f"{label.column} holds {told} besides {label.positive!r}. Expected: one other value. Name "
+        f"{label.column} holds {codes} besides {label.positive!r}. Expected: one other value. Name "
         f"those that count as {label.negative_name} in study.toml, [label] negative; patients "
         "with other values are then left out."
     ]
@@ -161,9 +161,9 @@ def _hopeless(raw: pd.DataFrame, cells: list[tuple[int, str, str]]) -> list[str]
     """Return the faults of columns in which no value can be read: the coding is another one."""
     faults = []
     for column in dict.fromkeys(column for _, column, _ in cells):
-        bad = [one for one in cells if one[1] == column]
+        bad = [cell for cell in cells if cell[1] == column]
         if len(bad) > 1 and len(bad) == (raw[column] != "").sum():
-            faults += [_fault(raw, *one) for one in bad[:3]]
+            faults += [_fault(raw, *cell) for cell in bad[:3]]
             faults.append(f"no value of {column} can be read. Recode the column.")
     return faults
 
@@ -174,9 +174,9 @@ def _first_faults(raw: pd.DataFrame, cells: list[tuple[int, str, str]]) -> list[
 
 
 def _fault(raw: pd.DataFrame, i: int, column: str, expected: str) -> str:
-    found = raw[column].iloc[i]
+    value = raw[column].iloc[i]
     return (
-        f"row {i + 2}, patient {raw.patient.iloc[i]}: {column} is {found!r}. Expected: {expected}."
+        f"row {i + 2}, patient {raw.patient.iloc[i]}: {column} is {value!r}. Expected: {expected}."
     )
 
 
@@ -187,8 +187,8 @@ def _hospital_faults(raw: pd.DataFrame, study: Study) -> list[str]:
         return [f"study.toml [hospitals]: {', '.join(sorted(both))} is in both train and test."]
     if "cohort" not in raw:
         return []
-    known = {**dict.fromkeys(sides.train, "train"), **dict.fromkeys(sides.test, "test")}
-    side = raw.hospital.map(known)
+    cohorts = {**dict.fromkeys(sides.train, "train"), **dict.fromkeys(sides.test, "test")}
+    side = raw.hospital.map(cohorts)
     wrong = (raw.cohort != "") & side.notna() & (raw.cohort != side)
     return [_fault(raw, i, "cohort", f"{side[i]}, as its hospital says")
             for i in np.flatnonzero(wrong)]  # fmt: skip
@@ -200,10 +200,10 @@ def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     test = raw.hospital.isin(settings.hospitals.test)
     table["cohort"] = np.where(test, "test", "train")
     given = raw[settings.label.column.lower()].map(_code)
-    known = ~given.isin(["", *_codes(*settings.label.missing)])
+    labelled = ~given.isin(["", *_codes(*settings.label.missing)])
     if negative := _negative(settings.label):
-        known &= given.isin(_codes(settings.label.positive, *negative))
-    table["label"] = np.where(known, given == _code(settings.label.positive), np.nan)
+        labelled &= given.isin(_codes(settings.label.positive, *negative))
+    table["label"] = np.where(labelled, given == _code(settings.label.positive), np.nan)
     for column in [c for c in NUMBERS if c in table]:
         table[column] = pd.to_numeric(table[column], errors="coerce")
     table["mask_label"] = raw.get("mask_label", "")

@@ -95,9 +95,9 @@ def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFram
     """
     patients = read_included(study)
     train = patients[patients.cohort == "train"]
-    for inside, known in ((scores.fold.isna(), patients), (scores.fold.notna(), train)):
+    for inside, expected in ((scores.fold.isna(), patients), (scores.fold.notna(), train)):
         for name, rows in scores[inside].groupby("model"):
-            _refuse_incomplete(name, rows, known.patient)
+            _refuse_incomplete(name, rows, expected.patient)
     before = earlier(study, scores)
     record(study, notebook, "evaluate", scores)
     label = patients.set_index("patient").label
@@ -124,7 +124,7 @@ def earlier(study: Study, scores: pd.DataFrame) -> dict[str, Any]:
     key = (study.folder, these)
     if key not in _SESSION:
         records = evaluations(study)
-        same = sum(one.get("scores") == these for one in records)
+        same = sum(evaluation.get("scores") == these for evaluation in records)
         first = records[0]["time"][:10] if records else ""
         counts = {"times": len(records), "same": same, "others": len(records) - same}
         _SESSION[key] = counts | {"first": first}

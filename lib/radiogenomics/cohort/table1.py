@@ -58,12 +58,12 @@ def differences(table: pd.DataFrame) -> dict[str, Any]:
     Of two samples (n, m) of one population SMD² · nm / (n + m) is chi-square with a degree of
     freedom for a number, and one less than levels for categories (Hotelling 1931).
     """
-    known = table.dropna(subset="smd")
+    compared = table.dropna(subset="smd")
     sizes = table.loc[table.level == "n", ["test", "train"]].astype(int).to_numpy()[0]
-    levels = known.characteristic.map(table.characteristic.value_counts())
+    levels = compared.characteristic.map(table.characteristic.value_counts())
     chance = np.sqrt(stats.chi2.ppf(0.95, np.maximum(levels - 1, 1)) * (1 / sizes).sum())
-    clear = known.characteristic[known.smd > chance].tolist()
-    return {"compared": len(known), "above": (known.smd > 0.1).sum(), "beyond_chance": clear}
+    clear = compared.characteristic[compared.smd > chance].tolist()
+    return {"compared": len(compared), "above": (compared.smd > 0.1).sum(), "beyond_chance": clear}
 
 
 def described(study: Study) -> tuple[str, ...]:
@@ -77,8 +77,8 @@ def interval_table(cohort: pd.DataFrame) -> pd.DataFrame:
     rows, nothing = [], pd.Series(np.nan, cohort.index)
     for name, days in cohort.get("interval_days", nothing).groupby(cohort.cohort):
         q1, median, q3 = days.quantile([0.25, 0.5, 0.75])
-        known = days.count()
-        rows.append((name, known, q1, median, q3, days.max(), len(days) - known))
+        n = days.count()
+        rows.append((name, n, q1, median, q3, days.max(), len(days) - n))
     return tables.INTERVAL.frame(rows)
 
 

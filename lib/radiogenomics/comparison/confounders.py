@@ -104,24 +104,24 @@ def _told(train: pd.DataFrame, test: pd.DataFrame) -> Iterator[tuple[str, Pipeli
     measured = VOLUME in everybody and pd.api.types.is_numeric_dtype(everybody[VOLUME])
     if measured and (everybody[VOLUME] > 0).all():
         yield "Volume", volume_model(), everybody[[VOLUME]]
-    known = groups(everybody, ACQUISITION, train if len(train) else test)
-    if known.shape[1]:
-        yield "Acquisition", acquisition_model(), known
+    acquisition = groups(everybody, ACQUISITION, train if len(train) else test)
+    if acquisition.shape[1]:
+        yield "Acquisition", acquisition_model(), acquisition
 
 
 def left_out(train: pd.DataFrame, test: pd.DataFrame) -> dict[str, str]:
     """Return why baselines have no scores: baseline, reason."""
     everybody = pd.concat([train, test])
-    told = [name for name, _, _ in _told(train, test)]
+    available = [name for name, _, _ in _told(train, test)]
     reasons = {} if len(train) else {"Prevalence": "no training patients"}
-    if "Volume" not in told:
-        known = pd.to_numeric(everybody.get(VOLUME, pd.Series(dtype=float)), errors="coerce") > 0
-        lacking = f"{(~known).sum()} patients without a volume above 0"
+    if "Volume" not in available:
+        measured = pd.to_numeric(everybody.get(VOLUME, pd.Series(dtype=float)), errors="coerce") > 0
+        lacking = f"{(~measured).sum()} patients without a volume above 0"
         reasons["Volume"] = lacking if VOLUME in everybody else f"no column {VOLUME}"
-    if "Acquisition" not in told:
+    if "Acquisition" not in available:
         reasons["Acquisition"] = f"no {', '.join(ACQUISITION)} that differs between patients"
     if few := _too_few(train, test):
-        reasons |= dict.fromkeys(told, few)
+        reasons |= dict.fromkeys(available, few)
     return reasons
 
 

@@ -81,8 +81,8 @@ def attainable(study: Study) -> dict | None:
 
 def limits(truth: dict | None) -> dict[str, float]:
     """Return the AUCs attainable in these test patients, by the data used."""
-    known = {"images": "image", "images and clinical data": "joint"}
-    return {name: truth[key]["test_patients"] for name, key in known.items()} if truth else {}
+    keys = {"images": "image", "images and clinical data": "joint"}
+    return {name: truth[key]["test_patients"] for name, key in keys.items()} if truth else {}
 
 
 def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
@@ -103,8 +103,8 @@ def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
             continue
         rows.append((model, kind, "youden", discrimination.youden_threshold(*inside[kind][model])))
         if wanted:
-            found = discrimination.sensitivity_threshold(*inside[kind][model], wanted)
-            rows.append((model, kind, f"sensitivity_{100 * wanted:.3g}", found))
+            threshold = discrimination.sensitivity_threshold(*inside[kind][model], wanted)
+            rows.append((model, kind, f"sensitivity_{100 * wanted:.3g}", threshold))
     return tables.THRESHOLDS.frame(rows)
 
 
@@ -144,11 +144,11 @@ def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:
     if study.has(tables.MASKS):
         table["volume_mm3"] = study.table(tables.MASKS).set_index("patient").volume_mm3
     if study.has(tables.ACQUISITION):
-        found = study.table(tables.ACQUISITION).set_index("patient").reindex(table.index)
-        for column in [c for c in ACQUISITION if c in found]:
-            table[column] = found[column]
+        acquisition = study.table(tables.ACQUISITION).set_index("patient").reindex(table.index)
+        for column in [c for c in ACQUISITION if c in acquisition]:
+            table[column] = acquisition[column]
         thickness = table.get("thickness_mm", pd.Series(np.nan, table.index))
-        table["thickness_mm"] = thickness.fillna(found.slice_mm)
+        table["thickness_mm"] = thickness.fillna(acquisition.slice_mm)
     return table
 
 

@@ -151,8 +151,8 @@ def forest(table: pd.DataFrame, model: str, colours: Mapping[str, str]) -> go.Fi
             col=column, showlegend=False,
         )  # fmt: skip
     for name in [n for n, auc in zip(names, rows.auc, strict=True) if np.isnan(auc)]:
-        told = {"text": "one label only", "showarrow": False, "font": {"color": BACK}}
-        figure.add_annotation(x=0.5, y=name, **told, row=1, col=1)
+        note = {"text": "one label only", "showarrow": False, "font": {"color": BACK}}
+        figure.add_annotation(x=0.5, y=name, **note, row=1, col=1)
     figure.add_vline(x=0.5, line={"dash": "dot", "color": BACK}, row=1, col=1)
     figure.add_vline(x=1, line={"dash": "dot", "color": BACK}, row=1, col=2)
     figure.update_yaxes(autorange="reversed", automargin=True)

@@ -37,8 +37,8 @@ def leave_one_out(
         hospital, model, n, events, auc, ci_low, ci_high, ci_method, reason; no rows with fewer
         than three hospitals, or where the study has no features.
     """
-    known = "hospital" in patients and study.has(tables.FEATURES)
-    if not known or patients.hospital.nunique() < FEWEST:
+    possible = "hospital" in patients and study.has(tables.FEATURES)
+    if not possible or patients.hospital.nunique() < FEWEST:
         return tables.HOSPITALS.frame()
     # PyRadiomics, of no use to `compare`
     from radiogenomics.radiomics.features import load_features
@@ -54,10 +54,12 @@ def leave_one_out(
         if full and not reason:
             scores["CNN"] = _cnn_scores(study, *sides)
         for model in (*MODELS, "CNN") if full else MODELS:
-            found, method = [float("nan")] * 3, "delong" if model in scores else "none"
+            interval, method = [float("nan")] * 3, "delong" if model in scores else "none"
             if model in scores:
-                found = auc_interval(labels, scores[model], study.settings.evaluation.confidence)
-            rows.append((hospital, model, len(labels), int(labels.sum()), *found, method, reason))
+                interval = auc_interval(labels, scores[model], study.settings.evaluation.confidence)
+            rows.append(
+                (hospital, model, len(labels), int(labels.sum()), *interval, method, reason)
+            )
         progress(done, len(hospitals))
     return tables.HOSPITALS.frame(rows)
 
@@ -86,8 +88,8 @@ def _scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame, features: pd.D
         for name, model in classical.radiomics_models(seed).items()
     }
     predictors = study.settings.clinical.predictors
-    known, new = (classical.clinical_columns(part, predictors) for part in (rest, held))
-    fitted = classical.clinical_model().fit(known, labels)
+    training, new = (classical.clinical_columns(part, predictors) for part in (rest, held))
+    fitted = classical.clinical_model().fit(training, labels)
     return {"Clinical": classical.probability(fitted, new)} | scores
 
 

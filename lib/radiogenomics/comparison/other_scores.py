@@ -109,10 +109,10 @@ def _refuse_disagreement(table: pd.DataFrame, path: Path) -> None:
     both = labels.index[labels > 1].tolist()
     if both:
         rows = table[table.patient == both[0]].drop_duplicates("label")
-        found = ", ".join(f"{r.model} says {r.label}" for r in rows.itertuples())
+        disagreement = ", ".join(f"{r.model} says {r.label}" for r in rows.itertuples())
         raise TableFault(
             f"{path.name}: the labels of {len(both)} patients disagree between models: "
-            f"{_some(both)} ({found}). Expected: one label per patient."
+            f"{_some(both)} ({disagreement}). Expected: one label per patient."
         )
 
 
@@ -163,10 +163,10 @@ def _refuse_untested(table: pd.DataFrame, path: Path) -> None:
 
 def _refuse_one_label(rows: pd.DataFrame, kind: str, path: Path) -> None:
     """Stop where test patients, or training patients if there are any, are of one label."""
-    found = sorted(rows.label.unique().tolist())
-    if len(found) < 2 and (len(rows) or kind == TEST):
+    labels = sorted(rows.label.unique().tolist())
+    if len(labels) < 2 and (len(rows) or kind == TEST):
         raise TableFault(
-            f"{path.name}: the labels of the patients ({kind}) are {found}. Expected: both 0 and "
+            f"{path.name}: the labels of the patients ({kind}) are {labels}. Expected: both 0 and "
             "1. Scores of one label, or of training patients alone, cannot be evaluated: add "
             "patients, or leave these rows out."
         )
@@ -175,8 +175,8 @@ def _refuse_one_label(rows: pd.DataFrame, kind: str, path: Path) -> None:
 def _refuse_other_parameters(table: pd.DataFrame, path: Path) -> None:
     if "parameters" not in table:
         return
-    found = table.groupby("model", sort=False).parameters.unique()
-    for model, values in found[found.map(len) > 1].items():
+    parameters = table.groupby("model", sort=False).parameters.unique()
+    for model, values in parameters[parameters.map(len) > 1].items():
         raise TableFault(
             f"{path.name}: model {model} has the parameters {_some(values.tolist())}. Expected: "
             "one number in all rows of a model."
@@ -207,35 +207,35 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
         TableFault: a patient that is missing or appears twice, a label or cohort that disagrees,
             a word among numbers.
     """
-    known = scores.drop_duplicates("patient").set_index("patient")[["cohort", "label"]]
-    known = known.astype({"label": int}).rename_axis(None)
+    scored = scores.drop_duplicates("patient").set_index("patient")[["cohort", "label"]]
+    scored = scored.astype({"label": int}).rename_axis(None)
     if path is None:
-        return known.assign(patient=known.index)
+        return scored.assign(patient=scored.index)
     raw = canonical(_read(path, ("patient",)))
     twice = raw.patient[raw.patient.duplicated()].unique().tolist()
-    gone = known.index.difference(raw.patient, sort=False).tolist()
+    gone = scored.index.difference(raw.patient, sort=False).tolist()
     for names, what in ((twice, "appear twice in"), (gone, "are missing in")):
         if names:
             raise TableFault(
                 f"{len(names)} patients {what} {path.name}: {_some(names)}. Expected: one row for "
                 "each patient of the scores."
             )
-    table = raw.set_index("patient", drop=False).loc[known.index].rename_axis(None)
-    _refuse_other_labels(table, known, path)
-    _refuse_other_cohorts(table, known, path)
+    table = raw.set_index("patient", drop=False).loc[scored.index].rename_axis(None)
+    _refuse_other_labels(table, scored, path)
+    _refuse_other_cohorts(table, scored, path)
     table = table.replace("", pd.NA)
     _refuse_words(table, path)
-    table = table.apply(numbered).assign(patient=known.index)
+    table = table.apply(numbered).assign(patient=scored.index)
     if "smoking" in table and "smoking_history" not in table:
         table["smoking_history"] = table.smoking.map(EVER).fillna(table.smoking)
-    return table.assign(cohort=known.cohort, label=known.label)
+    return table.assign(cohort=scored.cohort, label=scored.label)
 
 
-def _refuse_other_labels(table: pd.DataFrame, known: pd.DataFrame, path: Path) -> None:
+def _refuse_other_labels(table: pd.DataFrame, scored: pd.DataFrame, path: Path) -> None:
     if "label" not in table:
         return
     given = pd.to_numeric(table.label, errors="coerce")
-    other = table.index[given.notna() & (given != known.label)].tolist()
+    other = table.index[given.notna() & (given != scored.label)].tolist()
     if other:
         raise TableFault(
             f"{path.name}: the labels of {len(other)} patients are not those of the scores: "
@@ -243,15 +243,15 @@ def _refuse_other_labels(table: pd.DataFrame, known: pd.DataFrame, path: Path) -
         )
 
 
-def _refuse_other_cohorts(table: pd.DataFrame, known: pd.DataFrame, path: Path) -> None:
+def _refuse_other_cohorts(table: pd.DataFrame, scored: pd.DataFrame, path: Path) -> None:
     if "cohort" not in table:
         return
-    other = table.index[(table.cohort != "") & (table.cohort != known.cohort)].tolist()
+    other = table.index[(table.cohort != "") & (table.cohort != scored.cohort)].tolist()
     if other:
         raise TableFault(
             f"{path.name}: {len(other)} patients are of another cohort than the scores': "
             f"{_some(other)}; the first is {table.cohort[other[0]]} here, "
-            f"{known.cohort[other[0]]} there. Expected: the same. Scores without a column cohort "
+            f"{scored.cohort[other[0]]} there. Expected: the same. Scores without a column cohort "
             "count as test: add it, or leave training patients out."
         )
 

@@ -49,8 +49,8 @@ def paper_of(study: Study) -> dict[str, Any] | None:
     if not name:
         return None
     places = (study.folder, study.folder.parent, SHIPPED / "data")
-    found = next((place for place in places if (place / name).is_file()), study.folder)
-    printed = load_paper(found / name)
+    folder = next((place for place in places if (place / name).is_file()), study.folder)
+    printed = load_paper(folder / name)
     same = printed.get("label", "").casefold() == study.settings.label.name.casefold()
     return printed if same else None
 
@@ -65,12 +65,12 @@ def recall(study: Study, notebook: Notebook) -> None:
         )
 
 
-def beside(study: Study, found: Mapping[str, tuple[Any, str]]) -> pd.DataFrame | None:
+def beside(study: Study, values: Mapping[str, tuple[Any, str]]) -> pd.DataFrame | None:
     """Return the values of a run and of the study's paper, under a heading of its own.
 
     Args:
         study: whose paper it is.
-        found: by name, the value found and where the paper's file has it, such as cohorts.test.n.
+        values: by name, the value found and where the paper's file has it, such as cohorts.test.n.
 
     Returns:
         found, published, one row per name; None, without a heading, if there is no paper.
@@ -78,7 +78,7 @@ def beside(study: Study, found: Mapping[str, tuple[Any, str]]) -> pd.DataFrame |
     printed = paper_of(study)
     if printed is None:
         return None
-    rows = {name: (value, _fact(printed, place)) for name, (value, place) in found.items()}
+    rows = {name: (value, _fact(printed, place)) for name, (value, place) in values.items()}
     tell("comparison", "paper_beside")
     table = pd.DataFrame(rows, index=["found", "published"]).T
     return table[table.published.notna()]
@@ -189,10 +189,10 @@ def _named(row: list | dict) -> dict[str, float]:
 def table2(printed: dict[str, Any]) -> pd.DataFrame:
     """Return Table 2 long: model, cohort, metric, published, published_low, published_high."""
     rows = []
-    for one in results(printed).itertuples():
-        rows.append((one.model, one.cohort, "auc", one.auc, one.auc_low, one.auc_high))
+    for row in results(printed).itertuples():
+        rows.append((row.model, row.cohort, "auc", row.auc, row.auc_low, row.auc_high))
         for metric in MEASURES[3:]:
-            rows.append((one.model, one.cohort, metric, getattr(one, metric), None, None))
+            rows.append((row.model, row.cohort, metric, getattr(row, metric), None, None))
     names = ["model", "cohort", "metric", "published", "published_low", "published_high"]
     return pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[3:], float))
 
@@ -200,10 +200,10 @@ def table2(printed: dict[str, Any]) -> pd.DataFrame:
 def tests(printed: dict[str, Any]) -> pd.DataFrame:
     """Return the printed DeLong tests: model, against, cohort, published_p (as text)."""
     rows = [
-        (*one["models"], cohort, one[cohort])
-        for one in printed.get("delong", [])
+        (*entry["models"], cohort, entry[cohort])
+        for entry in printed.get("delong", [])
         for cohort in ("test", "train")
-        if cohort in one
+        if cohort in entry
     ]
     return pd.DataFrame(rows, columns=["model", "against", "cohort", "published_p"])
 
@@ -234,8 +234,8 @@ def against_paper(study: Study, metrics: pd.DataFrame, scores: pd.DataFrame) -> 
 def _p_of(pairs: dict[str, tuple[np.ndarray, np.ndarray]], row: tuple) -> float:
     if row.model not in pairs or row.against not in pairs:
         return float("nan")
-    (labels, one), (_, other) = pairs[row.model], pairs[row.against]
-    return discrimination.delong_test(labels, one, other)[1]
+    (labels, scores), (_, other) = pairs[row.model], pairs[row.against]
+    return discrimination.delong_test(labels, scores, other)[1]
 
 
 def farthest(table: pd.DataFrame) -> dict[str, Any]:

@@ -39,9 +39,9 @@ def calibration_of(metrics: pd.DataFrame, model: str) -> Facts:
     """Return a model's external calibration slope and observed / expected; None where undefined."""
     rows = metrics[(metrics.scores == "external") & (metrics.model == model)]
     rows = rows[(rows.ci_method == "wald") & (rows.threshold_rule == "")].set_index("metric")
-    found = rows.reindex(["calibration_slope", "o_over_e"])
-    known = found.value.notna().all()
-    slope, ratio = (found.loc[metric] if known else None for metric in found.index)
+    measures = rows.reindex(["calibration_slope", "o_over_e"])
+    defined = measures.value.notna().all()
+    slope, ratio = (measures.loc[metric] if defined else None for metric in measures.index)
     return {"model": model, "slope": slope, "ratio": ratio}
 
 
@@ -62,13 +62,13 @@ def medians(scores: pd.DataFrame, model: str) -> Facts:
 def brier_changes(table: pd.DataFrame) -> Facts:
     """Return whom the recalibration helped, whom not, whose scores are weak, who has none."""
     lost = table[table.reason.notna()].set_index("model").reason.to_dict()
-    known = table[table.metric.notna()]
-    wide = known.pivot(index="model", columns=["metric", "recalibrated"], values="value")
+    fitted = table[table.metric.notna()]
+    wide = fitted.pivot(index="model", columns=["metric", "recalibrated"], values="value")
     change = wide["brier", True] - wide["brier", False] if len(wide) else pd.Series(dtype=float)
     return {
         "lower": change.index[change < 0].tolist(),
         "higher": change.index[change > 0].tolist(),
-        "weak": known.model[known.slope.abs() < WEAK].unique().tolist(),
+        "weak": fitted.model[fitted.slope.abs() < WEAK].unique().tolist(),
         "fitted": len(wide),
         "lost": lost,
     }
@@ -125,11 +125,11 @@ def confusion_shown(table: pd.DataFrame) -> pd.DataFrame | None:
 
 def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame | None:
     """Return recalibration.csv for reading: a column per model, each measure before and after."""
-    known = table[table.metric.notna()].round({"intercept": 3, "slope": 3})
-    if known.empty:
+    fitted = table[table.metric.notna()].round({"intercept": 3, "slope": 3})
+    if fitted.empty:
         return None
-    when = known.recalibrated.map({True: "after", False: "before"})
-    wide = known.assign(when=when).pivot(
+    when = fitted.recalibrated.map({True: "after", False: "before"})
+    wide = fitted.assign(when=when).pivot(
         index=["model", "intercept", "slope"], columns=["metric", "when"], values="value"
     )
     order = [(m, w) for m in calibration.METRICS for w in ("before", "after")]

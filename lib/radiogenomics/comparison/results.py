@@ -62,7 +62,7 @@ def metrics(
             table = _without_intervals(table)
         return table.assign(model=model, cohort=COHORTS[kind], scores=kind)
 
-    jobs = [(kind, *one) for kind in KINDS for one in labelled(scores, kind).items()]
+    jobs = [(kind, *item) for kind in KINDS for item in labelled(scores, kind).items()]
     with ThreadPoolExecutor() as pool:
         table = pd.concat(pool.map(table_of, *zip(*jobs, strict=True)), ignore_index=True)
     return table.reindex(columns=list(tables.METRICS.columns))
@@ -147,10 +147,10 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd
         labels, before = outside[model]
         new = calibration.recalibrated(before, intercept, slope)
         for done, values in ((False, before), (True, new)):
-            found = calibration.calibration(labels, values, study.settings.evaluation.confidence)
-            told = {"model": model, "intercept": intercept, "slope": slope, "recalibrated": done}
-            told["ci_method"] = np.where(found.ci_low.notna(), "wald", "none")
-            rows.append(found.assign(**told, n=len(labels), events=int(labels.sum())))
+            measures = calibration.calibration(labels, values, study.settings.evaluation.confidence)
+            fit = {"model": model, "intercept": intercept, "slope": slope, "recalibrated": done}
+            fit["ci_method"] = np.where(measures.ci_low.notna(), "wald", "none")
+            rows.append(measures.assign(**fit, n=len(labels), events=int(labels.sum())))
         columns = {"patient": patients, "label": labels, "model": model, "score": new}
         after.append(pd.DataFrame(columns | {"before": before}))
     if not rows:
@@ -270,16 +270,16 @@ def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[floa
     candidates; of others, what the scores' column `parameters` says.
     """
     if "parameters" in scores:
-        told = scores.groupby("model", sort=False).parameters.first()
-        return {model: (np.nan, candidates) for model, candidates in told.items()}
+        counts = scores.groupby("model", sort=False).parameters.first()
+        return {model: (np.nan, candidates) for model, candidates in counts.items()}
     if not study.has(tables.CNN_LAYERS):
         return {}
     trained = int(study.table(tables.CNN_LAYERS).trainable.sum())
     clinical = classical.load_model(study, "Clinical")[-1].coef_.size
     steps = study.table(tables.SELECTION_STEPS)
-    found, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
+    kept, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
     radiomics = {
-        name: (found if name == "LR" else np.nan, offered)
+        name: (kept if name == "LR" else np.nan, offered)
         for name in (model.name for model in contract.ON_SIGNATURE)
     }
     own = {"Clinical": (clinical, clinical), "CNN": (trained, trained)}
@@ -296,21 +296,21 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
     """
     counts, rows = parameter_counts(study, scores), []
     auc = table[(table.metric == "auc") & table.ci_method.isin(["delong", "none"])]
-    for one in auc[auc.scores == "external"].itertuples():
-        inside = auc[(auc.model == one.model) & (auc.scores == "out_of_fold")]
-        train = scores[(scores.model == one.model) & (scores.cohort == "train")]
+    for row in auc[auc.scores == "external"].itertuples():
+        inside = auc[(auc.model == row.model) & (auc.scores == "out_of_fold")]
+        train = scores[(scores.model == row.model) & (scores.cohort == "train")]
         train = train.drop_duplicates("patient")
-        fitted, candidates = counts.get(one.model, (np.nan, np.nan))
+        fitted, candidates = counts.get(row.model, (np.nan, np.nan))
         source = "out-of-fold" if len(inside) else "external"
-        expected = inside.value.item() if len(inside) else one.value
+        expected = inside.value.item() if len(inside) else row.value
         events = train.label.sum() if len(train) else np.nan
         rarer = min(events, len(train) - events)
-        share = train.label.mean() if len(train) else one.events / one.n
+        share = train.label.mean() if len(train) else row.events / row.n
         r2 = cox_snell(expected, share)
         minimum = riley_minimum(candidates, share, r2)
         rows.append(
             {
-                "model": one.model,
+                "model": row.model,
                 "parameters": fitted,
                 "candidate parameters": candidates,
                 "training events": events,
@@ -319,12 +319,12 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
                 "expected from scores": source,
                 "minimum training n (Riley)": minimum["n"],
                 "criterion that asks most": _binding(minimum),
-                "riley": RILEY["regression" if one.model in REGRESSIONS else "other"],
+                "riley": RILEY["regression" if row.model in REGRESSIONS else "other"],
                 "candidates that this n supports": parameters_supported(len(train), share, r2),
-                "external AUC": round(one.value, 3),
-                "width of its interval": round(one.ci_high - one.ci_low, 3),
-                "test n": one.n,
-                "test n for a width of 0.1": patients_for_width(one.value, one.events / one.n),
+                "external AUC": round(row.value, 3),
+                "width of its interval": round(row.ci_high - row.ci_low, 3),
+                "test n": row.n,
+                "test n for a width of 0.1": patients_for_width(row.value, row.events / row.n),
             }
         )
     return tables.SAMPLE_SIZE.frame(rows)

@@ -47,10 +47,10 @@ def anonymous(text: str, images: Iterable[str]) -> str:
     return pattern.sub("[DICOM header]", text) if pattern else text
 
 
-def words_of(found: set[str]) -> re.Pattern | None:
+def words_of(values: set[str]) -> re.Pattern | None:
     """Return what finds these values of headers as whole words, but for words of our own texts."""
     own = _own_words()
-    words = sorted(w for w in found if w.casefold() not in own)
+    words = sorted(w for w in values if w.casefold() not in own)
     any_of = "|".join(map(re.escape, words))
     return re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.I) if words else None
 
@@ -74,12 +74,12 @@ def identifiers(scans: Iterable[Path]) -> set[str]:
     Every file is read: a date or an operator may change within a series. Names are given in
     each order, dates in the usual ways of writing them.
     """
-    found: set[tuple[str, str]] = set()
+    values: set[tuple[str, str]] = set()
     for path in scans:
         for file in [path] if path.is_file() else (p for p in path.rglob("*") if p.is_file()):
             if _is_dicom(file):
-                found |= _values(file)
-    words = {form for value in found for form in _forms(*value)}
+                values |= _values(file)
+    words = {form for value in values for form in _forms(*value)}
     return {w for w in words if _long(w) >= (SHORTEST_NUMBER if w.isdigit() else SHORTEST)}
 
 

@@ -116,12 +116,12 @@ def find_series(folder: Path) -> list[Series]:
 
     Hidden files are, too, such as macOS' `._` beside each copied slice.
     """
-    found: dict[str, list[tuple[Path, pydicom.Dataset]]] = defaultdict(list)
+    by_uid: dict[str, list[tuple[Path, pydicom.Dataset]]] = defaultdict(list)
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name[0] != "."):
         header = None if path.name == "DICOMDIR" else read_header(path)
         if header is not None:
-            found[str(header.get("SeriesInstanceUID", ""))].append((path, header))
-    return [Series(uid, *zip(*pairs, strict=True)) for uid, pairs in sorted(found.items())]
+            by_uid[str(header.get("SeriesInstanceUID", ""))].append((path, header))
+    return [Series(uid, *zip(*pairs, strict=True)) for uid, pairs in sorted(by_uid.items())]
 
 
 def choose_ct(
@@ -286,9 +286,9 @@ def _check_values(path: Path, header: pydicom.Dataset) -> None:
     many = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
     wrong = [tag for tag, n in many.items() if np.size(header.get(tag)) != n]
     if wrong or min(header.PixelSpacing) <= 0:
-        told = ", ".join(f"{tag} {header.get(tag)}" for tag in wrong or ["PixelSpacing"])
+        values = ", ".join(f"{tag} {header.get(tag)}" for tag in wrong or ["PixelSpacing"])
         raise ImageFault(
-            f"{path.name} has {told}. Expected: 3 numbers of position, 6 of orientation, 2 of "
+            f"{path.name} has {values}. Expected: 3 numbers of position, 6 of orientation, 2 of "
             "spacing above 0. Export the original series."
         )
     if int(header.get("SamplesPerPixel") or 1) != 1:
@@ -409,8 +409,8 @@ def _gaps(series: Series) -> np.ndarray:
 
 def _phase(header: pydicom.Dataset) -> str:
     """Return the phase that the series' description names; the description itself may name more."""
-    told = str(header.get("SeriesDescription", "")).casefold()
-    return next((phase for word, phase in PHASES.items() if word in told), "not recorded")
+    description = str(header.get("SeriesDescription", "")).casefold()
+    return next((phase for word, phase in PHASES.items() if word in description), "not recorded")
 
 
 def _kernel(header: pydicom.Dataset) -> str:
@@ -433,8 +433,8 @@ def _exposure(header: pydicom.Dataset) -> float:
 
 
 def _rescale(series: Series) -> str:
-    found = {(h.get("RescaleSlope"), h.get("RescaleIntercept")) for h in series.headers}
-    if None in {value for pair in found for value in pair}:
+    rescalings = {(h.get("RescaleSlope"), h.get("RescaleIntercept")) for h in series.headers}
+    if None in {value for pair in rescalings for value in pair}:
         return "missing"
-    pairs = sorted((float(slope), float(intercept)) for slope, intercept in found)
+    pairs = sorted((float(slope), float(intercept)) for slope, intercept in rescalings)
     return ", ".join(f"{slope:g} × value {intercept:+g}" for slope, intercept in pairs[:3])

@@ -57,7 +57,7 @@ def format_of(path: Path) -> Format | None:
 
 def endings() -> tuple[str, ...]:
     """Return how the names of image files end."""
-    return tuple(ending for one in FORMATS for ending in one.endings)
+    return tuple(ending for kind in FORMATS for ending in kind.endings)
 
 
 def content_hash(path: Path) -> str:
@@ -85,8 +85,8 @@ def image_files(path: Path) -> list[Path]:
     """
     if path.is_dir():
         return sorted(p for p in path.rglob("*") if p.is_file())
-    known = format_of(path)
-    return [path, *(known.further(path) if known else [])]
+    kind = format_of(path)
+    return [path, *(kind.further(path) if kind else [])]
 
 
 def unreadable(path: Path, fault: Exception) -> ImageFault:
@@ -112,18 +112,18 @@ def read_file(path: Path) -> sitk.Image:
             "DICOM. Convert "
             "it to .nii.gz."
         )
-    known = format_of(path) or Format((), _check_stream, sitk.ReadImage)
+    kind = format_of(path) or Format((), _check_stream, sitk.ReadImage)
     try:
         _refuse_archive(path)
-        known.check(path)
-        image = known.read(path)
+        kind.check(path)
+        image = kind.read(path)
     except RuntimeError as fault:
         raise unreadable(path, fault) from None
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        found = f"{image.GetDimension()}D, {image.GetNumberOfComponentsPerPixel()} values per voxel"
-        raise ImageFault(f"{path.name} is {found}. Expected: one 3D volume.")
+        shape = f"{image.GetDimension()}D, {image.GetNumberOfComponentsPerPixel()} values per voxel"
+        raise ImageFault(f"{path.name} is {shape}. Expected: one 3D volume.")
     return image
 
 
@@ -193,9 +193,9 @@ def _number(text: str) -> float:
 
 def _check_spacing(path: Path, spacing: list[float]) -> None:
     if not len(spacing) or not np.isfinite(spacing).all() or min(spacing) <= 0:
-        told = ", ".join(f"{v:g}" for v in spacing)
+        values = ", ".join(f"{v:g}" for v in spacing)
         raise ImageFault(
-            f"{path.name}: voxel spacing ({told}) mm in the header. Expected: above 0. Export it "
+            f"{path.name}: voxel spacing ({values}) mm in the header. Expected: above 0. Export it "
             "again; a negative spacing may mean a flipped axis."
         )
 

@@ -88,7 +88,7 @@ def _lung_near(ct: sitk.Image, mask: sitk.Image) -> float:
 
 def _flags(row: dict, ct: sitk.Image) -> list[str]:
     lowest = float(sitk.GetArrayViewFromImage(ct).min())
-    told = {
+    flags = {
         "one slice only": row["slices"] == 1,
         f"{row['components']} parts": row["components"] > 1,
         f"{row['empty_slices_between']} slices without outline in between": row[
@@ -99,7 +99,7 @@ def _flags(row: dict, ct: sitk.Image) -> list[str]:
         "no lung within 10 mm: outside the lungs?": row["lung_near"] < 0.01,
         f"lowest value of the CT is {lowest:g}: is it in HU?": lowest > LUNG_HU,
     }
-    return [text for text, applies in told.items() if applies]
+    return [text for text, applies in flags.items() if applies]
 
 
 def acquisition_row(ct: sitk.Image, header: dict[str, float | str]) -> dict[str, float | int | str]:
@@ -158,21 +158,23 @@ def inspect_cohort(
     """
     jobs = (delayed(_inspect_one)(row) for row in cohort.to_dict("records"))
     results = Parallel(n_jobs=study.workers, return_as="generator")(jobs)
-    found = []
-    for one in results:
-        found.append(one)
-        progress(len(found), len(cohort))
-    ids = pd.Series([one["patient_id"] for one in found], index=cohort.patient, dtype=str)
+    records = []
+    for record in results:
+        records.append(record)
+        progress(len(records), len(cohort))
+    ids = pd.Series([record["patient_id"] for record in records], index=cohort.patient, dtype=str)
     _refuse_one_person(cohort, ids)
-    good = [one for one in found if not one["reason"]]
-    failures = [(one["patient"], "images", one["reason"]) for one in found if one["reason"]]
+    good = [record for record in records if not record["reason"]]
+    failures = [
+        (record["patient"], "images", record["reason"]) for record in records if record["reason"]
+    ]
     return (
-        pd.DataFrame([{"patient": one["patient"], **one["mask"]} for one in good]),
+        pd.DataFrame([{"patient": record["patient"], **record["mask"]} for record in good]),
         pd.DataFrame(
             [
-                {"patient": one["patient"], **one["acquisition"]}
-                for one in found
-                if one.get("acquisition")
+                {"patient": record["patient"], **record["acquisition"]}
+                for record in records
+                if record.get("acquisition")
             ]
         ),  # fmt: skip
         tables.EXCLUSIONS.frame(failures),
@@ -180,18 +182,18 @@ def inspect_cohort(
 
 
 def _inspect_one(row: dict) -> dict:
-    found = {"patient": row["patient"], "patient_id": "", "reason": ""}
+    record = {"patient": row["patient"], "patient_id": "", "reason": ""}
     try:
         scan = read_scan(row["ct"], row["mask"], row["mask_label"])
-        found["patient_id"] = scan.patient_id
+        record["patient_id"] = scan.patient_id
         second = {"second_mask": _second_mask(row)} if _named(row.get("mask_2")) else {}
-        found["mask"] = mask_row(scan) | second | {"thumbnail": thumbnail(scan)}
-        found["acquisition"] = acquisition_row(scan.ct, scan.acquisition)
+        record["mask"] = mask_row(scan) | second | {"thumbnail": thumbnail(scan)}
+        record["acquisition"] = acquisition_row(scan.ct, scan.acquisition)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
-        found["patient_id"] = patient_id(Path(row["ct"]))
-        found["reason"] = anonymity.reason(fault, (row["ct"], row["mask"]))
-        found["acquisition"] = _of_ct_alone(row["ct"])
-    return found
+        record["patient_id"] = patient_id(Path(row["ct"]))
+        record["reason"] = anonymity.reason(fault, (row["ct"], row["mask"]))
+        record["acquisition"] = _of_ct_alone(row["ct"])
+    return record
 
 
 def _named(path: str | float | None) -> bool:
@@ -233,8 +235,8 @@ def refuse_patient_ids(study: Study, table: pd.DataFrame) -> None:
     named = 0
     for row in table.itertuples():
         images = [Path(path) for path in (row.ct, row.mask) if path and Path(path).exists()]
-        known = {patient_id(path) for path in images} | anonymity.identifiers(map(first_of, images))
-        named += _bare(row.patient) in {_bare(one) for one in known} - {""}
+        words = {patient_id(path) for path in images} | anonymity.identifiers(map(first_of, images))
+        named += _bare(row.patient) in {_bare(word) for word in words} - {""}
     if named:
         raise TableFault(
             f"cohort.csv: {named} names in column patient are the PatientID, the name or another "
@@ -254,14 +256,14 @@ def _refuse_one_person(cohort: pd.DataFrame, ids: pd.Series) -> None:
 
     A PatientID that over half of the scans share is such a blank.
     """
-    known = pd.DataFrame({"id": ids.to_numpy(), "patient": cohort.patient.to_numpy(),
+    people = pd.DataFrame({"id": ids.to_numpy(), "patient": cohort.patient.to_numpy(),
                           "cohort": cohort.cohort.to_numpy()})  # fmt: skip
-    for name, rows in known[known.id != ""].groupby("id"):
-        if 1 < len(rows) <= max(len(known) / 2, 2) and name:
-            told = ", ".join(f"{r.patient} ({r.cohort})" for r in rows.itertuples())
+    for name, rows in people[people.id != ""].groupby("id"):
+        if 1 < len(rows) <= max(len(people) / 2, 2) and name:
+            patients = ", ".join(f"{r.patient} ({r.cohort})" for r in rows.itertuples())
             raise TableFault(
-                f"The DICOM headers say that {told} are one person. Expected: one row per patient, "
-                "never on both sides of the split. Keep one row."
+                f"The DICOM headers say that {patients} are one person. Expected: one row per "
+                "patient, never on both sides of the split. Keep one row."
             )
 
 
@@ -282,27 +284,27 @@ def check_table(
     rows = table[["patient", "cohort"]].merge(out, how="left", on="patient")
     rows["state"] = np.where(rows.step.isna(), "used", "excluded")
     rows = rows[["patient", "cohort", "state", "step", "reason"]]
-    for found in (masks.drop(columns="thumbnail", errors="ignore"), acquisition):
-        if len(found):
-            rows = rows.merge(found.drop(columns="cohort", errors="ignore"), how="left")
+    for part in (masks.drop(columns="thumbnail", errors="ignore"), acquisition):
+        if len(part):
+            rows = rows.merge(part.drop(columns="cohort", errors="ignore"), how="left")
     return rows
 
 
 def acquisition_counts(table: pd.DataFrame) -> pd.DataFrame:
     """Return how many patients each cohort has of each scanner, kernel, ... (`COUNTED`)."""
-    known = [c for c in COUNTED if c in table]
-    long = table.melt(id_vars="cohort", value_vars=known, var_name="what", value_name="value")
+    counted = [c for c in COUNTED if c in table]
+    long = table.melt(id_vars="cohort", value_vars=counted, var_name="what", value_name="value")
     return long.groupby(["what", "value", "cohort"]).size().unstack(fill_value=0)
 
 
 def with_columns(acquisition: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     """Return the acquisition with each patient's cohort, and what cohort.csv alone can say."""
     table = acquisition.set_index("patient")
-    known = patients.set_index("patient").reindex(table.index)
-    for column in [c for c in ACQUISITION if c in known]:
-        told = table[column].replace("", np.nan) if column in table else known[column]
-        table[column] = told.fillna(known[column])
-    return table.assign(cohort=known.cohort).reset_index()
+    given = patients.set_index("patient").reindex(table.index)
+    for column in [c for c in ACQUISITION if c in given]:
+        values = table[column].replace("", np.nan) if column in table else given[column]
+        table[column] = values.fillna(given[column])
+    return table.assign(cohort=given.cohort).reset_index()
 
 
 def contact_sheet(masks: pd.DataFrame, synthetic: bool) -> str:

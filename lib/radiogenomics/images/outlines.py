@@ -34,13 +34,13 @@ def read_drawing(path: Path) -> pydicom.Dataset | None:
         ImageFault: a folder with several, a DICOM file of another kind, one that is cut off.
     """
     if path.is_dir():
-        found = [f for s in find_series(path) if _drawn(s.first) for f in s.files]
-        if len(found) != 1:
+        files = [f for s in find_series(path) if _drawn(s.first) for f in s.files]
+        if len(files) != 1:
             raise ImageFault(
-                f"{path.name} holds {len(found)} SEG or RTSTRUCT files. Expected: one, the lesion. "
+                f"{path.name} holds {len(files)} SEG or RTSTRUCT files. Expected: one, the lesion. "
                 "Name the file in cohort.csv."
             )
-        path = found[0]
+        path = files[0]
     with path.open("rb") as stream:
         start = stream.read(132)
     if start[128:] != b"DICM" and path.suffix.lower() != ".dcm":
@@ -74,9 +74,9 @@ def _check_whole(drawing: pydicom.Dataset, name: str) -> None:
     raw = [drawing.get_item(tag) for tag in drawing.keys()]  # noqa: SIM118 - no values yet
     short = any(len(e.value or b"") < e.length < ENDLESS for e in raw if e.is_raw)
     if absent or short:
-        told = f"has no {', '.join(absent)}" if absent else "ends too early"
+        fault = f"has no {', '.join(absent)}" if absent else "ends too early"
         raise ImageFault(
-            f"{name} {told}: it is cut off or not a {drawing.Modality}. Expected: a whole file. "
+            f"{name} {fault}: it is cut off or not a {drawing.Modality}. Expected: a whole file. "
             "Copy "
             "or export it again."
         )
@@ -91,8 +91,8 @@ def referenced_series(drawing: pydicom.Dataset) -> tuple[str, ...]:
 def frame_of(drawing: pydicom.Dataset) -> str:
     """Return the frame of reference of a SEG's or RTSTRUCT's coordinates, empty if not given."""
     frames = drawing.get("ReferencedFrameOfReferenceSequence") or [pydicom.Dataset()]
-    told = frames[0].get("FrameOfReferenceUID") or drawing.get("FrameOfReferenceUID")
-    return str(told or "")
+    frame = frames[0].get("FrameOfReferenceUID") or drawing.get("FrameOfReferenceUID")
+    return str(frame or "")
 
 
 def shared_frame(drawing: pydicom.Dataset) -> str:
@@ -136,25 +136,27 @@ def lesion_mask(
 def names(drawing: pydicom.Dataset) -> str:
     """Return the segments or ROIs of a drawing in words: numbers alone, a name may be anybody's."""
     if drawing.Modality == "SEG":
-        found = [int(s.SegmentNumber) for s in drawing.SegmentSequence]
+        numbers = [int(s.SegmentNumber) for s in drawing.SegmentSequence]
     else:
-        found = [int(r.ROINumber) for r in drawing.StructureSetROISequence]
-    return f"{drawing.Modality} {', '.join(map(str, found[:6]))}" + ", …" * (len(found) > 6)
+        numbers = [int(r.ROINumber) for r in drawing.StructureSetROISequence]
+    return f"{drawing.Modality} {', '.join(map(str, numbers[:6]))}" + ", …" * (len(numbers) > 6)
 
 
 def _chosen(names: dict[int, str], label: str, kind: str, name: str) -> int:
     """Return the number of the wanted segment or ROI."""
     if not label and len(names) == 1:
         return next(iter(names))
-    found = [n for n in names if label == str(n)]
-    found = found or [n for n, title in names.items() if label and label.lower() == title.lower()]
-    if len(found) == 1:
-        return found[0]
-    told = ", ".join(f"{number} {title!r}" for number, title in names.items()) or "nothing"
+    matches = [n for n in names if label == str(n)]
+    matches = matches or [
+        n for n, title in names.items() if label and label.lower() == title.lower()
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    contents = ", ".join(f"{number} {title!r}" for number, title in names.items()) or "nothing"
     wanted = f"{kind} {label!r}" if label else f"one {kind}, or its number or name"
-    wanted = f"one {kind} {label!r}, or its number" if len(found) > 1 else wanted
+    wanted = f"one {kind} {label!r}, or its number" if len(matches) > 1 else wanted
     raise ImageFault(
-        f"{name} holds {told}. Expected: {wanted}. Set mask_label in cohort.csv to one of them."
+        f"{name} holds {contents}. Expected: {wanted}. Set mask_label in cohort.csv to one of them."
     )
 
 
@@ -205,9 +207,9 @@ def _pixels(seg: pydicom.Dataset, number: int, name: str) -> np.ndarray:
 def _segment_of(seg: pydicom.Dataset, group: pydicom.Dataset) -> int | None:
     """Return the segment of a frame; None where the writer left it out (one segment only)."""
     for place in (group, *seg.get("SharedFunctionalGroupsSequence", [])):
-        found = place.get("SegmentIdentificationSequence")
-        if found and "ReferencedSegmentNumber" in found[0]:
-            return int(found[0].ReferencedSegmentNumber)
+        sequence = place.get("SegmentIdentificationSequence")
+        if sequence and "ReferencedSegmentNumber" in sequence[0]:
+            return int(sequence[0].ReferencedSegmentNumber)
     return None
 
 
@@ -355,12 +357,12 @@ def _by_height(index: list[np.ndarray]) -> dict[float, list[np.ndarray]]:
 
     A contour that is stored twice counts once.
     """
-    once = {np.round(one, FINE).tobytes(): one for one in index}
+    once = {np.round(contour, FINE).tobytes(): contour for contour in index}
     groups: dict[float, list[np.ndarray]] = {}
-    for one in sorted(once.values(), key=lambda points: points[:, 2].mean()):
-        height = float(one[:, 2].mean())
+    for contour in sorted(once.values(), key=lambda points: points[:, 2].mean()):
+        height = float(contour[:, 2].mean())
         last = next(reversed(groups), -np.inf)
-        groups.setdefault(last if height - last < TOGETHER else height, []).append(one)
+        groups.setdefault(last if height - last < TOGETHER else height, []).append(contour)
     return groups
 
 
@@ -373,7 +375,7 @@ def _even_odd(contours: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
 
 
 def _check_planar(index: list[np.ndarray], ct: sitk.Image, name: str) -> None:
-    leaning = sum(np.ptp(one[:, 2]) > 0.5 for one in index)
+    leaning = sum(np.ptp(contour[:, 2]) > 0.5 for contour in index)
     if leaning:
         raise ImageFault(
             f"{name}: {leaning} of {len(index)} contours are not parallel to the slices. Expected: "
@@ -388,8 +390,8 @@ def _check_planar(index: list[np.ndarray], ct: sitk.Image, name: str) -> None:
             ", ".join(f"{v:.1f}" for v in ct.TransformContinuousIndexToPhysicalPoint(end.tolist()))
             for end in (every.min(axis=0), every.max(axis=0))
         )
-        told = f"{outside} of {len(every)} contour points, which span ({low}) to ({high}) mm"
-        raise _outside(name, told, ct)
+        drawn = f"{outside} of {len(every)} contour points, which span ({low}) to ({high}) mm"
+        raise _outside(name, drawn, ct)
 
 
 def _outside(name: str, drawn: str, ct: sitk.Image) -> ImageFault:

@@ -103,15 +103,15 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
         if drawing:
             notes += _other_patient(drawing, patient_id, bool(referenced), mask_path.name)
         if others:
-            told = f"{series.describe()} used, not {', '.join(s.describe() for s in others)}"
+            choice = f"{series.describe()} used, not {', '.join(s.describe() for s in others)}"
             exams = {s.first.get("StudyInstanceUID") for s in (series, *others)}
-            notes.append(f"{told}; of {len(exams)} examinations" if len(exams) > 1 else told)
+            notes.append(f"{choice}; of {len(exams)} examinations" if len(exams) > 1 else choice)
     else:
         ct = read_file(ct_path)
     _check_ct(ct, ct_path.name)
     if drawing:
-        mask, told = outlines.lesion_mask(drawing, str(label), ct, mask_path.name)
-        notes += told
+        mask, further = outlines.lesion_mask(drawing, str(label), ct, mask_path.name)
+        notes += further
     if not same_grid(ct, mask):
         if not np.allclose(np.abs(_turn(ct, mask)), _turn(ct, mask), atol=1e-3):
             notes.append("mask's axes are opposite to the CT's: check the side")
@@ -135,8 +135,8 @@ def _whole(mask: sitk.Image) -> sitk.Image:
 
 def _labels(mask: sitk.Image) -> str:
     """Return the values of a mask's file in words, the background left out."""
-    found = [f"{v:g}" for v in np.unique(sitk.GetArrayViewFromImage(mask)) if v]
-    return ", ".join(found[:6]) + ", …" * (len(found) > 6)
+    values = [f"{v:g}" for v in np.unique(sitk.GetArrayViewFromImage(mask)) if v]
+    return ", ".join(values[:6]) + ", …" * (len(values) > 6)
 
 
 def _other_patient(
@@ -175,23 +175,23 @@ def read_pair(patient: pd.Series | Mapping[str, Any]) -> tuple[sitk.Image, sitk.
 
 def _other_labels(mask: sitk.Image) -> list[str]:
     """Return a note where label 1 was taken because none was named, and others are there."""
-    found = np.unique(sitk.GetArrayViewFromImage(mask))
-    others = [f"{v:g}" for v in found if v not in (0, 1)]
+    values = np.unique(sitk.GetArrayViewFromImage(mask))
+    others = [f"{v:g}" for v in values if v not in (0, 1)]
     return [f"label 1 used, not {', '.join(others[:6])}; name one in mask_label"] * bool(others)
 
 
 def _labelled(mask: sitk.Image, label: str, name: str) -> sitk.Image:
     """Return the voxels of one label as 1."""
-    found = np.unique(sitk.GetArrayViewFromImage(mask))
+    present = np.unique(sitk.GetArrayViewFromImage(mask))
     try:
         wanted = float(label or 1)
     except ValueError:
         wanted = float("nan")
-    whole = (found == np.round(found)).all()
-    if wanted in found and wanted and whole:
+    whole = (present == np.round(present)).all()
+    if wanted in present and wanted and whole:
         return sitk.Cast(sitk.Equal(mask, wanted), sitk.sitkUInt8)
-    values = ", ".join(f"{v:g}" for v in found[:6]) + (", …" if len(found) > 6 else "")
-    lesions = found[found != 0]
+    values = ", ".join(f"{v:g}" for v in present[:6]) + (", …" if len(present) > 6 else "")
+    lesions = present[present != 0]
     remedy = "Draw the lesion, or set mask_label in cohort.csv."
     if not whole:
         remedy = "Fractions are not labels: choose a threshold and save the lesion as 0 and 1."

@@ -46,7 +46,7 @@ def placed(table: pd.DataFrame, label: Label) -> go.Figure:
         parts.append(("planted", "planted_random", "in the planted part of the lesion"))
     figure = make_subplots(cols=len(parts), subplot_titles=[name for *_, name in parts])
     names = {0: label.negative_name, 1: label.name}
-    for column, (found, chance, _) in enumerate(parts, start=1):
+    for column, (share, chance, _) in enumerate(parts, start=1):
         even = {"color": "#BBBBBB", "dash": "dot"}
         figure.add_scatter(
             x=[0, 1], y=[0, 1], mode="lines", line=even, name="as random", row=1, col=column,
@@ -54,7 +54,7 @@ def placed(table: pd.DataFrame, label: Label) -> go.Figure:
         )  # fmt: skip
         for value, rows in table.groupby("label"):
             figure.add_scatter(
-                x=rows[chance], y=rows[found], mode="markers", name=names[int(value)],
+                x=rows[chance], y=rows[share], mode="markers", name=names[int(value)],
                 text=rows.patient, marker={"color": LABELS[int(value)], "size": 8}, row=1,
                 col=column, showlegend=column == 1,
             )  # fmt: skip

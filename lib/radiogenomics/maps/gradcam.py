@@ -61,10 +61,10 @@ def _maps(model: keras.Model, layer: str, activation: tf.Tensor, label: int) -> 
 
 def logits_above(model: keras.Model, layer: str, x: tf.Tensor) -> tf.Tensor:
     """Return the logits (batch, class) from a layer's output; the network is a chain of layers."""
-    names = [one.name for one in model.layers]
-    for one in model.layers[names.index(layer) + 1 : -1]:
-        pools = isinstance(one, keras.layers.MaxPooling3D)
-        x = _pooled(x, one.pool_size) if pools else one(x, training=False)
+    names = [operation.name for operation in model.layers]
+    for operation in model.layers[names.index(layer) + 1 : -1]:
+        pools = isinstance(operation, keras.layers.MaxPooling3D)
+        x = _pooled(x, operation.pool_size) if pools else operation(x, training=False)
     return _logits(model.layers[-1], x)
 
 

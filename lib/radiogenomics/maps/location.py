@@ -42,18 +42,18 @@ def places(
 ) -> list[Place]:  # fmt: skip
     """Read each patient's lesion and, in the built-in cohort, the planted part of it."""
     path = study.folder / "truth.json"
-    known = read_json(path).get("soft_part_y_mm", {}) if path.exists() else {}
-    found = []
+    soft_parts = read_json(path).get("soft_part_y_mm", {}) if path.exists() else {}
+    where = []
     for _, row in patients.iterrows():
         ct, mask = read_pair(row)
         box, lesion = lesion_box(ct, mask, study.settings.preprocessing)
         inside = sitk.GetArrayFromImage(lesion) > 0
         part = None
-        if row.patient in known:
-            part = planted_part(box, inside, known[row.patient], ct.GetSpacing()[1])
-        found.append(Place(row.patient, int(row.label), box, inside, part))
-        progress(len(found), len(patients))
-    return found
+        if row.patient in soft_parts:
+            part = planted_part(box, inside, soft_parts[row.patient], ct.GetSpacing()[1])
+        where.append(Place(row.patient, int(row.label), box, inside, part))
+        progress(len(where), len(patients))
+    return where
 
 
 def planted_part(
@@ -110,22 +110,22 @@ def _located(
     shares = {"lesion_share_of_box": float(place.lesion.mean())}
     if place.planted is not None:
         shares["planted_share_of_lesion"] = float(place.planted.sum() / place.lesion.sum())
-    found = pd.Series(np.nan, ("inside", "peak", "planted", "peak_planted"))
-    drawn = pd.DataFrame([found])
+    of_map = pd.Series(np.nan, ("inside", "peak", "planted", "peak_planted"))
+    drawn = pd.DataFrame([of_map])
     if state == "map":
-        found = pd.Series(hits(heat, place))
-        drawn = pd.DataFrame([hits(one, place) for one in random_maps(heat, RANDOM, rng)])
+        of_map = pd.Series(hits(heat, place))
+        drawn = pd.DataFrame([hits(sample, place) for sample in random_maps(heat, RANDOM, rng)])
     chance = drawn.mean()
     return {
-        "inside_lesion": found.inside,
+        "inside_lesion": of_map.inside,
         "inside_random": chance.inside,
         "lesion_share_of_box": shares["lesion_share_of_box"],
-        "peak_in_lesion": found.peak,
+        "peak_in_lesion": of_map.peak,
         "peak_random": chance.peak,
-        "planted": found.planted,
+        "planted": of_map.planted,
         "planted_random": chance.planted,
         "planted_share_of_lesion": shares.get("planted_share_of_lesion", np.nan),
-        "peak_planted": found.peak_planted,
+        "peak_planted": of_map.peak_planted,
         "peak_planted_random": chance.peak_planted,
     }
 
@@ -137,12 +137,12 @@ def hits(heat: np.ndarray, place: Place) -> dict[str, float]:
     """
     placed = sitk.GetArrayFromImage(gradcam.on_box(heat, place.box))
     within = np.where(place.lesion, placed, 0)
-    known = place.planted is not None and within.any()
+    defined = place.planted is not None and within.any()
     return {
         "inside": gradcam.inside_share(placed, place.lesion),
         "peak": float(place.lesion.flat[placed.argmax()]),
-        "planted": gradcam.inside_share(within, place.planted) if known else np.nan,
-        "peak_planted": float(place.planted.flat[within.argmax()]) if known else np.nan,
+        "planted": gradcam.inside_share(within, place.planted) if defined else np.nan,
+        "peak_planted": float(place.planted.flat[within.argmax()]) if defined else np.nan,
     }
 
 
@@ -160,10 +160,10 @@ def located_checks(table: pd.DataFrame) -> pd.DataFrame:
     p is of Wilcoxon's signed-rank test over patients, two-sided, for the two energies.
     """
     rows = []
-    for check, found, chance in LOCATED:
-        pairs = table[[found, chance]].dropna().astype(float)
-        p = paired_p(pairs[found] - pairs[chance]) if check.startswith("energy") else np.nan
-        rows.append((check, pairs[found].mean(), pairs[chance].mean(), len(pairs), p))
+    for check, share, chance in LOCATED:
+        pairs = table[[share, chance]].dropna().astype(float)
+        p = paired_p(pairs[share] - pairs[chance]) if check.startswith("energy") else np.nan
+        rows.append((check, pairs[share].mean(), pairs[chance].mean(), len(pairs), p))
     for name in ("zero", "constant"):
         rows.append((f"{name} maps", table[f"{name}_map"].sum(), 0, len(table), np.nan))
     return pd.DataFrame(rows, columns=["check", "value", "reference", "n", "p"])

@@ -74,16 +74,16 @@ def of_occlusion(
         drop, share = occlusion(network, volume, label, cube)
         rng = np.random.default_rng([seed, number])
         drawn = random_maps(heat, RANDOM, rng)
-        found = hits(np.maximum(drop, 0), place)
+        hit = hits(np.maximum(drop, 0), place)
         rows.append(
             {
                 "patient": place.patient,
                 "spearman": _agreement(heat, drop, share, volume, cube),
                 "spearman_random": np.mean(
-                    [_agreement(one, drop, share, volume, cube) for one in drawn]
+                    [_agreement(sample, drop, share, volume, cube) for sample in drawn]
                 ),
                 "cubes": int((share > 0).sum()),
-                "planted": found["planted"],
+                "planted": hit["planted"],
                 "planted_share_of_lesion": hits(np.ones_like(drop), place)["planted"],
             }
         )
@@ -106,13 +106,13 @@ def _agreement(
 def occlusion_checks(table: pd.DataFrame) -> pd.DataFrame:
     """Return the means of `of_occlusion`'s table: check, value, reference, n, p (Wilcoxon)."""
     rows = []
-    for check, found, chance_ in (
+    for check, measure, chance_ in (
         ("occlusion: spearman", "spearman", "spearman_random"),
         ("occlusion: drops in the planted part", "planted", "planted_share_of_lesion"),
     ):
-        pairs = table[[found, chance_]].dropna()
-        p = paired_p(pairs[found] - pairs[chance_])
-        rows.append((check, pairs[found].mean(), pairs[chance_].mean(), len(pairs), p))
+        pairs = table[[measure, chance_]].dropna()
+        p = paired_p(pairs[measure] - pairs[chance_])
+        rows.append((check, pairs[measure].mean(), pairs[chance_].mean(), len(pairs), p))
     return pd.DataFrame(rows, columns=["check", "value", "reference", "n", "p"])
 
 

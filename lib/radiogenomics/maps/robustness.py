@@ -75,7 +75,7 @@ def robustness_table(
     """
     batch, settings = study.settings.cnn.batch, study.settings.preprocessing
     volumes = load_volumes(study, patients)
-    known = pd.Series(cnn.score(network, volumes, batch), patients.patient)
+    scores = pd.Series(cnn.score(network, volumes, batch), patients.patient)
     second = with_second(patients)
     parts = [
         (f"outline {STEP_MM:g} mm smaller", patients, -STEP_MM),
@@ -85,8 +85,8 @@ def robustness_table(
     tables, total = [], sum(len(rows) for _, rows, _ in parts)
     jobs = (delayed(_outlined_anew)(r, mm, settings) for _, t, mm in parts for _, r in t.iterrows())
     drawn = []
-    for found in Parallel(n_jobs=study.workers, return_as="generator")(jobs):
-        drawn.append(found)
+    for outlined in Parallel(n_jobs=study.workers, return_as="generator")(jobs):
+        drawn.append(outlined)
         progress(len(drawn), total)
     for change, rows, _ in parts:
         mine, drawn = drawn[: len(rows)], drawn[len(rows) :]
@@ -96,7 +96,7 @@ def robustness_table(
         change = f"moved one voxel along {name}"
         tables.append(_changed(change, patients.patient.tolist(), moved, network, batch))
     table = pd.concat([t for t in tables if len(t)], ignore_index=True)
-    table["score"] = table.patient.map(known)
+    table["score"] = table.patient.map(scores)
     return table.assign(difference=table.changed - table.score)[COLUMNS]
 
 
@@ -104,12 +104,12 @@ def _changed(
     change: str, patients: list[str], inputs: list[np.ndarray | str], network: cnn.keras.Model,
     batch: int,
 ) -> pd.DataFrame:  # fmt: skip
-    good = [not isinstance(one, str) for one in inputs]
+    good = [not isinstance(entry, str) for entry in inputs]
     scores = np.full(len(inputs), np.nan)
     if any(good):
-        kept = np.stack([one for one in inputs if not isinstance(one, str)])
+        kept = np.stack([entry for entry in inputs if not isinstance(entry, str)])
         scores[good] = cnn.score(network, kept[..., np.newaxis], batch)
-    reasons = [one if isinstance(one, str) else "" for one in inputs]
+    reasons = [entry if isinstance(entry, str) else "" for entry in inputs]
     columns = {"patient": patients, "change": change, "changed": scores, "reason": reasons}
     return pd.DataFrame(columns)
 
@@ -118,17 +118,17 @@ def robustness_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row a change: n, mean_difference, sd, largest, calls_changed (at 0.5), lost."""
     rows = []
     for change, part in table.groupby("change", sort=False):
-        known = part.dropna(subset="changed")
-        calls = (known.score >= 0.5) != (known.changed >= 0.5)
+        scored = part.dropna(subset="changed")
+        calls = (scored.score >= 0.5) != (scored.changed >= 0.5)
         rows.append(
             {
                 "change": change,
-                "n": len(known),
-                "mean_difference": known.difference.mean(),
-                "sd": known.difference.std(),
-                "largest": known.difference.abs().max(),
+                "n": len(scored),
+                "mean_difference": scored.difference.mean(),
+                "sd": scored.difference.std(),
+                "largest": scored.difference.abs().max(),
                 "calls_changed": int(calls.sum()),
-                "lost": len(part) - len(known),
+                "lost": len(part) - len(scored),
             }
         )
     return pd.DataFrame(rows)
@@ -139,9 +139,9 @@ def farthest(summary: pd.DataFrame) -> dict[str, Any]:
 
     `worst` is None where no score could be had; `lost` where no lesion was too small.
     """
-    known = summary[summary.n > 0]
-    if known.empty:
+    scored = summary[summary.n > 0]
+    if scored.empty:
         return {"worst": None}
     lost = summary.loc[summary.lost.idxmax()] if summary.lost.any() else None
     calls = summary.loc[summary.calls_changed.idxmax()]
-    return {"worst": known.loc[known.largest.idxmax()], "calls": calls, "lost": lost}
+    return {"worst": scored.loc[scored.largest.idxmax()], "calls": calls, "lost": lost}

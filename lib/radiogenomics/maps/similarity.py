@@ -222,9 +222,9 @@ def similarity_checks(table: pd.DataFrame) -> pd.DataFrame:
     """
     random = table[table.comparison == "random map"].set_index("patient")
     rows = []
-    for name, found in table[table.comparison != "random map"].groupby("comparison", sort=False):
+    for name, part in table[table.comparison != "random map"].groupby("comparison", sort=False):
         for measure in MEASURES:
-            pairs = pd.DataFrame({"a": found.set_index("patient")[measure], "b": random[measure]})
+            pairs = pd.DataFrame({"a": part.set_index("patient")[measure], "b": random[measure]})
             pairs = pairs.dropna()
             p = paired_p(pairs.a - pairs.b)
             rows.append((f"{name}: {measure}", pairs.a.mean(), pairs.b.mean(), len(pairs), p))
@@ -246,9 +246,9 @@ def last_reset(table: pd.DataFrame, chance: pd.DataFrame) -> dict[str, Any]:
     last = table[table.comparison == table.comparison.iloc[-1]]
     means = table.groupby("comparison", sort=False).spearman.mean().dropna()
     random = chance[chance.comparison == "random map"][list(MEASURES)].mean()
-    known = last.spearman.notna().any()
+    defined = last.spearman.notna().any()
     return {
-        "last": last[list(MEASURES)].mean() if known else None,
+        "last": last[list(MEASURES)].mean() if defined else None,
         "alike": bool(last.spearman.mean() >= ALIKE),
         "limit": ALIKE,
         "chance": random,

@@ -138,10 +138,10 @@ def clinical_model() -> Pipeline:
 
 def unseen_categories(inside: pd.DataFrame, outside: pd.DataFrame) -> list[str]:
     """Return which categories of test patients no training patient has, in words."""
-    known = inside.select_dtypes(exclude=np.number)
-    return [f"{column} {value} ({n} in the test cohort)" for column in known
+    categorical = inside.select_dtypes(exclude=np.number)
+    return [f"{column} {value} ({n} in the test cohort)" for column in categorical
             for value, n in outside[column].value_counts().items()
-            if value not in set(known[column])]  # fmt: skip
+            if value not in set(categorical[column])]  # fmt: skip
 
 
 def clinical_values(model: Pipeline) -> tuple[dict[str, list], list[str]]:

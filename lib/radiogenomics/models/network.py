@@ -204,10 +204,10 @@ def trainings_table(
         below that of a coin, log 2, and those scores span `SPAN` at least.
     """
     rows = []
-    for name, one in trainings.items():
-        row = {"training": name, "best_epoch": one.best_epoch}
-        row |= {"val_loss": one.kept.val_loss, "val_accuracy": one.kept.val_accuracy}
-        learned = one.kept.val_loss < np.log(2)
+    for name, training in trainings.items():
+        row = {"training": name, "best_epoch": training.best_epoch}
+        row |= {"val_loss": training.kept.val_loss, "val_accuracy": training.kept.val_accuracy}
+        learned = training.kept.val_loss < np.log(2)
         if name != "final":
             unseen = score_oof[fold == int(name.split()[1])]
             row |= {"lowest": unseen.min(), "highest": unseen.max()}
@@ -219,7 +219,7 @@ def trainings_table(
 def history_table(trainings: dict[str, Training]) -> tuple[pd.DataFrame, dict[str, int]]:
     """Return cnn_history.csv, and the epoch that each training keeps."""
     rows = [training.history.assign(training=name) for name, training in trainings.items()]
-    return pd.concat(rows), {name: one.best_epoch for name, one in trainings.items()}
+    return pd.concat(rows), {name: training.best_epoch for name, training in trainings.items()}
 
 
 def training_folder(derived: Path, keys: list, settings: CNN, seed: int) -> Path:

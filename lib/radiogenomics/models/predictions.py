@@ -60,9 +60,9 @@ def select(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def score_table(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Return one column per model, one row per patient."""
-    found = scores.model.unique().tolist()
+    names = scores.model.unique().tolist()
     own = [model.name for model in MODELS]
-    order = [m for m in own if m in found] + [m for m in found if m not in own]
+    order = [m for m in own if m in names] + [m for m in names if m not in own]
     table = select(scores, kind).pivot(index="patient", columns="model", values="score")
     return table[[m for m in order if m in table]]
 

@@ -71,29 +71,29 @@ def lasso(
     not penalised. `before`, fitted at a larger lambda, is where the search starts.
     """
     share = y.mean()
-    found = before or Penalised(logit(share), np.zeros(z.shape[1]))
+    fit = before or Penalised(logit(share), np.zeros(z.shape[1]))
     model = LinearLasso(warm_start=True, tol=GAP, max_iter=10_000)
     for _ in range(STEPS):
-        p = found.probability(z)
+        p = fit.probability(z)
         weight = np.maximum(p * (1 - p), FLAT)
         response = logit(np.clip(p, FLAT, 1 - FLAT)) + (y - p) / weight
         model.set_params(alpha=lam * len(y) / weight.sum())
-        model.coef_ = found.coefficients.copy()
+        model.coef_ = fit.coefficients.copy()
         with warnings.catch_warnings(), config_context(assume_finite=True):
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(z, response, sample_weight=weight)
         new = Penalised(float(model.intercept_), model.coef_.copy())
-        change = np.abs(np.append(new.coefficients - found.coefficients, new[0] - found[0])).max()
-        found = new
+        change = np.abs(np.append(new.coefficients - fit.coefficients, new[0] - fit[0])).max()
+        fit = new
         if change < settled:
             break
-    return found
+    return fit
 
 
 def lasso_path(z: np.ndarray, y: np.ndarray, lambdas: np.ndarray) -> np.ndarray:
     """Return the coefficients (lambda, feature) of falling lambdas, each to 1e-6 or better."""
-    found = None
-    return np.array([(found := lasso(z, y, lam, found)).coefficients for lam in lambdas])
+    fit = None
+    return np.array([(fit := lasso(z, y, lam, fit)).coefficients for lam in lambdas])
 
 
 def lambda_path(z: np.ndarray, y: np.ndarray) -> np.ndarray:

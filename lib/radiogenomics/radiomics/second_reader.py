@@ -124,10 +124,10 @@ def agreement(patients: pd.DataFrame) -> pd.DataFrame:
 
 
 def _overlap(first: sitk.Image, second: sitk.Image) -> dict[str, float]:
-    one, two = (sitk.GetArrayViewFromImage(mask) > 0 for mask in (first, second))
+    inside_1, inside_2 = (sitk.GetArrayViewFromImage(mask) > 0 for mask in (first, second))
     voxel = float(np.prod(first.GetSpacing()))
     return {
-        "dice": 2 * float((one & two).sum()) / float(one.sum() + two.sum()),
-        "volume_1_mm3": one.sum() * voxel,
-        "volume_2_mm3": two.sum() * voxel,
+        "dice": 2 * float((inside_1 & inside_2).sum()) / float(inside_1.sum() + inside_2.sum()),
+        "volume_1_mm3": inside_1.sum() * voxel,
+        "volume_2_mm3": inside_2.sum() * voxel,
     }

@@ -124,12 +124,12 @@ def signature_pipeline(settings: Radiomics, seed: int) -> Pipeline:
 
 def steps_table(pipeline: Pipeline) -> pd.DataFrame:
     """Return how many features each step kept: step, rule, kept, dropped, fell_back."""
-    one, two, three, four = (step for _, step in pipeline.steps)
+    test, spearman, lasso, regression = (step for _, step in pipeline.steps)
     rules = (
-        f"p < {one.alpha:g}",
-        f"|rho| <= {two.limit:g}, smaller p kept",
-        f"lambda.min of {three.folds_} folds",
-        f"p < {four.alpha:g} (likelihood ratio)",
+        f"p < {test.alpha:g}",
+        f"|rho| <= {spearman.limit:g}, smaller p kept",
+        f"lambda.min of {lasso.folds_} folds",
+        f"p < {regression.alpha:g} (likelihood ratio)",
     )
     rows = [
         (name, rule, int(s.support_.sum()), int((~s.support_).sum()), s.fell_back_)
@@ -207,9 +207,9 @@ def selection_frequency(
     for done, names in enumerate(Parallel(workers, return_as="generator")(jobs), start=1):
         times[names] += 1
         progress(done, resamples)
-    found = set(selector[-1].get_feature_names_out())
+    chosen = set(selector[-1].get_feature_names_out())
     table = pd.DataFrame({"feature": times.index, "frequency": times.to_numpy() / resamples})
-    table["chosen"] = table.feature.isin(found)
+    table["chosen"] = table.feature.isin(chosen)
     return table[(table.frequency > 0) | table.chosen].sort_values(
         ["frequency", "chosen"], ascending=False, kind="stable", ignore_index=True
     )

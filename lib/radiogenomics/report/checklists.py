@@ -112,31 +112,33 @@ def _in_json(path: Path, asked: dict[str, Any]) -> tuple[bool, str]:
 def _told(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{k} {_told(v)}" for k, v in value.items())
-    if isinstance(value, list) and any(isinstance(one, (dict, list)) for one in value):
+    if isinstance(value, list) and any(isinstance(entry, (dict, list)) for entry in value):
         return f"{len(value)} entries"
     if isinstance(value, list):
-        return ", ".join(_told(one) for one in value)
+        return ", ".join(_told(entry) for entry in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def answer(study: Study, name: str) -> list[Answer]:
     """Return every item of a checklist (`tripod_ai`, `clear`, `metrics`) with its state."""
     items = read_items()
-    asked = {e for one in items["lists"][name] for e in one.get("evidence", [])}
-    found = {e: look(study, items["evidence"][e]) for e in asked}
+    asked = {e for item in items["lists"][name] for e in item.get("evidence", [])}
+    by_name = {e: look(study, items["evidence"][e]) for e in asked}
     answers = []
-    for one in items["lists"][name]:
-        evidence = [found[e] for e in one.get("evidence", [])]
-        said = {f: getattr(study.settings.author, f).strip() for f in one.get("author", [])}
-        state = _state(one, evidence, said)
-        if one.get("only_automatic"):
+    for item in items["lists"][name]:
+        evidence = [by_name[e] for e in item.get("evidence", [])]
+        said = {f: getattr(study.settings.author, f).strip() for f in item.get("author", [])}
+        state = _state(item, evidence, said)
+        if item.get("only_automatic"):
             state = _if_automatic(study, state)
-        answers.append(Answer(one["item"], one["label"], state, evidence, said, one.get("weight")))
+        answers.append(
+            Answer(item["item"], item["label"], state, evidence, said, item.get("weight"))
+        )
     return answers
 
 
 def _state(item: dict[str, Any], evidence: list[Evidence], said: dict[str, str]) -> str:
-    if not all(one.there for one in evidence):
+    if not all(piece.there for piece in evidence):
         return MISSING
     if evidence and not said:
         return MET
@@ -158,8 +160,8 @@ def metrics_score(answers: list[Answer], states: tuple[str, ...]) -> float:
     Items that do not apply leave the denominator, as in the published calculator (Kocak et al.
     2024, doi 10.1186/s13244-023-01572-w); items for the author stay in it.
     """
-    applies = sum(one.weight for one in answers if one.state != NOT_APPLICABLE)
-    return 100 * sum(one.weight for one in answers if one.state in states) / applies
+    applies = sum(item.weight for item in answers if item.state != NOT_APPLICABLE)
+    return 100 * sum(item.weight for item in answers if item.state in states) / applies
 
 
 def band(score: float) -> str:
@@ -170,11 +172,11 @@ def band(score: float) -> str:
 def table(answers: list[Answer]) -> pd.DataFrame:
     """Return a checklist as it is saved: item, label, state, evidence, where, METRICS' weight."""
     rows = []
-    for one in answers:
-        shown = [f"{e.file}: {e.says}" for e in one.evidence]
-        shown += [f"study.toml {name}: {text}" for name, text in one.said.items() if text]
-        where = " ".join(dict.fromkeys(e.where for e in one.evidence if e.where))
-        rows.append((one.item, one.label, one.state, " | ".join(shown), where, one.weight))
+    for item in answers:
+        shown = [f"{e.file}: {e.says}" for e in item.evidence]
+        shown += [f"study.toml {name}: {text}" for name, text in item.said.items() if text]
+        where = " ".join(dict.fromkeys(e.where for e in item.evidence if e.where))
+        rows.append((item.item, item.label, item.state, " | ".join(shown), where, item.weight))
     columns = ["item", "label", "state", "evidence", "where", "weight"]
     return pd.DataFrame(rows, columns=columns).dropna(axis=1, how="all")
 
@@ -210,7 +212,7 @@ def _page(study: Study, answers: dict[str, list[Answer]], text: manuscript.Draft
         banner=banner(study),
         css=jinja2.utils.markupsafe.Markup(style(banner(study))),
         states=STATES,
-        lists=[(n, TITLES[n], one, Counter(a.state for a in one)) for n, one in answers.items()],
+        lists=[(n, TITLES[n], rows, Counter(a.state for a in rows)) for n, rows in answers.items()],
         scores=[("shown by the run alone", alone, band(alone)),
                 ("with what the author states", stated, band(stated))],
         text=text,

@@ -36,8 +36,11 @@ class NotebookFailed(StudyError):
 
 def declared(path: Path) -> dict[str, type]:
     """Return the names in a notebook's parameter cell, each with its type."""
-    found = papermill.inspect_notebook(str(path))
-    return {name: TYPES.get(one["inferred_type_name"], object) for name, one in found.items()}
+    parameters = papermill.inspect_notebook(str(path))
+    return {
+        name: TYPES.get(parameter["inferred_type_name"], object)
+        for name, parameter in parameters.items()
+    }
 
 
 def declared_here(path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -68,8 +71,8 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
             failure = fault
         _take_paths_out(part, parameters)
     if failure:
-        known = failure.ename in errors.NAMES
-        reason = failure.evalue if known else f"{failure.ename}: {failure.evalue}"
+        expected = failure.ename in errors.NAMES
+        reason = failure.evalue if expected else f"{failure.ename}: {failure.evalue}"
         raise NotebookFailed(f"{path.stem}, cell [{failure.exec_count}]: {reason}")
     return time.monotonic() - start
 

@@ -105,7 +105,7 @@ def fill_in(source: str, values: dict[str, Any]) -> str:
     for name, value in values.items():
         written = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
         line = re.compile(rf"^({name}\b[^=\n]*= )(?:.*?)(  #.*)?$", re.M)
-        source = line.sub(lambda found, new=written: f"{found[1]}{new}{found[2] or ''}", source)
+        source = line.sub(lambda match, new=written: f"{match[1]}{new}{match[2] or ''}", source)
     return source
 
 

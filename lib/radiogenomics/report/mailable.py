@@ -64,16 +64,16 @@ def scan_folder(
     return pd.DataFrame(rows, columns=["file", "kind", "n"])
 
 
-def refuse(found: pd.DataFrame) -> None:
+def refuse(findings: pd.DataFrame) -> None:
     """Stop where a scan found something.
 
     Raises:
         StudyError: names the files and what kind of identifier each holds.
     """
-    if len(found):
-        told = "; ".join(f"{r.file} ({r.kind}, {r.n} times)" for r in found.itertuples())
+    if len(findings):
+        files = "; ".join(f"{r.file} ({r.kind}, {r.n} times)" for r in findings.itertuples())
         raise StudyError(
-            f"the reports hold identifiers or paths: {told}. Expected: no name, number, date or "
+            f"the reports hold identifiers or paths: {files}. Expected: no name, number, date or "
             "UID of the DICOM headers and no path. Do not share them; check these files."
         )
 
@@ -89,7 +89,7 @@ def _visible(path: Path) -> str:
         text = re.sub(r"<style.*?</style>", "", text, flags=re.S)
         text = re.sub(r"<script(?![^>]*application/json).*?</script>", "", text, flags=re.S)
         text = html.unescape(text)
-    text = ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    text = ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
     return re.sub(r"[A-Za-z0-9+/]{200,}={0,2}", "", text)  # images and arrays in base64
 
 

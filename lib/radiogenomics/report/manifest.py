@@ -72,7 +72,9 @@ def write_manifest(
         "code": _code(commit),
         "inputs": {path.name: content_hash(path) for path in inputs} | {"scans": hashes},
         "test_set": seal.openings(study),
-        "notebooks": {name: {k: one[k] for k in KEPT if k in one} for name, one in states.items()},
+        "notebooks": {
+            name: {k: state[k] for k in KEPT if k in state} for name, state in states.items()
+        },
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "peak_memory_mb": _peak_memory_mb(),
     }
@@ -100,8 +102,8 @@ def _commit() -> str | None:
     Of an installed package it is known where pip was given the repository's address.
     """
     if CHECKOUT is None:
-        told = importlib.metadata.distribution("radiogenomics").read_text("direct_url.json")
-        return json.loads(told or "{}").get("vcs_info", {}).get("commit_id")
+        text = importlib.metadata.distribution("radiogenomics").read_text("direct_url.json")
+        return json.loads(text or "{}").get("vcs_info", {}).get("commit_id")
     if not (CHECKOUT / ".git").exists():  # as it came, perhaps inside another repository
         return None
     try:
@@ -133,5 +135,5 @@ def _version(name: str) -> str | None:
 
 def made_with() -> str:
     """Return the versions as a sentence."""
-    found = [f"{name} {version}" for name, version in versions().items() if version]
-    return f"Made with Python {platform.python_version()}, {', '.join(found)}."
+    packages = [f"{name} {version}" for name, version in versions().items() if version]
+    return f"Made with Python {platform.python_version()}, {', '.join(packages)}."

@@ -36,7 +36,7 @@ STATED = (
 def draft(study: Study) -> Draft:
     """Return the sentences of both paragraphs whose files are there, each with its file."""
     start = [(say("report", "synthetic"), "")] if study.settings.synthetic else []
-    stated = [(say("report", "stated", **one), "") for one in _stated(study)]
+    stated = [(say("report", "stated", **facts), "") for facts in _stated(study)]
     return {
         "Methods": start + list(_drafted(study, METHODS)) + stated,
         "Results": start + list(_drafted(study, RESULTS)),
@@ -90,11 +90,11 @@ def _told(row: pd.Series, digits: int) -> str:
 
 def _by_model(rows: pd.DataFrame, names: dict[str, str], digits: int) -> list[str]:
     """Return `CNN slope 0.9 (0.5 to 1.3), ...` of each model."""
-    told = []
+    phrases = []
     for model, part in rows.groupby("model", sort=False):
         parts = [f"{names[r.metric]} {_told(r, digits)}" for _, r in part.iterrows()]
-        told.append(f"{model} {', '.join(parts)}")
-    return told
+        phrases.append(f"{model} {', '.join(parts)}")
+    return phrases
 
 
 def _sizes(study: Study) -> Facts:
@@ -110,11 +110,11 @@ def _split(study: Study) -> Facts:
     wanted = dict.fromkeys([*rules.required, *used.clinical.predictors])
     needed = [WORDS.get(name, name.replace("_", " ")) for name in wanted]
     days = study.table(tables.INTERVAL) if study.has(tables.INTERVAL) else None
-    known = None if days is None else days.n.sum()
-    every = None if days is None else known + days.not_known.sum()
+    dated = None if days is None else days.n.sum()
+    every = None if days is None else dated + days.not_known.sum()
     limits = {"min_age": rules.min_age, "max_days": rules.max_interval_days}
     return _sizes(study) | sides | limits | {
-        "required": needed, "histology": rules.histology, "days_known": known, "days_all": every,
+        "required": needed, "histology": rules.histology, "days_known": dated, "days_all": every,
         "label": used.label,
     }  # fmt: skip
 
@@ -172,9 +172,9 @@ def _flow(study: Study) -> Facts:
     table = study.table(tables.FLOW)
     out = excluded(table)
     reasons = out.groupby("step", sort=False).n.sum()
-    found = table[table.step == "found"].n.sum()
-    told = {"reasons": [f"{n} {step}" for step, n in reasons.items()]}
-    return _sizes(study) | told | {"found": found, "excluded": out.n.sum()}
+    patients = table[table.step == "found"].n.sum()
+    facts = {"reasons": [f"{n} {step}" for step, n in reasons.items()]}
+    return _sizes(study) | facts | {"found": patients, "excluded": out.n.sum()}
 
 
 def _characteristics(study: Study) -> Facts:
@@ -195,8 +195,8 @@ def _auc(study: Study) -> Facts:
         return {"models": []}
     n, events = rows[["n", "events"]].iloc[0].astype(int)
     level = study.ran_with(contract.COMPARISON).evaluation.confidence
-    told = [f"{row.model} {_told(row, 3)}" for _, row in rows.iterrows()]
-    return {"models": told, "n": n, "events": events, "level": level}
+    models = [f"{row.model} {_told(row, 3)}" for _, row in rows.iterrows()]
+    return {"models": models, "n": n, "events": events, "level": level}
 
 
 def _proportions(study: Study) -> Facts:
@@ -218,10 +218,10 @@ def _net_benefit(study: Study) -> Facts:
     table = study.table(tables.DECISION_BEST)
     acts = {"all": "acting on everybody", "none": "acting on nobody"}
     wide = table[table["to"] - table["from"] > WIDE]
-    told = [
+    ranges = [
         f"{acts.get(r.model, r.model)} from {r[2]:.2f} to {r[3]:.2f}" for r in wide.itertuples()
     ]
-    return {"ranges": told, "widest": WIDE}
+    return {"ranges": ranges, "widest": WIDE}
 
 
 def _baselines(study: Study) -> Facts:

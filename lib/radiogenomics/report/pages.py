@@ -138,7 +138,7 @@ def nav() -> list[tuple[str, str]]:
 
 def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
     """Write index.html from what is there: headline, figures, links to every report and table."""
-    failed = next((one for one in states if one["state"] == "failed"), None)
+    failed = next((state for state in states if state["state"] == "failed"), None)
     settings = study.settings
     page = {
         "title": settings.heading,
@@ -155,7 +155,7 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         "headline_note": "AUC with DeLong interval; others at threshold 0.5 with Wilson interval",
         "table1": _table1(study),
         "figures": _index_figures(study),
-        "notebooks": [_notebook_row(study, one) for one in states],
+        "notebooks": [_notebook_row(study, state) for state in states],
         "print_tables": [f"tables/{name}.html" for name in save_print_tables(study)],
         "pictures": _below(study, "figures/*.svg", "figures/*.png"),
         "checklists": _below(study, "checklists.html", "manuscript.md"),
@@ -175,20 +175,20 @@ def _inlined() -> dict[str, str]:
     return {"policy": POLICY, "plotly": PLOTLY.read_text("utf-8"), "draw": _part("draw.js")}
 
 
-def _notebook_row(study: Study, one: dict[str, Any]) -> dict[str, str]:
-    page = f"{one['name']}.html"
+def _notebook_row(study: Study, state: dict[str, Any]) -> dict[str, str]:
+    page = f"{state['name']}.html"
     return {
-        "title": one["title"],
-        "state": one["state"],
-        "time": minutes(one["seconds"]) if one["seconds"] else "",
+        "title": state["title"],
+        "state": state["state"],
+        "time": minutes(state["seconds"]) if state["seconds"] else "",
         "html": page if (study.reports / page).exists() else "",
     }
 
 
 def _below(study: Study, *patterns: str) -> list[str]:
     """Return the files of the report folder that are there, as links."""
-    found = [p for pattern in patterns for p in sorted(study.reports.glob(pattern))]
-    return [p.relative_to(study.reports).as_posix() for p in found]
+    paths = [p for pattern in patterns for p in sorted(study.reports.glob(pattern))]
+    return [p.relative_to(study.reports).as_posix() for p in paths]
 
 
 def _table1(study: Study) -> list[list[str]]:
@@ -215,13 +215,13 @@ def _headline(study: Study) -> list[list[str]]:
 
 
 def _index_figures(study: Study) -> list[dict[str, Any]]:
-    found = []
+    figures = []
     for name in INDEX_FIGURES:
         path = study.figures / f"{name}.json"
         if path.exists():
             figure = read_json(path)
             text = path.read_text(encoding="utf-8").replace("</", "<\\/")
-            found.append(
+            figures.append(
                 {
                     "alt": re.sub("<[^>]+>", "", figure["layout"]["title"]["text"]),
                     "height": figure["layout"].get("height", 450),
@@ -229,7 +229,7 @@ def _index_figures(study: Study) -> list[dict[str, Any]]:
                     "json": jinja2.utils.markupsafe.Markup(_with_frames(text)),
                 }
             )
-    return found
+    return figures
 
 
 def _plain(markdown: str) -> str:

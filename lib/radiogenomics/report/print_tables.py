@@ -116,10 +116,10 @@ def _titled(name: str) -> str:
 def _performance(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
     wide = table2(table).reindex(columns=list(PRINTED)).rename(columns=METRICS).fillna("")
     counts = printed_rows(table).groupby("cohort")[["n", "events"]].first()
-    told = "; ".join(f"{c}: n = {r.n}, {r.events} events" for c, r in counts.iterrows())
+    sizes = "; ".join(f"{c}: n = {r.n}, {r.events} events" for c, r in counts.iterrows())
     shown = wide.reset_index().rename(columns={"cohort": "Cohort", "model": "Model"})
     note = (
-        f"{told}. AUC with DeLong's {_level(study)} interval; sensitivity, specificity and "
+        f"{sizes}. AUC with DeLong's {_level(study)} interval; sensitivity, specificity and "
         "accuracy at a probability of 0.5 with Wilson's. Intervals are cut at 1.000. Training rows "
         "are in-sample."
     )
@@ -172,9 +172,9 @@ def _subgroups(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, st
     shown = shown.assign(variable=names.where(first, "")).rename(
         columns={"variable": "Patients", "group": "", "events": "Events"}
     )
-    told = "; ".join(sorted(set(rows.flag.dropna()) - {""}))
+    flags = "; ".join(sorted(set(rows.flag.dropna()) - {""}))
     note = (
-        f"AUC with DeLong's {_level(study)} interval. {'* ' + told + '. ' if told else ''}"
+        f"AUC with DeLong's {_level(study)} interval. {'* ' + flags + '. ' if flags else ''}"
         "Tests of interaction, with Holm's correction: subgroups.csv."
     )
     return shown, "Table S3. AUC by subgroup of patients, external test cohort", note
@@ -182,5 +182,5 @@ def _subgroups(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, st
 
 def _texts(value: pd.Series, low: pd.Series, high: pd.Series) -> list[str]:
     """Return the cells `with_interval`, empty where there is no value."""
-    found = zip(value, low, high, strict=True)
-    return ["" if pd.isna(v) else with_interval(v, a, b, 2) for v, a, b in found]
+    intervals = zip(value, low, high, strict=True)
+    return ["" if pd.isna(v) else with_interval(v, a, b, 2) for v, a, b in intervals]

@@ -88,14 +88,14 @@ def check_privacy(study: Study) -> str:
     table = read_cells(study.cohort_csv)
     images = [study.folder / p for c in IMAGES if c in table for p in table[c] if p]
     # the one date in the reports: of the first evaluation (`seal.earlier`)
-    allowed = set(table.hospital) | {one["time"][:10] for one in seal.evaluations(study)}
+    allowed = set(table.hospital) | {record["time"][:10] for record in seal.evaluations(study)}
     if study.settings.privacy.patient_is_pseudonym:
         allowed |= set(table.patient)
-    found = mailable.scan_reports(study, [p for p in images if p.exists()], allowed)
+    findings = mailable.scan_reports(study, [p for p in images if p.exists()], allowed)
     manifest = read_json(study.manifest_json)
-    manifest["privacy_scan"] = {"time": manifest["written"], "found": found.to_dict("records")}
+    manifest["privacy_scan"] = {"time": manifest["written"], "found": findings.to_dict("records")}
     write_json(study.manifest_json, manifest)
-    mailable.refuse(found)
+    mailable.refuse(findings)
     return CLEAN
 
 
@@ -146,8 +146,8 @@ def run_study(
             states[path.stem] |= {"state": "done", "seconds": seconds}
             print(f"{path.stem} done in {minutes(seconds)}", flush=True)
         except NotebookFailed as fault:
-            told = mailable.without_paths(str(fault), str(study.folder), str(study.reports))
-            states[path.stem] |= {"state": "failed", "message": told}
+            message = mailable.without_paths(str(fault), str(study.folder), str(study.reports))
+            states[path.stem] |= {"state": "failed", "message": message}
             raise
         finally:
             if output.exists():
@@ -229,14 +229,14 @@ def _not_a_parameter(name: str, names: set[str]) -> str:
 
 
 def _chosen(only: list[str] | None, start: str | None) -> list[Path]:
-    found = notebooks()
-    numbers = [path.name[:2] for path in found]
+    paths = notebooks()
+    numbers = [path.name[:2] for path in paths]
     for number in [*(only or []), *([start] if start else [])]:
         if number not in numbers:
             raise UsageError(f"there is no notebook {number}. Expected: {', '.join(numbers)}.")
     chosen = [
         path
-        for path in found
+        for path in paths
         if (not only or path.name[:2] in only) and (not start or path.name[:2] >= start)
     ]
     if not chosen:

@@ -61,8 +61,8 @@ def _comparison_study(predictions: Path, out: Path) -> Study:
     Raises:
         StudyError: `out` holds a study, or its reports, or the table of scores itself.
     """
-    told, toml = 'title = "Comparison of scores: ', out / "study.toml"
-    earlier = toml.is_file() and toml.read_text("utf-8", "replace").startswith(told)
+    heading, toml = 'title = "Comparison of scores: ', out / "study.toml"
+    earlier = toml.is_file() and toml.read_text("utf-8", "replace").startswith(heading)
     names = ["cohort.csv", *([] if earlier else [toml.name, "manifest.json", "predictions.csv"])]
     held = [name for name in names if (out / name).exists()]
     if held:
@@ -75,7 +75,7 @@ def _comparison_study(predictions: Path, out: Path) -> Study:
             f"{predictions.name} is in {out.name}, where this comparison would overwrite it. "
             "Expected: a table elsewhere. Name another folder."
         )
-    lines = [told + json.dumps(predictions.name)[1:]]
+    lines = [heading + json.dumps(predictions.name)[1:]]
     if _synthetic(predictions):
         lines.append("synthetic = true")
     lines += ["", "[label]", 'name = "label 1"', 'negative_name = "label 0"']

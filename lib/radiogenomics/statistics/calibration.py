@@ -50,19 +50,19 @@ def logistic(labels: np.ndarray, design: np.ndarray) -> Logistic:
     def deviance(coefficients: np.ndarray) -> float:
         return float(2 * np.logaddexp(0, sign * (design @ coefficients)).sum())
 
-    found = np.zeros(design.shape[1])
-    lowest = deviance(found)
+    beta = np.zeros(design.shape[1])
+    lowest = deviance(beta)
     for _ in range(STEPS):
-        p = expit(design @ found)
+        p = expit(design @ beta)
         information = design.T @ (design * (p * (1 - p))[:, np.newaxis])
         gradient = design.T @ (labels - p)
         step = np.linalg.lstsq(information, gradient, rcond=None)[0]
-        while (now := deviance(found + step)) > lowest + ROUNDING:
+        while (now := deviance(beta + step)) > lowest + ROUNDING:
             step = step / 2
-        found, lowest = found + step, now
+        beta, lowest = beta + step, now
         if gradient @ step < SETTLED:
-            return Logistic(found, np.linalg.pinv(information), lowest)
-    return Logistic(found * np.nan, information * np.nan, float("nan"))
+            return Logistic(beta, np.linalg.pinv(information), lowest)
+    return Logistic(beta * np.nan, information * np.nan, float("nan"))
 
 
 def divided(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -122,12 +122,12 @@ def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "calibration")
-    found = measures(positive, p, np.ones((1, len(p))))
-    table = pd.DataFrame({"metric": METRICS, "value": [found[name][0] for name in METRICS]})
+    values = measures(positive, p, np.ones((1, len(p))))
+    table = pd.DataFrame({"metric": METRICS, "value": [values[name][0] for name in METRICS]})
     z = stats.norm.ppf(0.5 + confidence / 2)
-    spread = z * _standard_errors(positive, p, found["calibration_in_the_large"][0])
+    spread = z * _standard_errors(positive, p, values["calibration_in_the_large"][0])
     low, high = (table.value + sign * spread for sign in (-1, 1))
-    ratio = found["o_over_e"][0]
+    ratio = values["o_over_e"][0]
     reach = np.exp(z * np.sqrt((1 - positive.mean()) / positive.sum()))
     is_ratio = table.metric == "o_over_e"
     return table.assign(ci_low=low.mask(is_ratio, ratio / reach),
@@ -175,8 +175,8 @@ def intercept_and_slope(positive: np.ndarray, x: np.ndarray, weights: np.ndarray
         return np.full((2, len(weights)), np.nan)
     powers = np.stack([np.ones(len(x)), x, x**2], axis=1)
 
-    def step(found: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        fitted = expit(found[0][:, np.newaxis] + found[1][:, np.newaxis] * x)
+    def step(coefficients: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        fitted = expit(coefficients[0][:, np.newaxis] + coefficients[1][:, np.newaxis] * x)
         a, b, c = _sums(weights, fitted * (1 - fitted), powers).T
         g, h = _sums(weights, positive - fitted, powers[:, :2]).T
         return np.stack([c * g - b * h, a * h - b * g]) / (a * c - b**2)
@@ -194,8 +194,8 @@ def in_the_large(positive: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np
     far = [-x.max() - 50, -x.min() + 50]
     start = optimize.brentq(lambda a: expit(x + a).sum() - positive.sum(), *far, xtol=1e-13)
 
-    def step(found: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        fitted, each = expit(x + found[0][:, np.newaxis]), np.ones((len(x), 1))
+    def step(coefficients: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        fitted, each = expit(x + coefficients[0][:, np.newaxis]), np.ones((len(x), 1))
         score, information = positive - fitted, fitted * (1 - fitted)
         return (_sums(weights, score, each) / _sums(weights, information, each)).T
 
@@ -226,13 +226,13 @@ def _newton(step: Step, start: np.ndarray, weights: np.ndarray, rarer: int) -> n
         return _settled(step, np.repeat(whole, len(weights), axis=1), weights)
 
 
-def _settled(step: Step, found: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _settled(step: Step, coefficients: np.ndarray, weights: np.ndarray) -> np.ndarray:
     for _ in range(30):
-        change = step(found, weights)
-        found = found + np.clip(change, -5, 5)
+        change = step(coefficients, weights)
+        coefficients = coefficients + np.clip(change, -5, 5)
         if np.nanmax(np.abs(change), initial=0) < 1e-7:
             break
-    return np.where(np.abs(change) < 1e-5, found, np.nan)
+    return np.where(np.abs(change) < 1e-5, coefficients, np.nan)
 
 
 def grouped_curve(
@@ -321,8 +321,8 @@ def recalibration(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "recalibration")
-    found = intercept_and_slope(positive, _logit(p), np.ones((1, len(p))))
-    intercept, slope = found[:, 0].tolist()
+    coefficients = intercept_and_slope(positive, _logit(p), np.ones((1, len(p))))
+    intercept, slope = coefficients[:, 0].tolist()
     if not np.isfinite(slope):
         raise EvaluationError("the training scores are constant or separate the labels.")
     if slope <= 0:

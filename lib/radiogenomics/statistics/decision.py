@@ -114,5 +114,5 @@ def best_ranges(curve: pd.DataFrame, low: float = 0, high: float = 1) -> pd.Data
     best = wide.idxmax(axis=1)
     run = (best != best.shift()).cumsum().rename("run")
     parts = best.rename("model").reset_index().groupby(run.to_numpy())
-    found = [(g.model.iloc[0], g.threshold.min(), g.threshold.max(), len(g)) for _, g in parts]
-    return pd.DataFrame(found, columns=["model", "from", "to", "thresholds"])
+    ranges = [(g.model.iloc[0], g.threshold.min(), g.threshold.max(), len(g)) for _, g in parts]
+    return pd.DataFrame(ranges, columns=["model", "from", "to", "thresholds"])

@@ -35,11 +35,11 @@ def checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndar
         scores = np.asarray(scores, dtype=float)
     except (TypeError, ValueError) as fault:
         raise EvaluationError(f"scores are not numbers: {fault}.") from None
-    found = sorted(set(labels.tolist()), key=str)
-    if not set(found) <= {0, 1}:
-        raise EvaluationError(f"labels are {found[:5]}. Expected: 0 and 1.")
-    if len(found) < 2:
-        raise EvaluationError(f"all {len(labels)} labels are {found}. Expected: both 0 and 1.")
+    values = sorted(set(labels.tolist()), key=str)
+    if not set(values) <= {0, 1}:
+        raise EvaluationError(f"labels are {values[:5]}. Expected: 0 and 1.")
+    if len(values) < 2:
+        raise EvaluationError(f"all {len(labels)} labels are {values}. Expected: both 0 and 1.")
     if scores.shape[-1] != len(labels):
         raise EvaluationError(f"{scores.shape[-1]} scores for {len(labels)} labels.")
     if not np.isfinite(scores).all():

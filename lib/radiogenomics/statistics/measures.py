@@ -150,9 +150,9 @@ def _closed_form(
     rows = [("", "auc", area, *auc_interval(positive, scores, confidence, on_logit)[1:], method)
             for method, on_logit in methods]  # fmt: skip
     for rule, threshold in thresholds.items():
-        found = counts(positive, scores, threshold, once)
+        counted = counts(positive, scores, threshold, once)
         for name, measure in AT_THRESHOLD.items():
-            of_counts = measure(found)
+            of_counts = measure(counted)
             rows.append((rule, name, of_counts.value()[0], *of_counts.interval(confidence)))
     if bounded:
         for row in calibration.calibration(positive, scores, confidence).itertuples(index=False):
@@ -171,16 +171,16 @@ def _bootstrap(
     """
 
     def at_thresholds(weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
-        found = {rule: counts(positive, scores, t, weights) for rule, t in thresholds.items()}
-        return {(rule, name): measure(of_rule).value() for rule, of_rule in found.items()
+        counted = {rule: counts(positive, scores, t, weights) for rule, t in thresholds.items()}
+        return {(rule, name): measure(of_rule).value() for rule, of_rule in counted.items()
                 for name, measure in AT_THRESHOLD.items()}  # fmt: skip
 
     def ranked(weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
         return {("", "auc"): auc(positive, scores, weights)}
 
     def of_probabilities(weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
-        found = calibration.measures(positive, scores, weights.astype(float))
-        return {("", name): values for name, values in found.items()}
+        by_name = calibration.measures(positive, scores, weights.astype(float))
+        return {("", name): values for name, values in by_name.items()}
 
     values = resampled(ranked, drawn.stratified)
     if thresholds:

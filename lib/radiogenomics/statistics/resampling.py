@@ -101,10 +101,10 @@ def percentile_interval(values: np.ndarray, confidence: float) -> tuple[float, f
     >>> round(low, 6), round(high, 6)
     (5.0, 95.0)
     """
-    known = values[~np.isnan(values)]
-    if len(known) < (1 - UNDEFINED) * len(values):
+    defined = values[~np.isnan(values)]
+    if len(defined) < (1 - UNDEFINED) * len(values):
         return float("nan"), float("nan")
-    largest = known.max(initial=-np.inf, where=np.isfinite(known))
-    edges = np.percentile(np.minimum(known, HUGE), tails(confidence))
+    largest = defined.max(initial=-np.inf, where=np.isfinite(defined))
+    edges = np.percentile(np.minimum(defined, HUGE), tails(confidence))
     low, high = np.where(edges > largest, np.inf, edges)
     return float(low), float(high)

@@ -69,8 +69,8 @@ def parameters_supported(patients: int, prevalence: float, r2: float) -> float:
     """
     if not patients:
         return float("nan")
-    one = riley_minimum(1, prevalence, r2)
-    if not np.isfinite(r2) or one["overall_risk"] > patients:
+    minimum = riley_minimum(1, prevalence, r2)
+    if not np.isfinite(r2) or minimum["overall_risk"] > patients:
         return 0
     highest = 1 - np.exp(2 * _null(prevalence))
     wanted = (SHRINKAGE, r2 / (r2 + OPTIMISM * highest))

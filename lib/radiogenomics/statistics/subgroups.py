@@ -45,16 +45,16 @@ def groups(
     [['female', '55 to 64'], ['male', 'under 55']]
     """
     by = patients if halved_by is None else halved_by
-    found = {name: _grouped(patients[name], by[name]) for name in names if name in patients}
-    return pd.DataFrame({n: g for n, g in found.items() if g.nunique() > 1}, index=patients.index)
+    grouped = {name: _grouped(patients[name], by[name]) for name in names if name in patients}
+    return pd.DataFrame({n: g for n, g in grouped.items() if g.nunique() > 1}, index=patients.index)
 
 
 def _grouped(values: pd.Series, by: pd.Series) -> pd.Series:
     measured = pd.api.types.is_numeric_dtype(values)
     if values.name == "age" and measured:
         bands = [values.between(low, high, inclusive="left") for low, high, _ in AGES]
-        found = np.select(bands, [name for _, _, name in AGES], UNKNOWN)
-        return pd.Series(found, values.index)
+        banded = np.select(bands, [name for _, _, name in AGES], UNKNOWN)
+        return pd.Series(banded, values.index)
     if measured and values.name not in CODED and by.nunique() > LEVELS:
         middle = by.median()
         halves = np.where(values < middle, f"under {middle:g}", f"{middle:g} and over")
@@ -89,21 +89,21 @@ def subgroup_table(
     [['female', 4, 2, 0.75], ['male', 4, 2, 0.75]]
     """
     rows = []
-    known = {variable: pd.factorize(by[variable]) for variable in by}
+    factors = {variable: pd.factorize(by[variable]) for variable in by}
     for model in scores:
         values = scores[model].to_numpy(float)
         bounded = model not in ranked and values.min() >= 0 and values.max() <= 1
-        for variable, (parts, names) in known.items():
-            found = [
+        for variable, (parts, names) in factors.items():
+            results = [
                 _group(labels, values, parts == names.get_loc(g), confidence, bounded)
                 | {"group": g}
                 for g in sorted(names, key=_place)
             ]
             tests = {
-                "p_heterogeneity": heterogeneity(found),
+                "p_heterogeneity": heterogeneity(results),
                 "p_interaction": interaction(labels, values, parts),
             }
-            rows += [{"model": model, "variable": variable} | one | tests for one in found]
+            rows += [{"model": model, "variable": variable} | row | tests for row in results]
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.assign(p_holm=_holm_by_model(table)) if len(table) else table
 
@@ -124,11 +124,11 @@ def _group(
     method = "none" if np.isnan(auc[1]) else "delong"
     row |= dict(zip(("auc", "ci_low", "ci_high"), auc, strict=True)) | {"ci_method": method}
     if bounded:
-        found = calibration(inside, values, confidence).set_index("metric")
+        table = calibration(inside, values, confidence).set_index("metric")
         row["calibration_ci_method"] = "wald"
         for metric in ("o_over_e", "calibration_in_the_large"):
-            row[metric] = found.value[metric]
-            row |= {f"{metric}_{side}": found.loc[metric, f"ci_{side}"] for side in ("low", "high")}
+            row[metric] = table.value[metric]
+            row |= {f"{metric}_{side}": table.loc[metric, f"ci_{side}"] for side in ("low", "high")}
     return row
 
 
@@ -147,7 +147,7 @@ def _flag(events: int, others: int) -> str:
     return ", ".join(few)
 
 
-def heterogeneity(found: list[dict]) -> float:
+def heterogeneity(results: list[dict]) -> float:
     """Return p of Cochran's Q (1954): do independent AUCs differ more than their variances allow?
 
     On the logit scale, on which the AUC of a small group is nearer to normal. Groups that are
@@ -157,7 +157,7 @@ def heterogeneity(found: list[dict]) -> float:
     0.0035
     """
     rows = [
-        (r["auc"], r["variance"]) for r in found if not r.get("flag") and r.get("variance", 0) > 0
+        (r["auc"], r["variance"]) for r in results if not r.get("flag") and r.get("variance", 0) > 0
     ]
     if len(rows) < 2:
         return float("nan")

@@ -125,13 +125,13 @@ class Table:
         """Return rows (values in the declared order, or by column) as a data frame of this form."""
         return pd.DataFrame(rows, columns=list(self.columns))
 
-    def ordered(self, found: Iterable[str]) -> list[str]:
+    def ordered(self, given: Iterable[str]) -> list[str]:
         """Return a table's columns in the declared order, further ones behind.
 
         Raises:
             ValueError: names the columns that are missing, and those that are not declared.
         """
-        names = [name for name in map(str, found) if name != SYNTHETIC]
+        names = [name for name in map(str, given) if name != SYNTHETIC]
         missing = sorted(set(self.columns) - self.optional - set(names))
         further = [name for name in names if name not in self.columns]
         strange = [] if self.more else further
@@ -171,7 +171,7 @@ def declared(
     meanings, optional = {}, set()
     for line in columns.strip().splitlines():
         names, _, meaning = line.strip().partition(": ")
-        for name in (one.strip() for one in names.split(",")):
+        for name in (word.strip() for word in names.split(",")):
             bare = name.removesuffix("?")
             meanings[bare] = meaning or COMMON[bare]
             optional |= {bare} if name.endswith("?") else set()

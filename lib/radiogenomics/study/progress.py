@@ -28,7 +28,7 @@ class progress:  # noqa: N801 - used like a function
         self.first: tuple[int, float] | None = None  # done, and when
         self.shown = None
         self.bar: tqdm | None = None
-        self.told: float | None = None
+        self.written: float | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Refresh, at most twice a second, and at the end."""
@@ -58,8 +58,8 @@ class progress:  # noqa: N801 - used like a function
 
     def _line(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if done >= total or self.told is None or now - self.told >= LINES:
-            self.told = now
+        if done >= total or self.written is None or now - self.written >= LINES:
+            self.written = now
             print(self._text(done, total), file=sys.stderr, flush=True)
 
     def _notebook(self, done: int, total: int) -> None:

@@ -100,9 +100,9 @@ class Study:
     def keep_fitted(self, *sections: str) -> None:
         """Keep, beside the saved models, the seed and the settings that they were fitted with."""
         path = self.models / FITTED
-        known = read_json(path) if path.exists() else {}
+        earlier = read_json(path) if path.exists() else {}
         now = {name: dataclasses.asdict(getattr(self.settings, name)) for name in sections}
-        write_json(path, known | now | {"seed": self.settings.seed})
+        write_json(path, earlier | now | {"seed": self.settings.seed})
 
     def fitted_with(self) -> dict[str, Any]:
         """Return what `keep_fitted` kept: seed, and settings by section.

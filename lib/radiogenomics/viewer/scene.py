@@ -99,7 +99,9 @@ def scene_of_images(
     pad = np.ceil(around_mm / np.array(ct.GetSpacing())).astype(int)
     near = crop(ct, low - pad, high + pad)
     masks = [mask] if second is None else [mask, sitk.DICOMOrient(second, "LPS")]
-    lesion, *other = (sitk.GetArrayFromImage(crop(one, low - pad, high + pad)) > 0 for one in masks)
+    lesion, *other = (
+        sitk.GetArrayFromImage(crop(outline, low - pad, high + pad)) > 0 for outline in masks
+    )
     return Scene(
         sitk.GetArrayFromImage(near), lesion, title, near.GetSpacing()[::-1],
         origin_of(near), second=other[0] if other else None,

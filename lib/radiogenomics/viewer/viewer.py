@@ -37,5 +37,5 @@ class SliceViewer(anywidget.AnyWidget):
     packed = traitlets.Bytes().tag(sync=True)
 
     def __init__(self, scene: Scene) -> None:
-        told = description(scene, 1, caption_of(scene))
-        super().__init__(scene=told, packed=pack(scene, 1, effort=1))
+        described = description(scene, 1, caption_of(scene))
+        super().__init__(scene=described, packed=pack(scene, 1, effort=1))

@@ -65,12 +65,12 @@ def begin(folder: Path) -> pd.DataFrame:
         )
     rows = [_row(folder, sub) for sub in sorted(p for p in folder.iterdir() if p.is_dir())]
     blank = dict.fromkeys(COLUMNS, "")
-    found = pd.DataFrame([blank | r for r in rows if r], columns=list(COLUMNS))
+    table = pd.DataFrame([blank | r for r in rows if r], columns=list(COLUMNS))
     with whole_file(folder / "study.toml") as part:
         part.write_text(study_toml(), encoding="utf-8")
     with whole_file(folder / "cohort.csv") as part:
-        found.to_csv(part, index=False)
-    return found
+        table.to_csv(part, index=False)
+    return table
 
 
 def _row(folder: Path, sub: Path) -> dict[str, str]:
@@ -84,9 +84,9 @@ def _row(folder: Path, sub: Path) -> dict[str, str]:
         scans, masks = scans or slices, masks or drawn
     if not (scans or masks):
         return {}
-    one = {name: found[0].relative_to(folder).as_posix() if len(found) == 1 else ""
-           for name, found in (("ct", scans), ("mask", masks))}  # fmt: skip
-    return {"patient": sub.name} | one
+    row = {name: files[0].relative_to(folder).as_posix() if len(files) == 1 else ""
+           for name, files in (("ct", scans), ("mask", masks))}  # fmt: skip
+    return {"patient": sub.name} | row
 
 
 def _dicom(sub: Path) -> tuple[list[Path], list[Path]]:
@@ -111,15 +111,15 @@ def _sounds_like_mask(path: Path) -> bool:
 
 def left_to_do(folder: Path, rows: pd.DataFrame) -> list[str]:
     """Return what was found and what has to be done by hand, one sentence each."""
-    told = [f"{len(rows)} patients found below {folder.name}."]
+    lines = [f"{len(rows)} patients found below {folder.name}."]
     for column in ("ct", "mask"):
         gone = rows.patient[rows[column] == ""].tolist()
         if gone:
             names = ", ".join(gone[:5]) + " …" * (len(gone) > 5)
-            told.append(f"No {column} chosen for {names}: there is none, or there are several.")
-    told.append(
+            lines.append(f"No {column} chosen for {names}: there is none, or there are several.")
+    lines.append(
         "Fill in cohort.csv (hospital, label, age, sex, smoking, cea, interval_days; codes in "
         f"{shipped('data/README.md')}), name the hospitals in study.toml, then: "
         f"workbook check {folder}"
     )
-    return told
+    return lines

@@ -91,7 +91,7 @@ def _filled_between(mask: np.ndarray) -> np.ndarray:
     """Fill slices of (z, y, x) between outlined ones, by distance maps (Raya & Udupa 1990)."""
     drawn = np.flatnonzero(mask.any(axis=(1, 2)))
     edt = ndimage.distance_transform_edt
-    signed = np.stack([edt(one) - edt(~one) for one in mask[drawn]])
+    signed = np.stack([edt(plane) - edt(~plane) for plane in mask[drawn]])
     out = mask.copy()
     for first, last, a, b in zip(drawn[:-1], drawn[1:], signed[:-1], signed[1:], strict=True):
         for z in range(first + 1, last):
@@ -120,8 +120,8 @@ def lesion_on_grid(lesion: int, reader: int, shape: tuple, spacing: tuple) -> np
 def _grid(lesion: int, scanner: Scanner) -> tuple[tuple, tuple]:
     """Return shape and spacing (z, y, x) of a box of the lesion and 40 mm on each side."""
     mask, source = outline_mask(lesion, 0)
-    found = np.argwhere(mask)
-    extent = np.abs(found - (np.array(mask.shape) - 1) / 2).max(axis=0) * source
+    voxels = np.argwhere(mask)
+    extent = np.abs(voxels - (np.array(mask.shape) - 1) / 2).max(axis=0) * source
     spacing = (SLICE_MM, scanner.pixel_mm, scanner.pixel_mm)
     shape = tuple(
         2 * int(np.ceil((e + MARGIN_MM) / s)) + 1 for e, s in zip(extent, spacing, strict=True)

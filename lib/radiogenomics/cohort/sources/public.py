@@ -31,8 +31,8 @@ def load_mapping(name: str) -> dict[str, Any]:
     """
     path = COLLECTIONS / f"{name.replace('-', '_')}.toml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem.replace("_", "-") for p in COLLECTIONS.glob("*.toml")))
-        raise StudyError(f"collection {name!r} has no mapping. Expected: one of {known}.")
+        names = ", ".join(sorted(p.stem.replace("_", "-") for p in COLLECTIONS.glob("*.toml")))
+        raise StudyError(f"collection {name!r} has no mapping. Expected: one of {names}.")
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
@@ -90,13 +90,13 @@ def _ranked_outlines(series: pd.DataFrame, mapping: dict[str, Any]) -> pd.DataFr
     segs = series[series.Modality == "SEG"]
     text = segs.SeriesDescription.fillna("").str.casefold()
     group = segs.analysis_result_id.fillna("")
-    found = []
+    ranked = []
     for rank, kind in enumerate(mapping["outlines"]):
         words = [text.str.contains(word, regex=False) for word in kind["description"].split()]
         wanted = segs[pd.concat(words, axis=1).all(axis=1) & (group == kind["analysis"])]
         more = {"rank": rank, "outline_source": kind["source"], "segment": kind.get("segment", "")}
-        found.append(wanted.assign(**more))
-    return pd.concat(found).sort_values(["PatientID", "rank", "SeriesInstanceUID"])
+        ranked.append(wanted.assign(**more))
+    return pd.concat(ranked).sort_values(["PatientID", "rank", "SeriesInstanceUID"])
 
 
 def _axial(scans: pd.DataFrame, rules: dict[str, Any]) -> pd.DataFrame:
@@ -113,12 +113,12 @@ def _pair(
     outlines: pd.DataFrame, scans: pd.DataFrame, every: pd.DataFrame, references: pd.Series | None
 ) -> dict[str, Any]:
     for seg in outlines.itertuples():
-        known = references.get(seg.SeriesInstanceUID) if references is not None else None
-        found = every[every.SeriesInstanceUID == known]
-        if found.empty:
-            found = scans[scans.StudyInstanceUID == seg.StudyInstanceUID]
-        if len(found):
-            ct = found.iloc[0]
+        referenced = references.get(seg.SeriesInstanceUID) if references is not None else None
+        candidates = every[every.SeriesInstanceUID == referenced]
+        if candidates.empty:
+            candidates = scans[scans.StudyInstanceUID == seg.StudyInstanceUID]
+        if len(candidates):
+            ct = candidates.iloc[0]
             return {
                 "outline_source": seg.outline_source,
                 "segment": seg.segment,
@@ -179,8 +179,8 @@ def cohort_table(
             f"Found: {', '.join(clinical)}. Correct [clinical.columns] of its mapping."
         )
     codes = mapping["clinical"]["codes"]
-    known = clinical.drop_duplicates(key).set_index(key).reindex(chosen.patient)
-    columns = {c: known[n].map(lambda v: codes.get(v, v)).to_numpy() for c, n in names.items()}
+    rows = clinical.drop_duplicates(key).set_index(key).reindex(chosen.patient)
+    columns = {c: rows[n].map(lambda v: codes.get(v, v)).to_numpy() for c, n in names.items()}
     there = chosen.reason == ""
     place = chosen.patient + "/"
     return pd.DataFrame(
@@ -271,11 +271,11 @@ def _tables(idc: Any, mapping: dict[str, Any]) -> tuple[pd.Series, pd.DataFrame]
 def _check_whole(folder: Path, series: pd.DataFrame) -> None:
     """Refuse a download with fewer files or bytes than the index says."""
     short = []
-    for one in series.itertuples():
-        place = folder / one.PatientID / f"{one.Modality}_{one.SeriesInstanceUID}"
+    for row in series.itertuples():
+        place = folder / row.PatientID / f"{row.Modality}_{row.SeriesInstanceUID}"
         sizes = [p.stat().st_size for p in place.glob("*") if p.is_file()]
-        if len(sizes) != one.instanceCount or sum(sizes) != round(one.series_size_MB * 1e6):
-            short.append(one.PatientID)
+        if len(sizes) != row.instanceCount or sum(sizes) != round(row.series_size_MB * 1e6):
+            short.append(row.PatientID)
     if short:
         raise StudyError(
             f"{len(short)} of {len(series)} series are incomplete (first: patient {short[0]}). "
