@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics.models import network as cnn
-from radiogenomics.study.errors import StudyError
+from radiogenomics.models.network import keras
+from radiogenomics.study.errors import SettingsFault, StudyError
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.words import say
 
@@ -35,6 +36,26 @@ def test_parameters_and_layers_are_the_papers(network):
 def test_same_seed_same_weights():
     a, b, c = (cnn.build(SMALL, CNN(), seed=s).get_weights()[0] for s in (1, 1, 2))
     assert np.array_equal(a, b) and not np.array_equal(a, c)
+
+
+def test_another_network_is_an_entry_that_the_settings_name(monkeypatch, tmp_path):
+    def small(shape, settings, seed):
+        inputs = keras.Input((*shape, 1))
+        x = keras.layers.Conv3D(4, 3, activation="relu", name="conv3d_1")(inputs)
+        x = keras.layers.GlobalAveragePooling3D()(x)
+        return keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
+
+    monkeypatch.setitem(cnn.NETWORKS, "small", small)
+    volumes, labels = patients()
+    settings = CNN(network="small", epochs=1)
+    done = cnn.train(volumes, labels, settings, 3, tmp_path)
+    assert len(done.model.layers) == 4 and done.model.count_params() == 122
+    folders = [cnn.training_folder(tmp_path, ["a"], s, 1) for s in (settings, CNN(epochs=1))]
+    assert folders[0] != folders[1]
+    with pytest.raises(
+        SettingsFault, match="network = 'smal': no such network. Did you mean small"
+    ):
+        cnn.build(SMALL, CNN(network="smal"), 1)
 
 
 def test_training_learns_and_stops_on_its_own_patients(tmp_path):

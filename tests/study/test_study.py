@@ -32,7 +32,7 @@ def test_defaults_are_the_papers(tmp_path):
         ("[evaluation]\ndecision_range = [0.9, 0.1]", "Expected: the lower number first"),
         ("[cnn]\nlearning_rate = nan", "learning_rate = nan. Expected: from"),
         ("[radiomics]\nlog_sigma_mm = [-1.0]", "Expected: from 0.1"),
-        ("[gradcam]\nlayer = 'nope'", "Expected: one of"),
+        ("[cnn]\naugmentation = 'nope'", "Expected: one of"),
         ("seed = -1", "Expected: from 0"),
         ("seed = ", "not valid TOML"),
     ],

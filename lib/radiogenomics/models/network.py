@@ -14,10 +14,11 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from radiogenomics.study import contract, tables
-from radiogenomics.study.errors import StudyError
+from radiogenomics.study.errors import SettingsFault, StudyError
 from radiogenomics.study.files import digest, whole_file, with_extra
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.study import Study
+from radiogenomics.study.values import did_you_mean
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default where AVX-512 is missing
@@ -62,17 +63,29 @@ class Training:
 
 
 def build(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
-    """Return the paper's network, untrained.
-
-    Four blocks of Conv3D, max-pool and batch norm, global average pooling, dense 512, dropout
-    and two outputs: the arrangement whose parameters number 1,297,090 in 17 layers.
+    """Return the network that `[cnn] network` names, untrained (`NETWORKS`).
 
     Args:
         shape: input (z, y, x).
-        settings: dropout and batch-norm momentum.
+        settings: the network's name, dropout and batch-norm momentum.
         seed: of the initial weights and the dropout.
+
+    Raises:
+        SettingsFault: no network has this name.
     """
+    if settings.network not in NETWORKS:
+        hint = did_you_mean(settings.network, NETWORKS)
+        raise SettingsFault(f"[cnn] network = {settings.network!r}: no such network. {hint}")
     keras.utils.set_random_seed(seed)
+    return NETWORKS[settings.network](shape, settings, seed)
+
+
+def paper_network(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
+    """Return the paper's network, untrained; arguments as of `build`.
+
+    Four blocks of Conv3D, max-pool and batch norm, global average pooling, dense 512, dropout
+    and two outputs: the arrangement whose parameters number 1,297,090 in 17 layers.
+    """
     inputs = x = keras.Input((*shape, 1), name="volume")
     for block, filters in enumerate(FILTERS, start=1):
         x = keras.layers.Conv3D(
@@ -87,6 +100,11 @@ def build(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
     x = keras.layers.Dropout(settings.dropout, seed=seed, name="dropout")(x)
     outputs = keras.layers.Dense(2, activation="softmax", name="probability")(x)
     return keras.Model(inputs, outputs, name="egfr_cnn")
+
+
+NETWORKS: dict[str, Callable[[tuple[int, int, int], CNN, int], keras.Model]] = {
+    "paper": paper_network,  # two outputs, the second of label 1; Grad-CAM takes any Conv3D layer
+}
 
 
 def layers_table(model: keras.Model) -> pd.DataFrame:
@@ -250,8 +268,9 @@ def _epoch(
     check_rows: np.ndarray, settings: CNN, seed: int, epoch: int,
 ) -> dict[str, float]:  # fmt: skip
     rng = np.random.default_rng([seed, epoch])
-    seeds = model.get_layer("dropout").seed_generator
-    seeds.state.assign(np.array([seed % 2**31, epoch], dtype=seeds.state.dtype))
+    for layer in (part for part in model.layers if isinstance(part, keras.layers.Dropout)):
+        state = layer.seed_generator.state
+        state.assign(np.array([seed % 2**31, epoch], dtype=state.dtype))
     order = rng.permutation(fit_rows)
     batches = np.array_split(order, int(np.ceil(len(order) / settings.batch)))
     seen = {"loss": 0.0, "accuracy": 0.0}

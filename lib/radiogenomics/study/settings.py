@@ -128,8 +128,9 @@ class Radiomics:
 
 @dataclass(frozen=True)
 class CNN:
-    """The network's training."""
+    """The network and its training."""
 
+    network: str = key("paper", "a network of models/network.py, NETWORKS")
     epochs: int = key(16, "most passes over the training patients", 1, 1000)
     patience: int = key(6, "epochs without a lower validation loss before it stops", 1, 1000)
     learning_rate: float = key(1e-3, "of Adam", 1e-8, 1)
@@ -167,9 +168,7 @@ class Evaluation:
 class GradCAM:
     """Grad-CAM."""
 
-    layer: str = key(
-        "conv3d_3", "layer of the maps", choices=("conv3d_1", "conv3d_2", "conv3d_3", "conv3d_4")
-    )
+    layer: str = key("conv3d_3", "a convolutional layer of the network: conv3d_1 to conv3d_4")
     shown: int = key(8, "patients shown", 1, 8)
 
 
