@@ -27,7 +27,7 @@ from radiogenomics.study.words import say
 
 MADE = "lab.json"  # digests of the copies as they were made
 START = "start.md"
-WORKSPACE = Path(__file__).parent / "workspace.json"  # the start page alone
+GIVEN = Path(__file__).parent / "jupyterlab"  # workspace: the start page alone; settings: no news
 OFFLINE = (  # JupyterLab otherwise asks the network for news and newer versions
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
@@ -144,9 +144,10 @@ def serve(folder: Path, options: list[str]) -> int:
     jupyter, kept = [sys.executable, "-m", "jupyterlab"], folder / ".workspaces"
     if not kept.exists():
         place = f"--WorkspaceImportApp.workspaces_dir={kept}"
-        asked = [*jupyter, "workspaces", "import", str(WORKSPACE), place]
+        asked = [*jupyter, "workspaces", "import", str(GIVEN / "workspace.json"), place]
         subprocess.run(asked, capture_output=True, check=False)
     start = ["--LabApp.default_url=/lab/workspaces/workbook", f"--LabApp.workspaces_dir={kept}"]
+    start.append(f"--LabApp.app_settings_dir={GIVEN}")
     return subprocess.run(
         [*jupyter, str(folder), *start, *OFFLINE, *options], check=False
     ).returncode
