@@ -13,6 +13,7 @@ import pandas as pd
 from nbconvert import HTMLExporter
 
 from radiogenomics.cohort import seal
+from radiogenomics.comparison.paper import paper_of
 from radiogenomics.report.print_tables import save_print_tables, table1
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import StudyError
@@ -143,6 +144,7 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
     page = {
         "title": settings.heading,
         "label": settings.label.name,
+        "paper": paper_of(study),
         "seed": study.ran_with(contract.COMPARISON).seed,
         "folds": study.ran_with(contract.TRAINING).evaluation.folds,
         "banner": banner(study),
