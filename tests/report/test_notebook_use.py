@@ -11,9 +11,10 @@ import papermill
 import pytest
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
-from radiogenomics.report import lab, pages, run
+from radiogenomics.report import lab, pages
 from radiogenomics.study import tables
 from radiogenomics.study.contract import NOTEBOOKS
+from radiogenomics.study.study import load_study
 
 KERNEL = {"kernel_name": "python3", "timeout": 600}
 DRAWN_ANEW = re.compile(  # what no two drawings share: identifiers, times
@@ -125,7 +126,7 @@ def test_export_as_html_shows_every_figure(finished):
 
 def test_a_notebook_begun_too_early_says_what_is_missing_first(finished, tmp_path):
     """And shows that sentence alone, without the library's source."""
-    place = lab.prepare(run.load_study(finished.folder, tmp_path / "new"))
+    place = lab.prepare(load_study(finished.folder, tmp_path / "new"))
     notebook = nbformat.read(place / "06_gradcam.ipynb", 4)
     client = NotebookClient(
         notebook, resources={"metadata": {"path": str(place)}}, allow_errors=True, **KERNEL
