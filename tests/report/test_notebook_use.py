@@ -47,7 +47,7 @@ def bound(source):
     return names
 
 
-@pytest.mark.parametrize("path", run.notebooks(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", pages.notebooks(), ids=lambda p: p.stem)
 def test_no_name_is_bound_by_two_cells(path):
     where = collections.defaultdict(list)
     for i, cell in enumerate(code_cells(path)):
@@ -108,7 +108,7 @@ def test_duplicates_are_ignored(copied, monkeypatch, tmp_path):
     shutil.copy(tmp_path / "notebooks" / f"{name}.ipynb",
                 tmp_path / "notebooks" / f"{name}-Copy1.ipynb")  # fmt: skip
     monkeypatch.setattr(pages, "NOTEBOOKS", tmp_path / "notebooks")
-    assert [path.stem for path in run.notebooks()] == [notebook.name for notebook in NOTEBOOKS]
+    assert [path.stem for path in pages.notebooks()] == [notebook.name for notebook in NOTEBOOKS]
     assert not [link for link, _ in pages.nav() if "Copy" in link]
     assert not [p for p in lab.prepare(copied).iterdir() if "Copy" in p.name]
 
