@@ -9,7 +9,7 @@ import pytest
 from corpus import write_series
 from radiogenomics import cli
 from radiogenomics.cohort.sources import own
-from radiogenomics.images import dicom
+from radiogenomics.images.dicom.series import choose_ct
 from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Settings
@@ -49,7 +49,7 @@ def test_several_series_are_left_to_the_readers_rules_and_a_broken_file_to_check
     (folder / "P5" / "broken.dcm").write_bytes(b"no DICOM")
     rows = own.begin(folder).set_index("patient")
     assert rows.ct["P4"] == "P4" and rows.ct["P5"] == "P5"
-    chosen, others = dicom.choose_ct(folder / "P4")
+    chosen, others = choose_ct(folder / "P4")
     assert len(chosen.files) == 6 and len(others) == 1
 
 

@@ -13,7 +13,10 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from radiogenomics.images import dicom, inspection, scans
+from radiogenomics.images import inspection, scans
+from radiogenomics.images.dicom.acquisition import acquisition
+from radiogenomics.images.dicom.series import _drawn_on, choose_ct
+from radiogenomics.images.dicom.slices import in_order
 from radiogenomics.study.errors import StudyError
 
 
@@ -34,13 +37,13 @@ RULES = {
 
 @pytest.mark.parametrize("name", RULES)
 def test_rule_chooses_the_second_of_two_series(tmp_path, name):
-    chosen, others = dicom.choose_ct(two_series(tmp_path, *RULES[name]))
+    chosen, others = choose_ct(two_series(tmp_path, *RULES[name]))
     assert chosen.uid == ROOT + "4" and [s.uid for s in others] == [ROOT + "3"]
 
 
 def test_size_of_an_image_mask_goes_before_thickness(tmp_path):
     folder = two_series(tmp_path / "ct", {}, {"SliceThickness": 1.25}, (8, 6))
-    assert dicom.choose_ct(folder)[0].uid == ROOT + "4"
+    assert choose_ct(folder)[0].uid == ROOT + "4"
     mask = corpus.write_image(tmp_path / "mask.nii.gz", lesion())
     scan = scans.read_scan(folder, mask)
     assert (sitk.GetArrayFromImage(scan.ct) == volume(3)).all()
@@ -70,16 +73,16 @@ def test_a_grid_that_leans_is_known_too(tmp_path):
     ct = scans.read_ct(folder)[0]
     mask = sitk.GetImageFromArray(lesion())
     mask.CopyInformation(ct)
-    series = dicom.choose_ct(folder)[0]
-    assert dicom._drawn_on(series, mask)
+    series = choose_ct(folder)[0]
+    assert _drawn_on(series, mask)
     mask.SetOrigin([o + 1 for o in ct.GetOrigin()])
-    assert not dicom._drawn_on(series, mask)
+    assert not _drawn_on(series, mask)
 
 
 def test_originals_go_before_derived_images(tmp_path):
     derived = {"ImageType": ["DERIVED", "SECONDARY", "MIP"], "SeriesNumber": 0}
     folder = two_series(tmp_path, derived, {"SliceThickness": 5})
-    assert dicom.choose_ct(folder)[0].uid == ROOT + "4"
+    assert choose_ct(folder)[0].uid == ROOT + "4"
 
 
 def test_of_two_examinations_only_the_one_of_the_mask_is_taken(tmp_path):
@@ -97,14 +100,14 @@ def test_of_two_examinations_only_the_one_of_the_mask_is_taken(tmp_path):
 
 def test_two_tubes_exclude_nobody(tmp_path):
     folder = corpus.write_ct(tmp_path, KVP=["80", "140"], XRayTubeCurrent=[100, 200])
-    assert dicom.acquisition(dicom.choose_ct(folder)[0])["kvp"] == 80
+    assert acquisition(choose_ct(folder)[0])["kvp"] == 80
 
 
 def test_series_that_the_drawing_names_goes_before_all(tmp_path):
     thick = corpus.write_ct(tmp_path / "thick", volume(3), SliceThickness=5)
     seg = corpus.write_seg(tmp_path / "seg.dcm", thick, {"GTV": lesion()})
     corpus.write_ct(thick / "deeper" / "thin", volume(4), series=ROOT + "4", SliceThickness=1)
-    assert dicom.choose_ct(thick)[0].uid == ROOT + "4"
+    assert choose_ct(thick)[0].uid == ROOT + "4"
     scan = scans.read_scan(thick, seg)
     assert (sitk.GetArrayFromImage(scan.ct) == volume(3)).all() and len(scan.notes) == 1
 
@@ -116,7 +119,7 @@ def test_localizer_and_other_modalities_are_left_out(tmp_path):
         (5, {"Modality": "PT"}),
     ):
         corpus.write_ct(tmp_path, volume(n), series=f"{ROOT}{n}", SliceThickness=0.5, **tags)
-    chosen, others = dicom.choose_ct(tmp_path)
+    chosen, others = choose_ct(tmp_path)
     assert chosen.uid == ROOT + "3" and others == []
 
 
@@ -161,8 +164,8 @@ def test_rescale_of_every_slice_is_applied(tmp_path):
     expected = stored - 1024
     expected[3] = 2 * stored[3] - 2000
     assert (sitk.GetArrayFromImage(scans.read_ct(folder)[0]) == expected).all()
-    chosen, _ = dicom.choose_ct(folder)
-    assert dicom.acquisition(chosen)["rescale"] == "1 × value -1024, 2 × value -2000"
+    chosen, _ = choose_ct(folder)
+    assert acquisition(chosen)["rescale"] == "1 × value -1024, 2 × value -2000"
 
 
 def test_oblique_series_has_the_axes_of_its_headers(tmp_path):
@@ -226,13 +229,13 @@ def test_acquisition_row_says_how_and_nothing_of_whom(tmp_path):
 
 
 def test_mas_of_the_header_goes_before_current_times_time(tmp_path):
-    chosen, _ = dicom.choose_ct(corpus.write_ct(tmp_path, Exposure=80))
-    assert dicom.acquisition(chosen)["mas"] == 80
+    chosen, _ = choose_ct(corpus.write_ct(tmp_path, Exposure=80))
+    assert acquisition(chosen)["mas"] == 80
 
 
 def test_gaps_overlaps_and_phase_are_told_and_the_description_is_not(tmp_path):
     about = {"SliceThickness": 1.0, "SeriesDescription": "Thorax ARTERIELL Arterial Mr Example"}
-    chosen, _ = dicom.choose_ct(corpus.write_ct(tmp_path, **about))
-    found = dicom.acquisition(dicom.in_order(chosen, "x"))
+    chosen, _ = choose_ct(corpus.write_ct(tmp_path, **about))
+    found = acquisition(in_order(chosen, "x"))
     assert found["gap_mm"] == 1.5 and found["phase"] == "arterial"
     assert "Example" not in " ".join(map(str, found.values())).replace(found["vendor"], "")

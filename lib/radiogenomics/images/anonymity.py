@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pydicom
 
-from radiogenomics.images.dicom import read_header
+from radiogenomics.images.dicom.series import read_header
 from radiogenomics.study.contract import NOTEBOOKS
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import SHIPPED, read_json

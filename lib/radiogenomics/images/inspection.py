@@ -17,7 +17,7 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from radiogenomics.images import anonymity
-from radiogenomics.images.dicom import first_of, patient_id
+from radiogenomics.images.dicom.series import first_of, patient_id
 from radiogenomics.images.scans import Scan, read_ct, read_scan
 from radiogenomics.images.volumes import bounds, crop
 from radiogenomics.study import tables

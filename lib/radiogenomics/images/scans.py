@@ -12,9 +12,12 @@ import pandas as pd
 import pydicom
 import SimpleITK as sitk
 
-from radiogenomics.images import dicom, outlines
+from radiogenomics.images.dicom import drawings, rtstruct, seg
+from radiogenomics.images.dicom.acquisition import acquisition
+from radiogenomics.images.dicom.series import Series, choose_ct, read_series
+from radiogenomics.images.dicom.slices import in_order
 from radiogenomics.images.formats import not_finite, read_file, unreadable
-from radiogenomics.images.outlines import describe_grid
+from radiogenomics.images.grids import box_of, describe_grid, same_grid
 from radiogenomics.study.errors import ImageFault, MissingFile
 
 NEARLY_WHOLE = 1e-4  # what a mask's scaled values may miss whole numbers by
@@ -48,8 +51,8 @@ def read_ct(path: Path | str) -> tuple[sitk.Image, dict[str, float | str]]:
     path = _there(path)
     if not path.is_dir():
         return read_file(path), {}
-    series = dicom.in_order(dicom.choose_ct(path)[0], path.name)
-    return _read_series(series, path), dicom.acquisition(series)
+    series = in_order(choose_ct(path)[0], path.name)
+    return _read_series(series, path), acquisition(series)
 
 
 def _there(path: Path | str) -> Path:
@@ -59,9 +62,9 @@ def _there(path: Path | str) -> Path:
     return path
 
 
-def _read_series(series: dicom.Series, folder: Path) -> sitk.Image:
+def _read_series(series: Series, folder: Path) -> sitk.Image:
     try:
-        return dicom.read_series(series)
+        return read_series(series)
     except RuntimeError as fault:
         raise unreadable(folder, fault) from None
 
@@ -71,7 +74,7 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
 
     A mask on another grid is taken over by nearest neighbour only when the CT's grid holds
     every voxel of the lesion. Of several CT series in a folder the one is taken that the rules
-    of `dicom` name.
+    of `dicom.series` name.
 
     Args:
         ct_path: image file or DICOM folder.
@@ -83,23 +86,23 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
         ImageFault: unreadable, empty or misplaced files, voxels that are not finite.
     """
     ct_path, mask_path = _there(ct_path), _there(mask_path)
-    drawing = outlines.read_drawing(mask_path)
+    drawing = drawings.read_drawing(mask_path)
     labels = None if drawing else _whole(read_file(mask_path))
     mask = None if drawing else _labelled(labels, str(label), mask_path.name)
     notes, about, patient_id = [], {}, ""
     if labels and not str(label):
         notes += _other_labels(labels)
     if ct_path.is_dir():
-        referenced = outlines.referenced_series(drawing) if drawing else ()
-        frame = outlines.shared_frame(drawing) if drawing else ""
-        series, others = dicom.choose_ct(ct_path, referenced, mask, frame)
+        referenced = drawings.referenced_series(drawing) if drawing else ()
+        frame = drawings.shared_frame(drawing) if drawing else ""
+        series, others = choose_ct(ct_path, referenced, mask, frame)
         if drawing and not referenced:
             _refuse_frame(drawing, series, mask_path.name)
         if referenced and series.uid not in referenced:
             notes.append("drawn on another modality in the CT's frame of reference")
-        series = dicom.in_order(series, ct_path.name)
+        series = in_order(series, ct_path.name)
         ct = _read_series(series, ct_path)
-        about, patient_id = dicom.acquisition(series), str(series.first.get("PatientID", ""))
+        about, patient_id = acquisition(series), str(series.first.get("PatientID", ""))
         if drawing:
             notes += _other_patient(drawing, patient_id, bool(referenced), mask_path.name)
         if others:
@@ -110,15 +113,23 @@ def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "")
         ct = read_file(ct_path)
     _check_ct(ct, ct_path.name)
     if drawing:
-        mask, further = outlines.lesion_mask(drawing, str(label), ct, mask_path.name)
+        mask, further = _drawn(drawing, str(label), ct, mask_path.name)
         notes += further
     if not same_grid(ct, mask):
         if not np.allclose(np.abs(_turn(ct, mask)), _turn(ct, mask), atol=1e-3):
             notes.append("mask's axes are opposite to the CT's: check the side")
         mask = _taken_over(ct, mask, mask_path.name)
         notes.append("mask copied from another grid")
-    held = outlines.names(drawing) if drawing else _labels(labels)
+    held = drawings.names(drawing) if drawing else _labels(labels)
     return Scan(ct, mask, tuple(notes), about, patient_id, held)
+
+
+def _drawn(
+    drawing: pydicom.Dataset, label: str, ct: sitk.Image, name: str
+) -> tuple[sitk.Image, list[str]]:
+    """Return the lesion (uint8, 0 or 1), on the CT's grid or a SEG's own, and what to note."""
+    read = seg.segment_mask if drawing.Modality == "SEG" else rtstruct.roi_mask
+    return read(drawing, label, ct, name)
 
 
 def _whole(mask: sitk.Image) -> sitk.Image:
@@ -214,27 +225,15 @@ def _check_ct(ct: sitk.Image, name: str) -> None:
         raise not_finite(name, int((~np.isfinite(values)).sum()))
 
 
-def same_grid(a: sitk.Image, b: sitk.Image, tolerance_mm: float = 1e-2) -> bool:
-    """Return whether two images have the same size, spacing, origin and axes."""
-    return a.GetSize() == b.GetSize() and all(
-        np.allclose(getattr(a, name)(), getattr(b, name)(), atol=tolerance)
-        for name, tolerance in (
-            ("GetSpacing", tolerance_mm / max(a.GetSize())),
-            ("GetOrigin", tolerance_mm),
-            ("GetDirection", 1e-4),
-        )
-    )
-
-
 def _turn(ct: sitk.Image, mask: sitk.Image) -> np.ndarray:
     """Return the rotation (3, 3) from the CT's axes to the mask's."""
     first, second = (np.array(image.GetDirection()).reshape(3, 3) for image in (ct, mask))
     return first.T @ second
 
 
-def _refuse_frame(drawing: pydicom.Dataset, series: dicom.Series, name: str) -> None:
+def _refuse_frame(drawing: pydicom.Dataset, series: Series, name: str) -> None:
     """Refuse a drawing that names no series, and whose coordinates are another scan's."""
-    own, theirs = outlines.frame_of(drawing), str(series.first.get("FrameOfReferenceUID", ""))
+    own, theirs = drawings.frame_of(drawing), str(series.first.get("FrameOfReferenceUID", ""))
     if own and theirs and own != theirs:
         raise ImageFault(
             f"{name} was drawn in another frame of reference than the CT's, and names no series. "
@@ -268,7 +267,7 @@ def _taken_over(ct: sitk.Image, mask: sitk.Image, name: str) -> sitk.Image:
 
 def _refuse_lost_header(ct: sitk.Image, mask: sitk.Image, name: str) -> None:
     """Refuse a mask of the CT's size that says it lies elsewhere, as without its header."""
-    away = np.abs(dicom.box_of(ct) - dicom.box_of(mask)).max()
+    away = np.abs(box_of(ct) - box_of(mask)).max()
     if ct.GetSize() == mask.GetSize() and away > max(ct.GetSpacing()):
         raise ImageFault(
             f"{name} has the CT's size but another position: mask {describe_grid(mask)}; CT "

@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from radiogenomics.images import formats
-from radiogenomics.images.dicom import find_series
-from radiogenomics.images.outlines import DRAWINGS
+from radiogenomics.images.dicom.drawings import DRAWINGS
+from radiogenomics.images.dicom.series import find_series
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import shipped, whole_file
 from radiogenomics.study.settings import Author, key_of, keys, sections

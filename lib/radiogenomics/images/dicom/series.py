@@ -1,4 +1,4 @@
-"""DICOM CT series: found in a folder, chosen by stated rules, checked slice by slice, read.
+"""DICOM CT series: found in a folder, chosen by stated rules, and read.
 
 The rules, in this order: the series that a DICOM mask refers to, or that shares the frame of
 reference of its PET; the same grid as a mask that is an image file, then its size; original images
@@ -16,9 +16,8 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from pydicom.errors import InvalidDicomError
-from pydicom.multival import MultiValue
-from pydicom.uid import UID
 
+from radiogenomics.images.grids import box_of, extent
 from radiogenomics.study.errors import ImageFault
 
 HEADER = [
@@ -34,13 +33,6 @@ HEADER = [
 DIRECTORY = "1.2.840.10008.1.3.10"  # SOP class of a DICOMDIR
 NAMED_DICOM = (".dcm", ".dicom", ".ima")
 SAME_MM = 0.1  # how far the ends of two grids may lie apart that are one
-EVEN = 0.1  # of the usual gap: how far one gap between slices may differ
-PHASES = {
-    "arter": "arterial", "venous": "venous", "portal": "venous", "delay": "delayed",
-    "native": "without contrast", "non-contrast": "without contrast", "inspi": "inspiration",
-    "expi": "expiration",
-}  # fmt: skip
-TILT = 0.01  # mm that a slice may be shifted per mm of way along the normal
 
 
 @dataclass(frozen=True)
@@ -64,8 +56,14 @@ class Series:
     def describe(self) -> str:
         """Return the series in words, without an identifier."""
         number = self.first.get("SeriesNumber", "?")
-        kernel = _kernel(self.first) or "no kernel"
+        kernel = kernel_of(self.first) or "no kernel"
         return f"series {number}: {len(self.files)} × {self.thickness_mm:g} mm, {kernel}"
+
+
+def kernel_of(header: pydicom.Dataset) -> str:
+    """Return the reconstruction kernel that a header names, else an empty string."""
+    kernel = header.get("ConvolutionKernel", "")
+    return kernel if isinstance(kernel, str) else "/".join(kernel)
 
 
 def read_header(path: Path) -> pydicom.Dataset | None:
@@ -179,17 +177,6 @@ def _localizer(header: pydicom.Dataset) -> bool:
     return "LOCALIZER" in [str(part).upper() for part in header.get("ImageType", [])]
 
 
-def box_of(image: sitk.Image) -> np.ndarray:
-    """Return the lowest and highest place of an image's voxel centres, (2, 3), mm."""
-    ends = [(0, n - 1) for n in image.GetSize()]
-    corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T
-    return _ends([image.TransformIndexToPhysicalPoint(c) for c in corners.tolist()])
-
-
-def _ends(points: list | np.ndarray) -> np.ndarray:
-    return np.array([np.min(points, axis=0), np.max(points, axis=0)])
-
-
 def _drawn_on(series: Series, mask: sitk.Image) -> bool:
     """Return whether a mask's grid covers the same volume as a series, in any axis order."""
     first = series.first
@@ -198,9 +185,9 @@ def _drawn_on(series: Series, mask: sitk.Image) -> bool:
         apart, beside = (float(s) for s in first.PixelSpacing)
         wide, deep = across * beside * (first.Columns - 1), down * apart * (first.Rows - 1)
         places = np.array([h.ImagePositionPatient for h in series.headers], float)
-    except (AttributeError, TypeError, ValueError):  # `in_order` says what is wrong with it
+    except (AttributeError, TypeError, ValueError):  # `slices.in_order` says what is wrong with it
         return False
-    own = _ends(np.concatenate([places, places + wide, places + deep, places + wide + deep]))
+    own = extent(np.concatenate([places, places + wide, places + deep, places + wide + deep]))
     return len(places) in mask.GetSize() and bool(np.abs(own - box_of(mask)).max() < SAME_MM)
 
 
@@ -239,122 +226,6 @@ def patient_id(path: Path) -> str:
     return ""
 
 
-def in_order(series: Series, name: str) -> Series:
-    """Check a series and return it with its slices from first to last along their normal.
-
-    Raises:
-        ImageFault: a slice is missing, doubled, cut off, unlike the others or has no position;
-            uneven spacing; a tilted gantry; a multi-frame file.
-    """
-    for path, header in zip(series.files, series.headers, strict=True):
-        _check_slice(path, header)
-    _check_alike(series, name)
-    positions = np.array([h.ImagePositionPatient for h in series.headers], float)
-    across, down = np.array(series.first.ImageOrientationPatient, float).reshape(2, 3)
-    normal = np.cross(across, down)
-    order = np.argsort(positions @ normal, kind="stable")
-    headers = tuple(series.headers[i] for i in order)
-    _check_spacing(positions[order], normal, headers, name)
-    return Series(series.uid, tuple(series.files[i] for i in order), headers)
-
-
-def _check_slice(path: Path, header: pydicom.Dataset) -> None:
-    if int(header.get("NumberOfFrames") or 1) > 1:
-        raise ImageFault(
-            f"{path.name} is a multi-frame file. Expected: one file per slice. Convert it to NIfTI "
-            "(for example with dcm2niix) and name that file as the CT."
-        )
-    needed = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")
-    absent = [tag for tag in needed if not header.get(tag)]
-    if absent:
-        raise ImageFault(
-            f"{path.name} has no {', '.join(absent)}. Expected: an axial CT slice with its "
-            "position. "
-            "Export the original series."
-        )
-    _check_values(path, header)
-    syntax = UID(header.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
-    whole = header.Rows * header.Columns * header.get("BitsAllocated", 16) // 8
-    if not syntax.is_compressed and path.stat().st_size < whole:
-        raise ImageFault(
-            f"{path.name} is cut off: {path.stat().st_size} bytes. Expected: at least {whole} for "
-            f"{header.Columns} × {header.Rows} pixels. Copy it again."
-        )
-
-
-def _check_values(path: Path, header: pydicom.Dataset) -> None:
-    many = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
-    wrong = [tag for tag, n in many.items() if np.size(header.get(tag)) != n]
-    if wrong or min(header.PixelSpacing) <= 0:
-        values = ", ".join(f"{tag} {header.get(tag)}" for tag in wrong or ["PixelSpacing"])
-        raise ImageFault(
-            f"{path.name} has {values}. Expected: 3 numbers of position, 6 of orientation, 2 of "
-            "spacing above 0. Export the original series."
-        )
-    if int(header.get("SamplesPerPixel") or 1) != 1:
-        raise ImageFault(
-            f"{path.name} has {header.SamplesPerPixel} values per pixel, like a colour image. "
-            "Expected: HU. Export the original series, not screenshots."
-        )
-
-
-def _check_alike(series: Series, name: str) -> None:
-    for tag in ("Rows", "Columns", "PixelSpacing", "ImageOrientationPatient"):
-        values = np.array([h.get(tag) for h in series.headers], float)
-        if np.ptp(values, axis=0).max() > 1e-3:
-            raise ImageFault(
-                f"{name}: slices differ in {tag} ({values.min():g} to {values.max():g}). "
-                "Expected: one geometry. Remove the slices that do not belong to the scan."
-            )
-
-
-def _check_spacing(
-    positions: np.ndarray, normal: np.ndarray, headers: tuple[pydicom.Dataset, ...], name: str
-) -> None:
-    if len(positions) < 2:
-        raise ImageFault(f"{name} holds one slice. Expected: a volume. Export all slices.")
-    ways = np.diff(positions, axis=0)
-    gaps = ways @ normal
-    if gaps.min() < 1e-3:
-        at = int(gaps.argmin())
-        raise ImageFault(
-            f"{name}: two slices are at the same position ({_instances(headers, at)}). Expected: "
-            "one. "
-            "The series holds two phases or copies: export one."
-        )
-    usual = np.median(gaps)
-    uneven = np.abs(gaps - usual)
-    if uneven.max() > EVEN * usual:
-        at = int(uneven.argmax())
-        raise ImageFault(
-            f"{name}: slices {at + 1} and {at + 2} lie {gaps[at]:.2f} mm apart "
-            f"({_instances(headers, at)}), the others {usual:.2f} mm. Expected: even spacing; a "
-            "missing slice is never interpolated. Export all slices."
-        )
-    height = np.concatenate([[0.0], np.cumsum(gaps)])
-    off = np.abs(height - np.linspace(0.0, height[-1], len(height)))
-    if off.max() > EVEN * usual:
-        at = int(off.argmax())
-        raise ImageFault(
-            f"{name}: slice {at + 1} ({_instances(headers, at, 1)}) lies {off[at]:.2f} mm from its "
-            f"position on an even grid: gaps run from {gaps.min():.2f} to {gaps.max():.2f} mm. "
-            "Expected: even spacing. Export a reconstruction with one spacing."
-        )
-    shift = np.linalg.norm(ways - np.outer(gaps, normal), axis=1)
-    if (shift > TILT * gaps).any():
-        angle = np.degrees(np.arctan2(shift.max(), usual))
-        raise ImageFault(
-            f"{name}: the gantry is tilted by {angle:.1f}° (slices are shifted along each other). "
-            "Expected: slices above each other. Reconstruct without tilt, or correct it first "
-            "(for example with dcm2niix) and name the corrected file."
-        )
-
-
-def _instances(headers: tuple[pydicom.Dataset, ...], at: int, n: int = 2) -> str:
-    numbers = [str(h.get("InstanceNumber", "?")) for h in headers[at : at + n]]
-    return f"InstanceNumber {' and '.join(numbers)}"
-
-
 def read_series(series: Series) -> sitk.Image:
     """Return the voxels of a checked series in HU (rescale applied), its grid from the headers."""
     reader = sitk.ImageSeriesReader()
@@ -370,71 +241,3 @@ def read_series(series: Series) -> sitk.Image:
     x, y = np.array(series.first.ImageOrientationPatient, float).reshape(2, 3)
     image.SetDirection(np.stack([x, y, np.cross(x, y)], axis=1).ravel().tolist())
     return image
-
-
-def acquisition(series: Series) -> dict[str, float | str]:
-    """Return how a series was acquired (paper, Images): nothing that identifies a patient.
-
-    `gap_mm` is the distance between slices without their thickness (below 0: they overlap),
-    `uneven_mm` the largest difference of a distance from the usual one; `phase` is a word of the
-    series' description, where it has one of `PHASES`.
-
-    Args:
-        series: `in_order`'s.
-    """
-    first = series.first
-    gaps = _gaps(series)
-    usual = float(np.median(gaps))
-    return {
-        "vendor": str(first.get("Manufacturer", "")),
-        "scanner": str(first.get("ManufacturerModelName", "")),
-        "kernel": _kernel(first),
-        "kvp": _number(first, "KVP"),
-        "mas": _exposure(first),
-        "thickness_mm": _number(first, "SliceThickness"),
-        "gap_mm": round(usual - _number(first, "SliceThickness"), 3),
-        "uneven_mm": round(float(np.abs(gaps - usual).max()), 3),
-        "phase": _phase(first),
-        "contrast": "yes" if first.get("ContrastBolusAgent") else "not recorded",
-        "rescale": _rescale(series),
-    }
-
-
-def _gaps(series: Series) -> np.ndarray:
-    """Return the ways (mm) between neighbouring slices along their normal."""
-    positions = np.array([h.ImagePositionPatient for h in series.headers], float)
-    across, down = np.array(series.first.ImageOrientationPatient, float).reshape(2, 3)
-    return np.diff(positions @ np.cross(across, down))
-
-
-def _phase(header: pydicom.Dataset) -> str:
-    """Return the phase that the series' description names; the description itself may name more."""
-    description = str(header.get("SeriesDescription", "")).casefold()
-    return next((phase for word, phase in PHASES.items() if word in description), "not recorded")
-
-
-def _kernel(header: pydicom.Dataset) -> str:
-    kernel = header.get("ConvolutionKernel", "")
-    return kernel if isinstance(kernel, str) else "/".join(kernel)
-
-
-def _number(header: pydicom.Dataset, tag: str) -> float:
-    value = header.get(tag)
-    if isinstance(value, (list, MultiValue)):  # two tubes
-        value = value[0] if len(value) else None
-    return float(value) if value not in (None, "") else float("nan")
-
-
-def _exposure(header: pydicom.Dataset) -> float:
-    """Return mAs: the header's, or tube current (mA) × exposure time (ms) / 1000."""
-    if header.get("Exposure") not in (None, ""):
-        return _number(header, "Exposure")
-    return _number(header, "XRayTubeCurrent") * _number(header, "ExposureTime") / 1000
-
-
-def _rescale(series: Series) -> str:
-    rescalings = {(h.get("RescaleSlope"), h.get("RescaleIntercept")) for h in series.headers}
-    if None in {value for pair in rescalings for value in pair}:
-        return "missing"
-    pairs = sorted((float(slope), float(intercept)) for slope, intercept in rescalings)
-    return ", ".join(f"{slope:g} × value {intercept:+g}" for slope, intercept in pairs[:3])

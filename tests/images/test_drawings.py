@@ -11,7 +11,9 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from corpus import ORIGIN, ROOT, SHAPE, SPACING, item, lesion, square
-from radiogenomics.images import outlines, scans
+from radiogenomics.images import scans
+from radiogenomics.images.dicom import drawings
+from radiogenomics.images.grids import same_grid
 from radiogenomics.study.errors import StudyError
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
@@ -319,7 +321,7 @@ def test_ibsi_patient_is_the_same_as_dicom_and_nifti(chest):
     dice = 2 * (masks[0] & masks[1]).sum() / (masks[0].sum() + masks[1].sum())
     assert dice >= 0.98 and masks[0].sum() == 125256  # int_mask_vox_count_init_roi
     hu = [sitk.GetArrayFromImage(scan.ct) for scan in chest]
-    assert (hu[0] == hu[1]).all() and scans.same_grid(chest[0].ct, chest[1].ct)
+    assert (hu[0] == hu[1]).all() and same_grid(chest[0].ct, chest[1].ct)
 
 
 def config_c(scan):
@@ -404,4 +406,4 @@ def test_an_outline_on_the_pet_shares_the_cts_frame_of_reference(kind, frame):
     drawing = pydicom.Dataset()
     drawing.Modality, drawing.FrameOfReferenceUID = "SEG", "1.2.3.9"
     drawing.ReferencedSeriesSequence = [series]
-    assert outlines.shared_frame(drawing) == frame
+    assert drawings.shared_frame(drawing) == frame

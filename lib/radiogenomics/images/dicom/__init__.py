@@ -1,0 +1,1 @@
+"""DICOM: a CT series chosen, checked and read, its acquisition, and the outlines drawn on it."""
