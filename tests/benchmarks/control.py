@@ -19,7 +19,7 @@ import pandas as pd
 from radiogenomics.cohort import eligibility, included, reading, seal
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.images import volumes
-from radiogenomics.models import classical, network
+from radiogenomics.models import classical, cnn_training, network
 from radiogenomics.radiomics import features, signature
 from radiogenomics.statistics.discrimination import auc_interval, delong_test, holm
 from radiogenomics.study.files import read_json
@@ -50,7 +50,9 @@ def positive(folder: Path, patients: int, seed: int, augmentation: str) -> dict:
     train, test = included.split(table)
     x_train, x_test = (volumes.load_volumes(study, t) for t in (train, test))
     settings = dataclasses.replace(study.settings.cnn, augmentation=augmentation)
-    fitted = network.train(x_train, train.label.to_numpy(), settings, seed, study.derived / "cnn")
+    fitted = cnn_training.train(
+        x_train, train.label.to_numpy(), settings, seed, study.derived / "cnn"
+    )
     score, clinical = network.score(fitted.model, x_test), clinical_scores(study, train, test)
     auc, low, high = auc_interval(test.label, score)
     truth = read_json(folder / "truth.json")["attainable_auc"]["image"]["test_patients"]

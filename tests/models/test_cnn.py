@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from radiogenomics.models import cnn_training
 from radiogenomics.models import network as cnn
 from radiogenomics.models.network import keras
 from radiogenomics.study.errors import SettingsFault, StudyError
@@ -48,9 +49,11 @@ def test_another_network_is_an_entry_that_the_settings_name(monkeypatch, tmp_pat
     monkeypatch.setitem(cnn.NETWORKS, "small", small)
     volumes, labels = patients()
     settings = CNN(network="small", epochs=1)
-    done = cnn.train(volumes, labels, settings, 3, tmp_path)
+    done = cnn_training.train(volumes, labels, settings, 3, tmp_path)
     assert len(done.model.layers) == 4 and done.model.count_params() == 122
-    folders = [cnn.training_folder(tmp_path, ["a"], s, 1) for s in (settings, CNN(epochs=1))]
+    folders = [
+        cnn_training.training_folder(tmp_path, ["a"], s, 1) for s in (settings, CNN(epochs=1))
+    ]
     assert folders[0] != folders[1]
     with pytest.raises(
         SettingsFault, match="network = 'smal': no such network. Did you mean small"
@@ -61,10 +64,10 @@ def test_another_network_is_an_entry_that_the_settings_name(monkeypatch, tmp_pat
 def test_training_learns_and_stops_on_its_own_patients(tmp_path):
     volumes, labels = patients()
     settings = CNN(epochs=5, patience=2)
-    done = cnn.train(volumes, labels, settings, 3, tmp_path)
+    done = cnn_training.train(volumes, labels, settings, 3, tmp_path)
     assert done.history.loss.iloc[-1] < done.history.loss.iloc[0]
     assert done.best_epoch == done.history.val_loss.argmin() + 1
-    fit, check = cnn.validation_split(labels, 0.2, 3)
+    fit, check = cnn_training.validation_split(labels, 0.2, 3)
     assert not set(fit) & set(check) and len(fit) + len(check) == len(labels)
     assert cnn.score(done.model, volumes).shape == (24,)
 
@@ -72,15 +75,15 @@ def test_training_learns_and_stops_on_its_own_patients(tmp_path):
 def test_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
     volumes, labels = patients()
     settings = CNN(epochs=3, patience=9)
-    whole = cnn.train(volumes, labels, settings, 3, tmp_path / "whole")
+    whole = cnn_training.train(volumes, labels, settings, 3, tmp_path / "whole")
 
     def stop(done, total):
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cnn.train(volumes, labels, settings, 3, tmp_path / "cut", stop)
-    resumed = cnn.train(volumes, labels, settings, 3, tmp_path / "cut")
+        cnn_training.train(volumes, labels, settings, 3, tmp_path / "cut", stop)
+    resumed = cnn_training.train(volumes, labels, settings, 3, tmp_path / "cut")
     assert resumed.history.equals(whole.history)
     assert np.array_equal(cnn.score(resumed.model, volumes), cnn.score(whole.model, volumes))
 
@@ -88,7 +91,7 @@ def test_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
 def test_a_stop_between_history_and_network_trains_that_epoch_again(tmp_path, monkeypatch):
     volumes, labels = patients()
     settings = CNN(epochs=2, patience=9)
-    whole = cnn.train(volumes, labels, settings, 3, tmp_path / "whole")
+    whole = cnn_training.train(volumes, labels, settings, 3, tmp_path / "whole")
     save = cnn.save
 
     def stop(model, path):
@@ -96,12 +99,12 @@ def test_a_stop_between_history_and_network_trains_that_epoch_again(tmp_path, mo
             raise KeyboardInterrupt
         save(model, path)
 
-    monkeypatch.setattr(cnn, "save", stop)
+    monkeypatch.setattr(cnn_training, "save", stop)
     with pytest.raises(KeyboardInterrupt):
-        cnn.train(volumes, labels, settings, 3, tmp_path / "cut")
-    monkeypatch.setattr(cnn, "save", save)
+        cnn_training.train(volumes, labels, settings, 3, tmp_path / "cut")
+    monkeypatch.setattr(cnn_training, "save", save)
     assert len(pd.read_csv(tmp_path / "cut" / "history.csv")) == 2
-    resumed = cnn.train(volumes, labels, settings, 3, tmp_path / "cut")
+    resumed = cnn_training.train(volumes, labels, settings, 3, tmp_path / "cut")
     assert resumed.history.equals(whole.history)
 
 
@@ -117,23 +120,23 @@ def test_flips_keep_front_and_back():
     rng = np.random.default_rng(0)
     batch = np.zeros((6, 4, 4, 4, 1), np.float32)
     batch[:, :, 0] = 1
-    flipped = cnn.augmented(batch, "flips", rng)
+    flipped = cnn_training.augmented(batch, "flips", rng)
     assert np.array_equal(flipped, batch)
     batch[:, 0] = 2
-    assert not np.array_equal(cnn.augmented(batch, "flips", rng), batch)
+    assert not np.array_equal(cnn_training.augmented(batch, "flips", rng), batch)
 
 
 def test_trainings_that_learned_nothing_are_told():
     def training(loss):
         history = pd.DataFrame({"epoch": [1, 2], "val_loss": [0.9, loss], "val_accuracy": 0.5})
-        return cnn.Training(None, history, 2)
+        return cnn_training.Training(None, history, 2)
 
     trainings = {"final": training(0.4), "fold 1": training(0.5), "fold 2": training(0.6)}
     scores, fold = np.array([0.1, 0.9, 0.60, 0.65]), np.array([1, 1, 2, 2])
-    table = cnn.trainings_table(trainings, scores, fold)
+    table = cnn_training.trainings_table(trainings, scores, fold)
     assert table.learned.tolist() == [True, True, False]
     assert table[["lowest", "highest"]].iloc[2].tolist() == [0.60, 0.65]
-    coin = cnn.trainings_table({"final": training(0.7)}, scores, fold)
+    coin = cnn_training.trainings_table({"final": training(0.7)}, scores, fold)
     assert coin.learned.tolist() == [False]
     told = say("models", "trainings", idle=["fold 2"], trainings=3)
     assert "1 of 3 trainings of the CNN failed (fold 2)" in told and 'class="alert"' in told

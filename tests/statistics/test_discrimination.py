@@ -10,7 +10,14 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from radiogenomics.statistics import calibration, decision, discrimination, measures, resampling
+from radiogenomics.statistics import (
+    calibration,
+    decision,
+    discrimination,
+    measures,
+    resampling,
+    roc,
+)
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 TABLE = pd.read_csv(REFERENCE / "b_cont_n528.csv")
@@ -55,7 +62,7 @@ def test_paired_test_is_procs(pair):
 @pytest.mark.parametrize("model", MODELS)
 def test_youden_and_wilson_are_rs(model):
     expected = ROC["single"][model]
-    threshold = discrimination.youden_threshold(LABELS, score(model))
+    threshold = roc.youden_threshold(LABELS, score(model))
     counts = discrimination.confusion(LABELS, score(model), threshold)
     assert counts in [{k: best[k] for k in counts} for best in expected["youden_best"]]
     for key in ("youden_sens_ci", "youden_spec_ci", "youden_acc_ci"):
@@ -82,16 +89,16 @@ def test_of_tied_youden_points_the_lowest_threshold_is_taken():
     """Sensitivity + specificity is the same at 0.3 and at 0.7; pROC prints both."""
     labels = np.array([0, 0, 1, 0, 1, 1])
     scores = np.array([0.1, 0.2, 0.3, 0.5, 0.7, 0.9])
-    points = discrimination.roc_points(labels, scores).set_index("threshold")
+    points = roc.roc_points(labels, scores).set_index("threshold")
     index = points.tpr - points.fpr
     assert index[0.3] == pytest.approx(index.max()) == pytest.approx(index[0.7])
-    assert discrimination.youden_threshold(labels, scores) == 0.3
+    assert roc.youden_threshold(labels, scores) == 0.3
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("wanted", [0.5, 0.9, 1.0])
 def test_fixed_sensitivity_is_reached_by_the_highest_threshold(model, wanted):
-    found = discrimination.sensitivity_threshold(LABELS, score(model), wanted)
+    found = roc.sensitivity_threshold(LABELS, score(model), wanted)
     positives = np.sort(score(model)[LABELS == 1])
     enough = [t for t in positives if (positives >= t).mean() >= wanted]
     assert found == max(enough)
@@ -195,7 +202,7 @@ def test_few_patients_make_numbers_and_no_noise(labels, kind):
     assert table.value[table.metric == "auc"].notna().all()
     calibration.smooth_curve(labels, scores)
     calibration.grouped_curve(labels, scores)
-    discrimination.roc_band(labels, scores, drawn)
+    roc.roc_band(labels, scores, drawn)
 
 
 def test_delong_of_a_hundred_thousand_patients_takes_no_time():
@@ -210,7 +217,7 @@ def test_youden_is_the_maximum_though_another_is_near():
     positives = np.repeat([0.9, 0.5, 0.1], [500, 2, 165])
     negatives = np.repeat([0.9, 0.5, 0.1], [100, 3, 897])
     labels = np.repeat([1, 0], [667, 1000])
-    assert discrimination.youden_threshold(labels, np.concatenate([positives, negatives])) == 0.9
+    assert roc.youden_threshold(labels, np.concatenate([positives, negatives])) == 0.9
 
 
 def test_bootstrap_of_six_models_and_two_cohorts_takes_seconds():
@@ -236,8 +243,8 @@ def test_unbounded_scores_are_ranked_only():
 
 @pytest.mark.parametrize(("digits", "share"), [(2, 0.85), (8, 0.35)])
 def test_corners_are_fewer_points_of_the_same_curve(digits, share):
-    whole = discrimination.roc_points(LABELS, score("p1").round(digits))
-    kept = discrimination.corners(whole)
+    whole = roc.roc_points(LABELS, score("p1").round(digits))
+    kept = roc.corners(whole)
     assert len(kept) < share * len(whole)
     assert np.allclose(np.interp(whole.tpr + whole.fpr, kept.tpr + kept.fpr, kept.tpr), whole.tpr)
     assert np.trapezoid(kept.tpr, kept.fpr) == pytest.approx(np.trapezoid(whole.tpr, whole.fpr))
@@ -248,9 +255,9 @@ def test_band_of_a_large_cohort_hardly_differs_from_that_of_all_its_points(monke
     labels = rng.integers(0, 2, 5000)
     scores = labels + rng.normal(size=5000)
     drawn = resampling.draw(labels.astype(bool), 100, 1)
-    quick = discrimination.roc_band(labels, scores, drawn)
-    monkeypatch.setattr(discrimination, "MANY", 10_000)
-    whole = discrimination.roc_band(labels, scores, drawn)
+    quick = roc.roc_band(labels, scores, drawn)
+    monkeypatch.setattr(roc, "MANY", 10_000)
+    whole = roc.roc_band(labels, scores, drawn)
     assert np.abs(quick - whole)[["tpr_low", "tpr_high"]].to_numpy().max() < 0.005
 
 

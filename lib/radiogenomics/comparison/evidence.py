@@ -13,7 +13,7 @@ from radiogenomics.cohort.included import read_included
 from radiogenomics.comparison import other_scores
 from radiogenomics.images.inspection import ACQUISITION
 from radiogenomics.models.predictions import read_scores, score_table, select, write_scores
-from radiogenomics.statistics import discrimination
+from radiogenomics.statistics import roc
 from radiogenomics.statistics.resampling import FEWER, LARGE, Drawn, draw
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import IN_SAMPLE
@@ -101,9 +101,9 @@ def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
             rows.append((model, kind, "half", HALF))
         if kind == "none":
             continue
-        rows.append((model, kind, "youden", discrimination.youden_threshold(*inside[kind][model])))
+        rows.append((model, kind, "youden", roc.youden_threshold(*inside[kind][model])))
         if wanted:
-            threshold = discrimination.sensitivity_threshold(*inside[kind][model], wanted)
+            threshold = roc.sensitivity_threshold(*inside[kind][model], wanted)
             rows.append((model, kind, f"sensitivity_{100 * wanted:.3g}", threshold))
     return tables.THRESHOLDS.frame(rows)
 

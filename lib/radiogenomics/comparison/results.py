@@ -11,7 +11,7 @@ import pandas as pd
 from radiogenomics.comparison.evidence import labelled, probabilities, rules_of
 from radiogenomics.models import classical
 from radiogenomics.models.predictions import score_table, select
-from radiogenomics.statistics import calibration, decision, discrimination
+from radiogenomics.statistics import calibration, decision, discrimination, roc
 from radiogenomics.statistics.measures import metrics_table
 from radiogenomics.statistics.resampling import Drawn
 from radiogenomics.statistics.sample_size import (
@@ -37,7 +37,7 @@ STACKED = 2  # scores in the combined models
 def long(curves: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
     """Return roc.csv: the corners of the curves of every kind of scores and model."""
     rows = [
-        discrimination.corners(curve).assign(model=model, scores=kind, ci_method="bootstrap")
+        roc.corners(curve).assign(model=model, scores=kind, ci_method="bootstrap")
         for kind, by in curves.items()
         for model, curve in by.items()
     ]
@@ -92,9 +92,7 @@ def roc_curves(
     confidence = study.settings.evaluation.confidence
     pairs = labelled(scores, kind)
     with ThreadPoolExecutor() as pool:
-        bands = pool.map(
-            lambda pair: discrimination.roc_band(*pair, drawing, confidence), pairs.values()
-        )
+        bands = pool.map(lambda pair: roc.roc_band(*pair, drawing, confidence), pairs.values())
         return dict(zip(pairs, bands, strict=True))
 
 

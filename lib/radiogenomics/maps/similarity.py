@@ -19,6 +19,7 @@ from radiogenomics.cohort import included
 from radiogenomics.images.volumes import load_volumes, volume_keys
 from radiogenomics.maps import gradcam
 from radiogenomics.maps.location import paired_p, random_maps
+from radiogenomics.models import cnn_training
 from radiogenomics.models import network as cnn
 from radiogenomics.models.network import keras
 from radiogenomics.study.settings import CNN
@@ -164,7 +165,7 @@ def networks_of_seeds(
     for k in range(SEEDS):
         seed = study.settings.seed + OTHER_SEED + k
         folder = _folder(study, train, labels, settings, seed)
-        networks[f"seed {seed}"] = cnn.train(
+        networks[f"seed {seed}"] = cnn_training.train(
             volumes, labels, settings, seed, folder,
             lambda done, _, k=k: progress(k * settings.epochs + done, total),
         ).model  # fmt: skip
@@ -187,7 +188,7 @@ def network_of_permuted_labels(
     seed, volumes = study.settings.seed, load_volumes(study, train)
     labels = np.random.default_rng([seed, 6]).permutation(train.label.to_numpy())
     folder = _folder(study, train, labels, settings, seed)
-    cnn.train(volumes, labels, settings, seed, folder, progress)
+    cnn_training.train(volumes, labels, settings, seed, folder, progress)
     network = cnn.load(folder / "last.keras")
     called = cnn.score(network, volumes, settings.batch) >= 0.5
     return network, float(np.mean(called == labels))
@@ -198,7 +199,7 @@ def _folder(
 ) -> Path:
     """Return where a training of this module is kept."""
     key = ["sanity", volume_keys(study, train), labels.tolist()]
-    return cnn.training_folder(study.derived, key, settings, seed)
+    return cnn_training.training_folder(study.derived, key, settings, seed)
 
 
 def of_networks(
