@@ -146,7 +146,7 @@ class Table:
 COMMON = {
     "patient": "pseudonym of cohort.csv",
     "cohort": "train or test",
-    "label": "1 where the label is positive (mutant), else 0",
+    "label": "1 where the label is positive, else 0",
     "scores": "kind of scores: in_sample, out_of_fold or external",
     "model": "name of the model",
     "n": "patients",

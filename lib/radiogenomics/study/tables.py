@@ -190,7 +190,7 @@ THRESHOLDS = declared(COMPARISON, "thresholds.csv", "a model and rule", """
     model
     scores: the training scores it was chosen on
     rule: half (0.5), youden, sensitivity_90
-    threshold: scores from here on count as mutant
+    threshold: scores from here on count as positive
 """)  # fmt: skip
 CONFUSION = declared(COMPARISON, "confusion.csv", "a model, kind of scores and threshold", """
     model
