@@ -228,7 +228,9 @@ def _check(given: argparse.Namespace) -> int:
     table = reading.read_cohort(study)
     inspection.refuse_patient_ids(study, table)
     left, _, _ = eligibility.exclude(study, table, complete=False)
-    masks, acquisition, failures = inspection.inspect_cohort(study, left, progress("scans read"))
+    masks, acquisition, failures, twins = inspection.inspect_cohort(
+        study, left, progress("scans read")
+    )
     left, out, _ = eligibility.exclude(study, table, failures, complete=False)
     study.save_table(inspection.check_table(table, out, masks, acquisition), tables.CHECK)
     for row in out.itertuples():
@@ -238,7 +240,7 @@ def _check(given: argparse.Namespace) -> int:
         print(f"{row.patient}: look at it: {'; '.join(t for t in (row.flags, row.notes) if t)}")
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
     print(f"One row per patient: {study.tables / 'check.csv'}")
-    eligibility.require_both(left, out)
+    eligibility.require_both(left, out, twins)
     return FAULTS if out.step.isin(MENDABLE).any() else DONE
 
 

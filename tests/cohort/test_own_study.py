@@ -9,7 +9,7 @@ import pytest
 from corpus import write_series
 from radiogenomics import cli
 from radiogenomics.cohort.sources import own
-from radiogenomics.images.dicom.series import choose_ct
+from radiogenomics.images.dicom.choice import choose_ct
 from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Settings

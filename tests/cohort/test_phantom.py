@@ -42,7 +42,7 @@ def test_files_are_small_and_lesions_lie_in_their_box(made):
     for row in table.itertuples():
         assert (made / row.ct).stat().st_size < 4e6
         scan = scans.read_scan(made / row.ct, made / row.mask)
-        assert not inspection.mask_row(scan)["touches_border"]
+        assert not inspection.mask_row(scan, 0)["touches_border"]
 
 
 def test_patients_of_one_person_go_to_one_hospital():

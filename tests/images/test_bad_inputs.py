@@ -121,6 +121,20 @@ def rtstruct(case, *contours, label="", kind="CLOSED_PLANAR", change=None):
         corpus.edit(case.mask, change)
 
 
+def extra(case, gone=(), **tags):
+    """Put one more file into the series that is no slice of it."""
+    made = corpus.ct_slice(volume()[0], 20, ROOT + "3")
+    for tag, value in tags.items():
+        setattr(made, tag, value)
+    for tag in gone:
+        delattr(made, tag)
+    corpus.save(made, case.ct / "extra.dcm")
+
+
+def far(made, z):
+    corpus.move(made, (0, 0, 500))
+
+
 def two_segs(case):
     folder = case.folder / "masks"
     folder.mkdir()
@@ -227,8 +241,8 @@ SERIES = {
         "two slices are at the same position (InstanceNumber 4 and 5)",
         "export one",
     ),
-    "copied file": (
-        lambda c: (c.ct / "copy.dcm").write_bytes(first(c).read_bytes()),
+    "slice at the place of another": (
+        lambda c: c.series(at(3, ImagePositionPatient=[-30, -20, 105])),
         "two slices are at the same position",
     ),
     "multi-frame": (lambda c: c.series(at(0, NumberOfFrames=4)), "3_000.dcm is a multi-frame file"),
@@ -265,7 +279,7 @@ IMAGES = {
     "4D": (four_dimensional, "4d.nii.gz is 4D", "Expected: one 3D volume"),
     "RGB": (
         lambda c: c.new_ct(np.zeros((*SHAPE, 3), np.uint8), vector=True),
-        "3D, 3 values per voxel",
+        "3 values per voxel",
     ),
     "2D": (lambda c: c.new_ct(np.zeros((20, 24), np.uint8), "p.png"), "p.png is 2D"),
     "NIfTI pixdim 0": (
@@ -280,7 +294,7 @@ IMAGES = {
     "NIfTI pixdim NaN": (lambda c: patched(c.new_ct(name="a.nii"), 88, "<f", np.nan), "nan) mm"),
     "NIfTI offset NaN": (
         lambda c: patched(c.new_ct(name="a.nii"), 108, "<f", np.nan),
-        "not a NIfTI-1",
+        "not a NIfTI file",
     ),
     "MetaImage spacing -0.7": (
         lambda c: swapped(c.new_ct(name="a.mha"), b"Spacing = 0", b"Spacing = -0"),
@@ -317,16 +331,16 @@ IMAGES = {
     "MetaImage cut off": (lambda c: cut(c.new_ct(name="a.mha"), -100), "a.mha cannot be read"),
     "text as .nii": (
         lambda c: as_ct(c, "t.nii", b"patient,age\n" * 99),
-        "t.nii is not a NIfTI-1 file",
+        "t.nii is not a NIfTI file",
     ),
     "text as .nii.gz": (
         lambda c: as_ct(c, "t.nii.gz", gzip.compress(b"text " * 99)),
-        "not a NIfTI-1",
+        "not a NIfTI file",
     ),
-    "zeros as .nii": (lambda c: as_ct(c, "t.nii", bytes(999)), "t.nii is not a NIfTI-1 file"),
+    "zeros as .nii": (lambda c: as_ct(c, "t.nii", bytes(999)), "t.nii is not a NIfTI file"),
     "DICOM as .nii": (
         lambda c: as_ct(c, "d.nii", first(c).read_bytes()),
-        "d.nii is not a NIfTI-1 file",
+        "d.nii is not a NIfTI file",
     ),
     "text as .nrrd": (lambda c: as_ct(c, "t.nrrd", b"hello\n" * 9), "t.nrrd cannot be read"),
     "empty file": (
@@ -421,7 +435,7 @@ MASKS = {
         "Name the file",
     ),
     "SEG of another series": (
-        lambda c: (seg(c), c.series(series=ROOT + "77")),
+        lambda c: (seg(c), c.series(far, series=ROOT + "77", FrameOfReferenceUID=ROOT + "78")),
         "none of them the one that the mask refers to",
         "Export that series",
     ),
@@ -504,7 +518,10 @@ MASKS = {
     ),
     "RTSTRUCT of x and y": (lambda c: rtstruct(c, square(3, 9, 2)[:, :2]), "does not have x, y, z"),
     "RTSTRUCT of another series": (
-        lambda c: (rtstruct(c, square(3, 9, 2)), c.series(series=ROOT + "77")),
+        lambda c: (
+            rtstruct(c, square(3, 9, 2)),
+            c.series(far, series=ROOT + "77", FrameOfReferenceUID=ROOT + "78"),
+        ),
         "none of them the one that the mask refers to",
     ),
 }
@@ -574,11 +591,41 @@ ODD = {
         lambda c: c.new_mask(lesion() * np.float32(255 * 0.003921569)),
         "",
     ),
-    "mask on a smaller grid": (near, "mask copied from another grid"),
-    "mask with axes turned round": (
-        flipped,
-        "mask's axes are opposite to the CT's: check the side, mask copied from another grid",
+    "copied slice": (
+        lambda c: (c.ct / "copy.dcm").write_bytes(first(c).read_bytes()),
+        "left out of the series: copies of slices (1)",
     ),
+    "SEG whose series has another UID": (
+        lambda c: (seg(c), c.series(series=ROOT + "77")),
+        "the outline names another series or modality in the CT's frame of reference",
+    ),
+    "SEG whose series and frame of reference have other UIDs": (
+        lambda c: (seg(c), c.series(series=ROOT + "77", FrameOfReferenceUID=ROOT + "78")),
+        "the outline names a series that is not there: it lies in this CT's slices",
+    ),
+    "a UID for every slice": (
+        lambda c: c.series(lambda made, z: setattr(made, "SeriesInstanceUID", f"{ROOT}9.{z}")),
+        "every slice has a SeriesInstanceUID of its own: read as one series",
+    ),
+    "dose report in the series": (
+        lambda c: extra(
+            c,
+            ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"],
+            SOPClassUID="1.2.840.10008.5.1.4.1.1.7",
+        ),  # fmt: skip
+        "left out of the series: files that are no slices (1)",
+    ),
+    "localizer in the series": (
+        lambda c: extra(
+            c,
+            ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
+            ImageOrientationPatient=[0, 1, 0, 0, 0, -1],
+        ),  # fmt: skip
+        "left out of the series: files that are no slices (1)",
+    ),
+    "no Modality": (lambda c: c.series(without("Modality")), ""),
+    "mask on a smaller grid": (near, "mask copied from another grid"),
+    "mask with axes turned round": (flipped, ""),
     "big-endian NIfTI": (big_endian, ""),
     "MetaImage with its voxels beside it": (lambda c: c.new_ct(name="a.mhd"), ""),
     "hidden files of macOS": (lambda c: (c.ct / "._3_000.dcm").write_bytes(b"Mac OS X" * 9), ""),
@@ -824,15 +871,17 @@ def test_hospital_numbers_and_names_are_known_in_other_spelling(tmp_path, name):
 def test_one_person_in_two_rows_stops(tmp_path):
     rows = image_rows(tmp_path, ("P1", "H-1"), ("P2", "H-2"), ("P3", "H-1"), ("P4", "H-4"))
     study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))
+    twins = inspection.inspect_cohort(study, rows)[3]
+    assert "P1 (test), P3 (train) are one person" in twins[0]
     with pytest.raises(StudyError, match=r"P1 \(test\), P3 \(train\) are one person"):
-        inspection.inspect_cohort(study, rows)
+        eligibility.require_both(rows, pd.DataFrame(), twins)
 
 
 def test_bad_images_are_failures_and_the_batch_goes_on(tmp_path):
     rows = image_rows(tmp_path, ("P1", "H-1"), ("P2", "H-2"), ("P3", "H-3"))
     cut(first(corpus.Case(tmp_path, tmp_path / "P2", tmp_path)), 200)
     study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))
-    masks, acquisition, failures = inspection.inspect_cohort(study, rows)
+    masks, acquisition, failures, _ = inspection.inspect_cohort(study, rows)
     assert masks.patient.tolist() == acquisition.patient.tolist() == ["P1", "P3"]
     assert failures.patient.tolist() == ["P2"] and DICOM in failures.reason[0]
 
@@ -843,7 +892,7 @@ def test_second_reader_is_looked_at_and_excludes_nobody(tmp_path):
     empty = corpus.write_image(tmp_path / "empty.nii.gz", 0 * lesion())
     rows["mask_2"], rows["mask_2_hash"] = [str(half), str(empty), ""], ["a", "b", ""]
     study = Study(tmp_path, tmp_path / "reports", Settings(workers=1))
-    masks, acquisition, failures = inspection.inspect_cohort(study, rows)
+    masks, acquisition, failures, _ = inspection.inspect_cohort(study, rows)
     volume_mm3 = (lesion() * (PLANES == 3)).sum() * 0.7 * 0.8 * 2.5
     found = masks.second_mask
     assert found[0] == f"{volume_mm3:.1f} mm³" and "is empty" in found[1] and pd.isna(found[2])
@@ -852,9 +901,8 @@ def test_second_reader_is_looked_at_and_excludes_nobody(tmp_path):
     assert table.state.tolist() == ["used"] * 3 and table.second_mask[0] == found[0]
 
 
-def test_ct_without_rescale_is_flagged(tmp_path):
+def test_ct_without_rescale_is_refused_where_it_has_no_air(tmp_path):
     case = corpus.good_case(tmp_path)
     case.series(without("RescaleSlope", "RescaleIntercept"), volume() + 1024)
-    scan = scans.read_scan(case.ct, case.mask)
-    assert inspection.acquisition_row(scan.ct, scan.acquisition)["rescale"] == "missing"
-    assert "lowest value of the CT" in inspection.mask_row(scan)["flags"]
+    with pytest.raises(StudyError, match="no RescaleSlope and RescaleIntercept, and no value is"):
+        scans.read_scan(case.ct, case.mask)

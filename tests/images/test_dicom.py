@@ -15,7 +15,7 @@ from pydicom.uid import (
 )
 from radiogenomics.images import inspection, scans
 from radiogenomics.images.dicom.acquisition import acquisition
-from radiogenomics.images.dicom.series import _drawn_on, choose_ct
+from radiogenomics.images.dicom.choice import _drawn_on, choose_ct
 from radiogenomics.images.dicom.slices import in_order
 from radiogenomics.study.errors import StudyError
 
@@ -162,7 +162,7 @@ def test_rescale_of_every_slice_is_applied(tmp_path):
     folder = corpus.write_ct(tmp_path / "ct", None, change)
     stored = volume().astype(int) + 1024
     expected = stored - 1024
-    expected[3] = 2 * stored[3] - 2000
+    expected[3] = np.maximum(2 * stored[3] - 2000, -1024)
     assert (sitk.GetArrayFromImage(scans.read_ct(folder)[0]) == expected).all()
     chosen, _ = choose_ct(folder)
     assert acquisition(chosen)["rescale"] == "1 × value -1024, 2 × value -2000"
@@ -214,7 +214,7 @@ def test_acquisition_row_says_how_and_nothing_of_whom(tmp_path):
     case = corpus.good_case(tmp_path)
     case.series(ConvolutionKernel=["B30f", "I30f"], ContrastBolusAgent="Iohexol")
     scan = scans.read_scan(case.ct, case.mask)
-    row = inspection.acquisition_row(scan.ct, scan.acquisition)
+    row = inspection.acquisition_row(scan.ct, scan.acquisition, scan.file_grid)
     assert {k: row[k] for k in scan.acquisition} == {
         "vendor": "Example", "scanner": "Scanner 1", "kernel": "B30f/I30f", "kvp": 120.0,
         "mas": 100.0, "thickness_mm": 2.5, "contrast": "yes", "rescale": "1 × value -1024",

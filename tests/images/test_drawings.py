@@ -7,12 +7,10 @@ import corpus
 import highdicom as hd
 import numpy as np
 import pandas as pd
-import pydicom
 import pytest
 import SimpleITK as sitk
 from corpus import ORIGIN, ROOT, SHAPE, SPACING, item, lesion, square
 from radiogenomics.images import scans
-from radiogenomics.images.dicom import drawings
 from radiogenomics.images.grids import same_grid
 from radiogenomics.study.errors import StudyError
 from radiomics.featureextractor import RadiomicsFeatureExtractor
@@ -397,13 +395,85 @@ def test_ibsi_features_of_the_digital_phantom_are_within_tolerance():
     assert len(table) == 102
 
 
-@pytest.mark.parametrize(("kind", "frame"), [("2", ""), ("128", "1.2.3.9")])
-def test_an_outline_on_the_pet_shares_the_cts_frame_of_reference(kind, frame):
-    image = pydicom.Dataset()
-    image.ReferencedSOPClassUID = f"1.2.840.10008.5.1.4.1.1.{kind}"  # 2: CT, 128: PET
-    series = pydicom.Dataset()
-    series.SeriesInstanceUID, series.ReferencedInstanceSequence = "1.2.3.4", [image]
-    drawing = pydicom.Dataset()
-    drawing.Modality, drawing.FrameOfReferenceUID = "SEG", "1.2.3.9"
-    drawing.ReferencedSeriesSequence = [series]
-    assert drawings.shared_frame(drawing) == frame
+def test_an_outline_on_the_pet_is_taken_in_the_cts_frame_of_reference(tmp_path, ct):
+    """Its frame names the CT among two; where it lies says it when the frame is gone."""
+    outline = corpus.write_rtstruct(
+        tmp_path / "rt.dcm", ct, {"GTV": [square(6.5, 13.5, z) for z in range(2, 6)]}
+    )
+    away = {"series": ROOT + "8", "FrameOfReferenceUID": ROOT + "9"}
+    corpus.write_ct(ct, None, lambda made, z: corpus.move(made, (0, 0, 300)), **away)
+
+    def on_the_pet(made):
+        frame = made.ReferencedFrameOfReferenceSequence[0]
+        frame.FrameOfReferenceUID = ROOT + "2"
+        study = frame.RTReferencedStudySequence[0]
+        study.RTReferencedSeriesSequence[0].SeriesInstanceUID = ROOT + "50"
+
+    corpus.edit(outline, on_the_pet)
+    scan = scans.read_scan(ct, outline, "GTV")
+    assert "in the CT's frame of reference" in scan.notes[0]
+
+    def without_frame(made):
+        made.ReferencedFrameOfReferenceSequence[0].FrameOfReferenceUID = ROOT + "51"
+
+    corpus.edit(outline, without_frame)
+    again = scans.read_scan(ct, outline, "GTV")
+    assert "lies in this CT's slices" in again.notes[0]
+    masks = [sitk.GetArrayFromImage(s.mask) for s in (scan, again)]
+    assert (masks[0] == masks[1]).all() and masks[0].any()
+
+
+def test_contours_that_cross_are_united_and_inner_ones_are_holes(tmp_path, ct):
+    """Numbers of voxels by hand: squares of 8 × 8 and 6 × 6 pixels, a hole of 2 × 2."""
+    cross = [square(2.5, 10.5, 3), square(7.5, 13.5, 3)]
+    hole = [square(2.5, 10.5, 4), square(4.5, 6.5, 4)]
+    outline = corpus.write_rtstruct(tmp_path / "rt.dcm", ct, {"GTV": cross + hole})
+    scan = scans.read_scan(ct, outline)
+    drawn = sitk.GetArrayFromImage(scan.mask)
+    assert drawn[3].sum() == 64 + 36 - 9 and drawn[4].sum() == 64 - 4
+    assert "contours cross at 1 heights: united" in scan.notes
+
+
+def test_xor_contours_take_every_overlap_out(tmp_path, ct):
+    cross = [square(2.5, 10.5, 3), square(7.5, 13.5, 3)]
+    kind = "CLOSEDPLANAR_XOR"
+    outline = corpus.write_rtstruct(tmp_path / "rt.dcm", ct, {"GTV": cross}, kind)
+    assert sitk.GetArrayFromImage(scans.read_scan(ct, outline).mask).sum() == 64 + 36 - 18
+
+
+def test_several_rois_segments_and_values_are_united(tmp_path, ct, two):
+    rois = {"GTV-1": [square(2.5, 6.5, 3)], "GTV-2": [square(8.5, 12.5, 4)], "A+B": []}
+    rois["A+B"] = [square(2.5, 4.5, 2)]
+    outline = corpus.write_rtstruct(tmp_path / "rt.dcm", ct, rois)
+    assert read(ct, outline, "GTV-1+GTV-2").sum() == 32
+    assert read(ct, outline, "1 + 2").sum() == 32
+    assert read(ct, outline, "A+B").sum() == 4  # the exact name goes before a union
+    assert (read(ct, two, "Lesion+Node") == np.maximum(lesion(), SECOND)).all()
+    values = corpus.write_image(tmp_path / "values.nii.gz", lesion() * 2 + SECOND * 5)
+    both = ((lesion() * 2 + SECOND * 5) > 0).sum()
+    assert read(ct, values, "2+5+7" if (lesion() & SECOND).any() else "2+5").sum() == both
+
+
+def test_contours_just_beyond_the_ct_are_cut_off_there(tmp_path, ct):
+    outline = corpus.write_rtstruct(tmp_path / "rt.dcm", ct, {"GTV": [square(-2.5, 4.5, 3)]})
+    scan = scans.read_scan(ct, outline)
+    assert sitk.GetArrayFromImage(scan.mask).sum() == 25
+    assert "beyond the CT: cut off there" in scan.notes[0]
+
+
+def test_frames_with_an_origin_of_their_own_lie_where_they_say(tmp_path, ct):
+    """A SEG on its own grid whose upper frames begin two pixels further to the left."""
+    seg = corpus.write_seg(tmp_path / "seg.dcm", ct, {"Lesion": lesion()})
+    plain = sitk.GetArrayFromImage(scans.read_scan(ct, seg).mask)
+
+    def off_grid(made):
+        for group in made.PerFrameFunctionalGroupsSequence:
+            place = group.PlanePositionSequence[0]
+            x, y, z = map(float, place.ImagePositionPatient)
+            upper = z > ORIGIN[2] + 3.5 * SPACING[2]
+            place.ImagePositionPatient = [x + (0.3 + 2 * upper) * 0.7, y + 0.3 * 0.8, z]
+
+    corpus.edit(seg, off_grid)
+    moved = sitk.GetArrayFromImage(scans.read_scan(ct, seg).mask)
+    for z, drawn in enumerate(plain):
+        assert (moved[z] == np.roll(drawn, 2 * (z > 3), axis=1)).all()

@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 from radiogenomics.images import contact_sheet, inspection
+from radiogenomics.images.grids import grid_of
 from radiogenomics.images.scans import Scan, read_scan
 from radiogenomics.study import tables
 
@@ -25,11 +26,11 @@ def scan(lung=-800, inside=20, corner=(6, 12, 12), size=(4, 6, 6), hole=None):
     images = [sitk.GetImageFromArray(a) for a in (ct, mask)]
     for image in images:
         image.SetSpacing((0.8, 0.8, 1.25))
-    return Scan(*images)
+    return Scan(*images, grid_of(images[0]))
 
 
 def test_row_is_what_was_drawn():
-    row = inspection.mask_row(scan())
+    row = inspection.mask_row(scan(), 0)
     assert row["voxels"] == 144 and row["volume_mm3"] == pytest.approx(144 * 0.8 * 0.8 * 1.25)
     assert row["slices"] == 4 and row["components"] == 1 and row["mean_hu"] == 20
     assert row["lung_near"] == 1.0 and row["air_share"] == 0 and row["flags"] == ""
@@ -48,7 +49,7 @@ def test_row_is_what_was_drawn():
     ],
 )
 def test_what_a_reader_should_look_at_is_flagged(case, flag):
-    assert flag in inspection.mask_row(scan(**case))["flags"]
+    assert flag in inspection.mask_row(scan(**case), 0)["flags"]
 
 
 def test_thumbnail_shows_the_lesion_with_its_outline_in_3_kb(finished):

@@ -31,7 +31,7 @@ def test_pair_is_read_as_written(pair):
     found = pair_of(folder / "ct.nii.gz", folder / "mask.nii.gz", 1)
     assert (sitk.GetArrayFromImage(found[0]) == ct).all()
     assert (sitk.GetArrayFromImage(found[1]) == mask).all()
-    assert found[0].GetPixelID() == sitk.sitkInt16
+    assert found[0].GetPixelID() == sitk.sitkFloat32
 
 
 def test_dicom_series_has_the_same_voxels_in_order_of_position(pair):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from radiogenomics.images import volumes
+from radiogenomics.images.grids import canonical
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Preprocessing
 
@@ -72,8 +73,9 @@ def test_any_orientation_gives_the_same_volume():
     )
     ct, mask = image(hu), image(np.ones(hu.shape, np.uint8))
     straight = volumes.preprocess(ct, mask, Preprocessing())
-    turned = [sitk.DICOMOrient(one, "RAS") for one in (ct, mask)]
-    assert np.allclose(straight, volumes.preprocess(*turned, Preprocessing()), atol=1e-4)
+    for axes in ("RAS", "PSL", "LAI"):
+        turned = [canonical(sitk.DICOMOrient(one, axes)) for one in (ct, mask)]
+        assert (straight == volumes.preprocess(*turned, Preprocessing())).all(), axes
 
 
 def test_background_lesion_or_box():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from radiogenomics.images.grids import grid_of
 from radiogenomics.maps import gradcam
 from radiogenomics.maps.case import explain_images
 from radiogenomics.models import network as cnn
@@ -145,7 +146,7 @@ def test_map_returns_to_its_place_on_the_ct():
     box.SetOrigin([0.0, 8.0, 110.0])
     heat = np.zeros((4, 6, 8), np.float32)
     heat[2, 3, 5] = 1
-    placed = sitk.GetArrayFromImage(gradcam.on_ct(heat, box, ct))
+    placed = sitk.GetArrayFromImage(grid_of(ct).resampled(gradcam.on_box(heat, box)))
     z, y, x = np.unravel_index(placed.argmax(), placed.shape)
     point = ct.TransformIndexToPhysicalPoint((int(x), int(y), int(z)))
     assert np.allclose(point, (0 + 5.5 * 2 - 0.5, 8 + 3.5 * 2 - 0.5, 110 + 2.5 * 2 - 0.5), atol=1.1)

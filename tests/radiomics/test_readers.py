@@ -46,7 +46,8 @@ def test_dice_and_volumes_by_hand(tmp_path):
     one, two = box.copy(), box.copy()
     one[2:6, 2:6, 2:6] = 1
     two[2:6, 2:6, 4:8] = 1
-    for name, array in (("ct", box.astype(np.int16)), ("one", one), ("two", two)):
+    ct = np.arange(box.size, dtype=np.int16).reshape(box.shape) - 500
+    for name, array in (("ct", ct), ("one", one), ("two", two)):
         image = sitk.GetImageFromArray(array)
         image.SetSpacing((2, 1, 1))
         sitk.WriteImage(image, str(tmp_path / f"{name}.nii.gz"))

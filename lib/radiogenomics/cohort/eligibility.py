@@ -97,13 +97,20 @@ def readable_hash(path: Path) -> str:
         return ""
 
 
-def require_both(left: pd.DataFrame, out: pd.DataFrame) -> None:
+def require_both(left: pd.DataFrame, out: pd.DataFrame, twins: list[str] | None = None) -> None:
     """Stop where no study can be made of the patients left.
 
+    Args:
+        left: the patients who can take part.
+        out: who cannot, and why.
+        twins: what `inspect_cohort` found of one person in several rows.
+
     Raises:
-        StudyError: two patients share a scan; a cohort lacks patients of a label.
+        TableFault: two patients share a scan; a cohort lacks patients of a label.
     """
-    _refuse_leak(left)
+    faults = [*_shared_files(left), *(twins or [])]
+    if faults:
+        raise TableFault("\n".join(faults))
     _refuse_empty(left, out)
 
 
@@ -143,8 +150,9 @@ def excluded(flow: pd.DataFrame) -> pd.DataFrame:
     return flow[~flow.step.isin(["found", "included"]) & ~flow.step.str.endswith("label")]
 
 
-def _refuse_leak(left: pd.DataFrame) -> None:
-    """Stop when one scan is used for two patients, or one mask on both sides of the split."""
+def _shared_files(left: pd.DataFrame) -> list[str]:
+    """Return a fault for each scan of two patients, and each mask on both sides of the split."""
+    faults = []
     for column in [f"{c}_hash" for c in IMAGES if f"{c}_hash" in left]:
         what = WHAT[column]
         hashed = left[left[column] != ""]
@@ -155,10 +163,11 @@ def _refuse_leak(left: pd.DataFrame) -> None:
                 continue
             names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
             where = "in train and test" if both else "for several patients"
-            raise TableFault(
+            faults.append(
                 f"The same {what} is used {where}: {names}. Expected: one per patient. Keep one "
                 "row."
             )
+    return faults
 
 
 def _refuse_empty(left: pd.DataFrame, out: pd.DataFrame) -> None:

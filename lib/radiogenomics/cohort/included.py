@@ -10,6 +10,7 @@ import pandas as pd
 from radiogenomics.cohort.eligibility import as_written, exclude, readable_hash, require_both
 from radiogenomics.cohort.reading import IMAGES, NEEDED, read_cohort
 from radiogenomics.images.formats import content_hash, image_files
+from radiogenomics.images.scans import CHOICE
 from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import numbered
 from radiogenomics.study.errors import TableFault
@@ -20,7 +21,10 @@ ENDINGS = ("readable_hash", "_stamp", "_from")  # of what `keep_included` adds
 IMAGE_STEPS = ("images", "preprocessing", "radiomics")
 
 
-def keep_included(study: Study, left: pd.DataFrame, out: pd.DataFrame, flow: pd.DataFrame) -> None:
+def keep_included(
+    study: Study, left: pd.DataFrame, out: pd.DataFrame, flow: pd.DataFrame,
+    twins: list[str] | None = None,
+) -> None:  # fmt: skip
     """Write who does not take part and why, the flow, and (in the data folder) who does.
 
     Raises:
@@ -28,7 +32,7 @@ def keep_included(study: Study, left: pd.DataFrame, out: pd.DataFrame, flow: pd.
     """
     study.save_table(out, tables.EXCLUSIONS)
     study.save_table(flow, tables.FLOW)
-    require_both(left, out)
+    require_both(left, out, twins)
     with whole_file(study.included_csv) as part:
         stamps = {f"{c}_stamp": left[c].map(_stamp) for c in IMAGES if c in left}
         table = left.assign(**_relative(study, left), **stamps, made_from=_source(study))
@@ -39,7 +43,7 @@ def _source(study: Study) -> str:
     """Return a digest of cohort.csv and of the settings that decide who takes part, and as what."""
     rules = study.settings
     table = content_hash(study.cohort_csv) if study.cohort_csv.exists() else ""
-    return digest(table, rules.label, rules.hospitals, rules.eligibility)
+    return digest(table, rules.label, rules.hospitals, rules.eligibility, rules.images)
 
 
 def _relative(study: Study, left: pd.DataFrame) -> dict[str, list[str]]:
@@ -60,11 +64,13 @@ def read_included(study: Study) -> pd.DataFrame:
         raise study.not_yet("the list of patients who take part", contract.COHORT)
     # None and TRUE are words here
     table = pd.read_csv(study.included_csv, dtype=str, keep_default_na=False)
-    words = [*NEEDED, *IMAGES, "mask_label", *(c for c in table if c.endswith(ENDINGS))]
+    words = [*NEEDED, *IMAGES, "mask_label", *CHOICE, *(c for c in table if c.endswith(ENDINGS))]
     table = table.replace("", np.nan)
     values = [c for c in table if c not in words]
     table[values] = table[values].apply(numbered)
-    table = table.assign(mask_label=table.mask_label.fillna(""), label=table.label.astype(int))
+    written = [c for c in ("mask_label", *CHOICE) if c in table]
+    table[written] = table[written].fillna("")
+    table = table.assign(label=table.label.astype(int))
     here = {
         c: table[c].map(lambda p: f"{study.folder}/{p}", na_action="ignore")
         for c in IMAGES

@@ -206,7 +206,9 @@ def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     table["label"] = np.where(labelled, given == _code(settings.label.positive), np.nan)
     for column in [c for c in NUMBERS if c in table]:
         table[column] = pd.to_numeric(table[column], errors="coerce")
-    table["mask_label"] = raw.get("mask_label", "")
+    for column in ("mask_label", "ct_series", "ct_acquisition"):
+        table[column] = raw.get(column, "")
+    table["ct_kernels"] = "|".join(settings.images.prefer_kernel)
     if "smoking" in table:
         table["smoking_history"] = table.smoking.map(EVER)
     for column in [c for c in IMAGES if c in table]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pydicom
 
-from radiogenomics.images.dicom.series import read_header
+from radiogenomics.images.dicom.headers import read_header
 from radiogenomics.study.contract import NOTEBOOKS
 from radiogenomics.study.errors import StudyError
-from radiogenomics.study.files import SHIPPED, read_json
+from radiogenomics.study.files import SHIPPED, files_below, read_json
 
 UID = re.compile(r"(?<![\d.])(?:2\.25\.\d{10,}|[0-2](?:\.(?:0|[1-9]\d*)){6,})(?!\d)")
 TAGS = [
@@ -76,7 +76,7 @@ def identifiers(scans: Iterable[Path]) -> set[str]:
     """
     values: set[tuple[str, str]] = set()
     for path in scans:
-        for file in [path] if path.is_file() else (p for p in path.rglob("*") if p.is_file()):
+        for file in [path] if path.is_file() else files_below(path):
             if _is_dicom(file):
                 values |= _values(file)
     words = {form for value in values for form in _forms(*value)}

@@ -25,7 +25,7 @@ SHEET = Path(__file__).with_name("contact_sheet.html.j2")
 
 def thumbnail(scan: Scan) -> str:
     """Return the lesion's largest slice with its outline, 60 mm wide, as a JPEG data URI."""
-    ct, mask = (sitk.DICOMOrient(image, "LPS") for image in (scan.ct, scan.mask))
+    ct, mask = scan.ct, scan.mask
     inside = sitk.GetArrayViewFromImage(mask)
     z = int(inside.sum(axis=(1, 2)).argmax())
     middle = np.argwhere(inside[z]).mean(axis=0)[::-1]

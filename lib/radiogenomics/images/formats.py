@@ -9,22 +9,23 @@ import functools
 import gzip
 import hashlib
 import re
-import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import SimpleITK as sitk
 
+from radiogenomics.images import nifti, nrrd
+from radiogenomics.images.nifti import check_spacing
 from radiogenomics.study.errors import ImageFault, MissingFile
+from radiogenomics.study.files import files_below
 
+sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters of it, our checks say
 ZIP = b"PK\x03\x04"
-NIFTI_FLOATS = {16: "f4", 64: "f8"}  # codes of the header: types that can hold a NaN
 NO_READER = "sitk::ERROR: Unable to determine ImageIO reader for"
 VOXEL_FILE = re.compile(r"^(?:ElementDataFile\s*=|data ?file:)(.*)$", re.M | re.I)
-CHUNK = 1 << 24  # bytes, a multiple of a voxel's
+CHUNK = 1 << 24  # bytes
 APART = (".hdr", ".img", ".hdr.gz", ".img.gz", ".vtk", ".gipl", ".gipl.gz")  # voxels elsewhere
 
 
@@ -32,13 +33,14 @@ class Format(NamedTuple):
     """A format of image files: how their names end, and how one is read.
 
     `check` refuses faults that the reader repairs silently; `further` names the files that hold the
-    voxels of a header, which are hashed with it.
+    voxels of a header, which are hashed with it; `notes` says what a header leaves open.
     """
 
     endings: tuple[str, ...]
     check: Callable[[Path], None]
     read: Callable[[Path], sitk.Image]
     further: Callable[[Path], list[Path]] = lambda path: []
+    notes: Callable[[Path], list[str]] = lambda path: []
 
 
 FORMATS: list[Format] = []
@@ -84,7 +86,7 @@ def image_files(path: Path) -> list[Path]:
     The header of a MetaImage or NRRD comes with the file of voxels that it names.
     """
     if path.is_dir():
-        return sorted(p for p in path.rglob("*") if p.is_file())
+        return files_below(path)
     kind = format_of(path)
     return [path, *(kind.further(path) if kind else [])]
 
@@ -127,6 +129,12 @@ def read_file(path: Path) -> sitk.Image:
     return image
 
 
+def notes_of(path: Path) -> list[str]:
+    """Return what a reader of an image file should know of its header."""
+    kind = format_of(path)
+    return kind.notes(path) if kind else []
+
+
 def _refuse_archive(path: Path) -> None:
     with path.open("rb") as stream:
         if stream.read(4) == ZIP:
@@ -135,21 +143,21 @@ def _refuse_archive(path: Path) -> None:
 
 def _check_header(path: Path) -> None:
     """Refuse a MetaImage or NRRD of spacings 0 or below (read as 1, or without their sign)."""
-    _check_text_header(path)
+    if path.suffix.lower() in (".nrrd", ".nhdr"):
+        check_spacing(path, nrrd.spacing(nrrd.header(path)))
+    else:
+        _check_text_header(path)
     _check_voxel_file(path)
 
 
 def _check_text_header(path: Path) -> None:
-    """Check the spacing of a MetaImage (`=`) or NRRD (`:`), there also as lengths of vectors."""
+    """Check the spacing of a MetaImage."""
     with path.open("rb") as stream:
         start = stream.read(4096)
     for line in start.split(b"\n\n")[0].decode("latin-1").splitlines():
         name, _, value = line.replace("=", ":", 1).partition(":")
-        if name.strip() in ("ElementSpacing", "spacings"):
-            _check_spacing(path, [_number(v) for v in value.split()])
-        elif name.strip() == "space directions":
-            vectors = [[_number(v) for v in part.strip("()").split(",")] for part in value.split()]
-            _check_spacing(path, [float(np.linalg.norm(v)) for v in vectors])
+        if name.strip() == "ElementSpacing":
+            check_spacing(path, [_number(v) for v in value.split()])
 
 
 def _voxel_file(path: Path) -> str:
@@ -191,75 +199,21 @@ def _number(text: str) -> float:
         return float("nan")
 
 
-def _check_spacing(path: Path, spacing: list[float]) -> None:
-    if not len(spacing) or not np.isfinite(spacing).all() or min(spacing) <= 0:
-        values = ", ".join(f"{v:g}" for v in spacing)
-        raise ImageFault(
-            f"{path.name}: voxel spacing ({values}) mm in the header. Expected: above 0. Export it "
-            "again; a negative spacing may mean a flipped axis."
-        )
-
-
 def _check_stream(path: Path) -> None:
-    """Refuse a NIfTI or .gz file that is cut off, and NIfTI voxels that are no numbers.
-
-    Readers fill the first with zeros, and read the others as 0.
-    """
+    """Refuse a NIfTI or .gz file that is cut off: some readers fill it with zeros."""
     opened = gzip.open if path.suffix.lower() == ".gz" else open
-    bad = 0
     try:
+        expected = nifti.length(path) if format_of(path) else 0
         with opened(path, "rb") as stream:
-            missing, kind = (
-                _nifti_voxels(path, stream) if ".nii" in path.name.lower() else (0, None)
-            )
-            while block := stream.read(CHUNK):
-                missing -= len(block)
-                bad += _no_numbers(block, kind) if kind else 0
+            missing = expected - sum(map(len, iter(lambda: stream.read(CHUNK), b"")))
         if missing > 0:
             raise EOFError(f"{missing} bytes of the voxels are missing")
     except (OSError, EOFError, zlib.error) as fault:
         raise ImageFault(
             f"{path.name} cannot be read: it is damaged or cut off ({fault}). Copy it again."
         ) from None
-    if bad:
-        raise not_finite(path.name, bad)
 
 
-def _nifti_voxels(path: Path, stream: BinaryIO) -> tuple[int, np.dtype | None]:
-    """Read the header up to the first voxel.
-
-    Returns:
-        The bytes of the voxels, and their type where it can hold a NaN.
-    """
-    header = stream.read(348)
-    if len(header) < 348:
-        raise EOFError("no whole header")
-    order = "<" if header[:4] == struct.pack("<i", 348) else ">"
-    length, axes, *size = struct.unpack(f"{order}i36x8h", header[:56])
-    code, bits = struct.unpack(f"{order}2h", header[70:74])
-    offset = struct.unpack(f"{order}f", header[108:112])[0]
-    if length != 348 or not 1 <= axes <= 7 or not 0 <= offset < CHUNK:
-        raise ImageFault(
-            f"{path.name} is not a NIfTI-1 file, despite its name. Expected: an image. Export "
-            "it again."
-        )
-    _check_spacing(path, struct.unpack(f"{order}8f", header[76:108])[1 : 1 + axes][:3])
-    stream.read(max(int(offset) - 348, 0))
-    kind = np.dtype(order + NIFTI_FLOATS[code]) if code in NIFTI_FLOATS else None
-    return int(np.prod(np.maximum(size[:axes], 1), dtype=np.int64)) * bits // 8, kind
-
-
-def _no_numbers(block: bytes, kind: np.dtype) -> int:
-    values = np.frombuffer(block, kind, len(block) // kind.itemsize)
-    return int((~np.isfinite(values)).sum())
-
-
-def not_finite(name: str, bad: int) -> ImageFault:
-    """Return the error of an image in which so many voxels are no finite numbers."""
-    return ImageFault(
-        f"{name}: {bad} voxels are not finite numbers. Expected: a number in each. Export again."
-    )
-
-
-register(Format((".mhd", ".mha", ".nrrd", ".nhdr"), _check_header, sitk.ReadImage, _voxels_beside))
-register(Format((".nii", ".nii.gz"), _check_stream, sitk.ReadImage))
+register(Format((".mhd", ".mha"), _check_header, sitk.ReadImage, _voxels_beside))
+register(Format((".nrrd", ".nhdr"), _check_header, nrrd.read, _voxels_beside, nrrd.notes))
+register(Format((".nii", ".nii.gz"), _check_stream, nifti.read, notes=nifti.notes))

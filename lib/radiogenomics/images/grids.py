@@ -1,9 +1,124 @@
-"""Where voxels lie: grids of images compared, described and turned into indices; mm, LPS."""
+"""Where voxels lie: one form of every image, grids compared and described; mm, LPS.
+
+One patient gives one answer whatever file the images came in. So every image is brought to one
+form (`canonical`), and is resampled to points that depend on the patient alone (`lattice`).
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import SimpleITK as sitk
+
+POSITION, SPACING, COSINES = 10**3, 10**5, 10**6  # parts of a mm, of a mm, of 1 that are kept
+TIE = 0.555  # of a part, from which it is rounded up: no usual number of a header lies there
+MATRIX, SAME_MM = 1024, 1e-6  # a pixel is so many parts of a field of view, to this
+NEAR = 1e-6  # voxels: so near to the middle between two voxels is in the middle
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the voxels of an image lie: size, spacing and origin (x, y, z), and the axes."""
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+    def resampled(self, image: sitk.Image) -> sitk.Image:
+        """Return an image on this grid by linear interpolation, 0 outside of it."""
+        return sitk.Resample(
+            image, self.size, sitk.Transform(), sitk.sitkLinear, self.origin, self.spacing,
+            self.direction, 0.0,
+        )  # fmt: skip
+
+
+def grid_of(image: sitk.Image) -> Grid:
+    """Return the grid of an image."""
+    return Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+
+
+def lps(image: sitk.Image) -> sitk.Image:
+    """Return an image with its axes in LPS order: x to the left, y to the back, z to the head."""
+    return sitk.DICOMOrient(image, "LPS")
+
+
+def canonical(image: sitk.Image) -> sitk.Image:
+    """Return an image with its axes in LPS order and its geometry rounded.
+
+    The same voxels come as DICOM (decimal text), as dcm2niix writes them (y reversed, float32),
+    with their axes permuted, or cropped. Direction cosines are rounded to 0.000001 and made
+    orthonormal again, the spacing is rounded to 0.00001 mm (a field of view of whole mm over 1024
+    pixels is kept), and the position of the voxels, from the nearest multiples of the spacing, to
+    0.001 mm.
+    """
+    out = lps(image)
+    left, _, right = np.linalg.svd(_rounded(out.GetDirection(), COSINES).reshape(3, 3))
+    directions, spacing = left @ right, np.array([_spacing(s) for s in out.GetSpacing()])
+    along = directions.T @ np.array(out.GetOrigin())
+    whole = np.round(along / spacing) * spacing
+    out.SetDirection(directions.ravel().tolist())
+    out.SetSpacing(spacing.tolist())
+    out.SetOrigin((directions @ (whole + _rounded(along - whole, POSITION))).tolist())
+    return out
+
+
+def _spacing(mm: float) -> float:
+    usual = np.round(mm * MATRIX) / MATRIX
+    return float(usual if abs(mm - usual) < SAME_MM else _rounded(mm, SPACING))
+
+
+def _rounded(values: float | tuple[float, ...], parts: int) -> np.ndarray:
+    """Return values in whole parts of 1; many a usual number lies at a half, so ties do not."""
+    return (np.floor(np.array(values) * parts + 1 - TIE) + 0.0) / parts
+
+
+def lattice(
+    ct: sitk.Image, low: np.ndarray, high: np.ndarray, spacing_mm: float, pad_mm: float = 0.0
+) -> sitk.Image:
+    """Return an empty grid of points that every file of a patient shares, around a box of voxels.
+
+    Along each of the CT's axes d the points p lie where d · p is a whole multiple of the spacing:
+    neither where the file begins nor how the lesion was outlined moves them.
+
+    Args:
+        ct: in canonical form.
+        low: first voxel (x, y, z) of the box.
+        high: last voxel.
+        spacing_mm: of the points along all three axes.
+        pad_mm: how far the grid reaches beyond the box, inside the CT.
+    """
+    size, spacing = np.array(ct.GetSize()), np.array(ct.GetSpacing())
+    first = axes(ct) @ np.array(ct.GetOrigin())
+    ends = [(low - 0.5) * spacing - pad_mm, (high + 0.5) * spacing + pad_mm]
+    ends = [first + np.maximum(ends[0], -0.5 * spacing),
+            first + np.minimum(ends[1], (size - 0.5) * spacing)]  # fmt: skip
+    start = np.ceil(ends[0] / spacing_mm - NEAR)
+    end = np.maximum(np.floor(ends[1] / spacing_mm + NEAR), start)
+    grid = sitk.Image([int(n) for n in end - start + 1], sitk.sitkUInt8)
+    grid.SetSpacing([spacing_mm] * 3)
+    grid.SetDirection(ct.GetDirection())
+    grid.SetOrigin((axes(ct).T @ (start * spacing_mm)).tolist())
+    return grid
+
+
+def nearest(mask: sitk.Image, grid: sitk.Image) -> sitk.Image:
+    """Return a mask on a grid with the same axes: of each point the voxel that it is nearest to.
+
+    A point half-way between two voxels takes the lower index.
+    """
+    away = axes(mask) @ (np.array(grid.GetOrigin()) - np.array(mask.GetOrigin()))
+    voxels = sitk.GetArrayViewFromImage(mask)
+    taken, inside = [], []
+    for axis in range(3):
+        at = away[axis] + np.arange(grid.GetSize()[axis]) * grid.GetSpacing()[axis]
+        index = np.ceil(at / mask.GetSpacing()[axis] - 0.5 - NEAR).astype(int)
+        inside.append((index >= 0) & (index < mask.GetSize()[axis]))
+        taken.append(np.clip(index, 0, mask.GetSize()[axis] - 1))
+    x, y, z = inside
+    drawn = voxels[np.ix_(*taken[::-1])] * (z[:, np.newaxis, np.newaxis] & y[:, np.newaxis] & x)
+    return mask_on(grid, drawn)
 
 
 def box_of(image: sitk.Image) -> np.ndarray:

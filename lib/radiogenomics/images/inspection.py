@@ -13,17 +13,22 @@ from joblib import Parallel, delayed
 
 from radiogenomics.images import anonymity
 from radiogenomics.images.contact_sheet import thumbnail
-from radiogenomics.images.dicom.series import first_of, patient_id
-from radiogenomics.images.scans import Scan, read_ct, read_scan
-from radiogenomics.images.volumes import bounds, crop
+from radiogenomics.images.dicom.headers import first_of, patient_id
+from radiogenomics.images.grids import Grid
+from radiogenomics.images.nifti import NO_SIDES
+from radiogenomics.images.scans import Scan, choice_of, read_ct, read_scan
+from radiogenomics.images.twins import alike, fingerprint, same_voxels
+from radiogenomics.images.volumes import bounds, crop, require_voxels
 from radiogenomics.study import tables
-from radiogenomics.study.errors import TableFault
+from radiogenomics.study.errors import ImageFault, TableFault
+from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 
 ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header gives them
 
 AIR_HU, LUNG_HU = -900.0, -500.0  # a lesion's voxels below: air; around it below: lung or air
 ROOM_HU = -950.0  # below: air outside the body, not lung
+SPLINE_NEEDS = 10  # voxels: beyond them a cubic B-spline's weights are below 1e-5
 NEAR_MM = 10.0  # how far around the lesion lung is looked for
 COUNTED = (
     "vendor",
@@ -37,10 +42,14 @@ COUNTED = (
 )
 
 
-def mask_row(scan: Scan) -> dict[str, float | int | str | bool]:
+def mask_row(scan: Scan, margin_mm: float) -> dict[str, float | int | str | bool]:
     """Return one row of `masks.csv`: what the lesion is, lengths mm, volume mm³, values HU.
 
     `flags` says what a reader should look at; none of it excludes a patient.
+
+    Args:
+        scan: CT and mask in canonical form.
+        margin_mm: what the features need of the CT around the lesion.
     """
     ct, mask = scan.ct, scan.mask
     inside = np.argwhere(sitk.GetArrayViewFromImage(mask))
@@ -62,7 +71,19 @@ def mask_row(scan: Scan) -> dict[str, float | int | str | bool]:
         "air_share": round(float((hu < AIR_HU).mean()), 3),
         "lung_near": round(_lung_near(ct, mask), 3),
     }
-    return row | {"flags": "; ".join(_flags(row, ct)), "notes": "; ".join(scan.notes)}
+    notes = [*scan.notes, *_near_the_edge(scan, margin_mm)]
+    return row | {"flags": "; ".join(_flags(row, ct)), "notes": "; ".join(notes)}
+
+
+def _near_the_edge(scan: Scan, margin_mm: float) -> list[str]:
+    """Return a note where values around the lesion depend on where the CT's file was cropped."""
+    low, high = bounds(scan.mask)
+    spacing, size = np.array(scan.ct.GetSpacing()), np.array(scan.ct.GetSize())
+    room = np.minimum(low, size - 1 - high) * spacing
+    if (room >= margin_mm + SPLINE_NEEDS * spacing).all():
+        return []
+    return [f"the CT ends {room.min():.0f} mm from the lesion: features that look "
+            f"{margin_mm:g} mm around it depend on where it was cropped"]  # fmt: skip
 
 
 def _lung_near(ct: sitk.Image, mask: sitk.Image) -> float:
@@ -92,17 +113,19 @@ def _flags(row: dict, ct: sitk.Image) -> list[str]:
     return [text for text, applies in flags.items() if applies]
 
 
-def acquisition_row(ct: sitk.Image, header: dict[str, float | str]) -> dict[str, float | int | str]:
-    """Return one row of `acquisition.csv`: the CT's grid (mm), and its header's acquisition."""
-    x, y, z = ct.GetSpacing()
+def acquisition_row(
+    ct: sitk.Image, header: dict[str, float | str], grid: Grid
+) -> dict[str, float | int | str]:
+    """Return one row of `acquisition.csv`: the file's grid (mm), and its header's acquisition."""
+    x, y, z = grid.spacing
     values = sitk.GetArrayViewFromImage(ct)
     return {
-        "size": "×".join(map(str, ct.GetSize())),
+        "size": "×".join(map(str, grid.size)),
         "pixel_x_mm": round(x, 4),
         "pixel_y_mm": round(y, 4),
         "slice_mm": round(z, 4),
         "orientation": sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(
-            ct.GetDirection()
+            grid.direction
         ),
         "ct_min": float(values.min()),
         "ct_max": float(values.max()),
@@ -114,25 +137,27 @@ def inspect_cohort(
     study: Study,
     cohort: pd.DataFrame,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str]]:
     """Read every patient's images once.
 
     Returns:
         Masks (one row per patient, `thumbnail` among its columns), acquisition (likewise, and of
-        those whose mask cannot be used), and failures (patient, step, reason).
-
-    Raises:
-        StudyError: one person in several rows.
+        those whose mask cannot be used), failures (patient, step, reason), and what leaves the
+        whole table in doubt: one person in several rows, by PatientID or by voxels.
     """
-    jobs = (delayed(_inspect_one)(row) for row in cohort.to_dict("records"))
+    jobs = (delayed(_inspect_one)(row, study.settings) for row in cohort.to_dict("records"))
     results = Parallel(n_jobs=study.workers, return_as="generator")(jobs)
     records = []
     for record in results:
         records.append(record)
         progress(len(records), len(cohort))
     ids = pd.Series([record["patient_id"] for record in records], index=cohort.patient, dtype=str)
-    _refuse_one_person(cohort, ids)
     good = [record for record in records if not record["reason"]]
+    prints = {record["patient"]: record["print"] for record in good}
+    twins = [*_one_person(cohort, ids), *same_voxels(cohort, prints)]
+    for patient, note in alike(prints).items():
+        mask = next(record["mask"] for record in good if record["patient"] == patient)
+        mask["notes"] = "; ".join(filter(None, (mask["notes"], note)))
     failures = [
         (record["patient"], "images", record["reason"]) for record in records if record["reason"]
     ]
@@ -146,22 +171,37 @@ def inspect_cohort(
             ]
         ),  # fmt: skip
         tables.EXCLUSIONS.frame(failures),
+        twins,
     )
 
 
-def _inspect_one(row: dict) -> dict:
-    record = {"patient": row["patient"], "patient_id": "", "reason": ""}
+def _inspect_one(row: dict, settings: Settings) -> dict:
+    record = {"patient": row["patient"], "patient_id": "", "reason": "", "print": None}
     try:
-        scan = read_scan(row["ct"], row["mask"], row["mask_label"])
+        scan = read_scan(row["ct"], row["mask"], row["mask_label"], choice_of(row))
         record["patient_id"] = scan.patient_id
+        _refuse_by_settings(scan, settings)
         second = {"second_mask": _second_mask(row)} if _named(row.get("mask_2")) else {}
-        record["mask"] = mask_row(scan) | second | {"thumbnail": thumbnail(scan)}
-        record["acquisition"] = acquisition_row(scan.ct, scan.acquisition)
+        record["mask"] = (
+            mask_row(scan, settings.radiomics.pad_mm) | second | {"thumbnail": thumbnail(scan)}
+        )
+        record["acquisition"] = acquisition_row(scan.ct, scan.acquisition, scan.file_grid)
+        record["print"] = fingerprint(scan)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         record["patient_id"] = patient_id(Path(row["ct"]))
         record["reason"] = anonymity.reason(fault, (row["ct"], row["mask"]))
         record["acquisition"] = _of_ct_alone(row["ct"])
     return record
+
+
+def _refuse_by_settings(scan: Scan, settings: Settings) -> None:
+    """Refuse a lesion too small to be measured, and sides that are not known where that matters."""
+    require_voxels(scan.ct, scan.mask, settings.radiomics.radiomics_spacing_mm)
+    if settings.images.unknown_orientation == "refuse" and NO_SIDES in "; ".join(scan.notes):
+        raise ImageFault(
+            f"{NO_SIDES}. Expected: an orientation (study.toml [images] unknown_orientation). "
+            "Convert the images again from DICOM."
+        )
 
 
 def _named(path: str | float | None) -> bool:
@@ -173,7 +213,7 @@ def _second_mask(row: dict) -> str:
     if row.get("mask_2_hash", 0) == row.get("mask_hash"):
         return "the same as the first reader's mask"
     try:
-        mask = read_scan(row["ct"], row["mask_2"], row["mask_label"]).mask
+        mask = read_scan(row["ct"], row["mask_2"], row["mask_label"], choice_of(row)).mask
     except Exception as fault:  # noqa: BLE001 - it takes no part then, the patient does
         return anonymity.reason(fault, (row["ct"], row["mask_2"]))
     voxels = int(sitk.GetArrayViewFromImage(mask).sum())
@@ -219,20 +259,22 @@ def _bare(name: str) -> str:
     return re.sub(r"[\W_]", "", name.casefold()).lstrip("0")
 
 
-def _refuse_one_person(cohort: pd.DataFrame, ids: pd.Series) -> None:
-    """Stop when several patients have one PatientID; an anonymiser's blank is not a name.
+def _one_person(cohort: pd.DataFrame, ids: pd.Series) -> list[str]:
+    """Return a fault for several patients with one PatientID; an anonymiser's blank is not a name.
 
     A PatientID that over half of the scans share is such a blank.
     """
     people = pd.DataFrame({"id": ids.to_numpy(), "patient": cohort.patient.to_numpy(),
                           "cohort": cohort.cohort.to_numpy()})  # fmt: skip
+    faults = []
     for name, rows in people[people.id != ""].groupby("id"):
         if 1 < len(rows) <= max(len(people) / 2, 2) and name:
             patients = ", ".join(f"{r.patient} ({r.cohort})" for r in rows.itertuples())
-            raise TableFault(
+            faults.append(
                 f"The DICOM headers say that {patients} are one person. Expected: one row per "
                 "patient, never on both sides of the split. Keep one row."
             )
+    return faults
 
 
 def check_table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,31 @@ import pandas as pd
 import pydicom
 import SimpleITK as sitk
 
+from radiogenomics.images import nrrd
 from radiogenomics.images.dicom import drawings, rtstruct, seg
 from radiogenomics.images.dicom.acquisition import acquisition
-from radiogenomics.images.dicom.series import Series, choose_ct, read_series
+from radiogenomics.images.dicom.choice import Wanted, choose_ct
+from radiogenomics.images.dicom.series import Series, read_series
 from radiogenomics.images.dicom.slices import in_order
-from radiogenomics.images.formats import not_finite, read_file, unreadable
-from radiogenomics.images.grids import box_of, describe_grid, same_grid
+from radiogenomics.images.formats import notes_of, read_file, unreadable
+from radiogenomics.images.grids import (
+    Grid,
+    axes,
+    box_of,
+    canonical,
+    describe_grid,
+    grid_of,
+    lps,
+    mask_on,
+    nearest,
+    same_grid,
+)  # fmt: skip
+from radiogenomics.images.nifti import not_finite
 from radiogenomics.study.errors import ImageFault, MissingFile
 
+CHOICE = ("ct_series", "ct_acquisition", "ct_kernels")  # columns; the last from study.toml
+LOWEST_HU = -1024.0  # of CT: what lies below was not reconstructed
+CT_VALUES, CT_VOXELS = 50, 1000  # a CT of more voxels has more different values
 NEARLY_WHOLE = 1e-4  # what a mask's scaled values may miss whole numbers by
 
 
@@ -27,21 +44,24 @@ NEARLY_WHOLE = 1e-4  # what a mask's scaled values may miss whole numbers by
 class Scan:
     """A patient's images on one grid, with their acquisition and remarks.
 
-    `ct` is in HU, in its file's pixel type; `mask` is uint8, 1 in the lesion; `labels` says what
-    the mask's file holds. `acquisition` (of a DICOM series) holds nothing that identifies a
-    patient; `patient_id` is for comparison alone and never written.
+    Both are in the one form that does not depend on the file (`grids.canonical`): `ct` in HU,
+    float32, not below -1024; `mask` uint8, 1 in the lesion. `file_grid` is where the CT's voxels
+    lie in its file, for what goes back there; `labels` says what the mask's file holds.
+    `acquisition` (of a DICOM series) holds nothing that identifies a patient; `patient_id` is for
+    comparison alone and never written.
     """
 
     ct: sitk.Image
     mask: sitk.Image
+    file_grid: Grid
     notes: tuple[str, ...] = ()
     acquisition: dict[str, float | str] = field(default_factory=dict)
     patient_id: str = ""
     labels: str = ""
 
 
-def read_ct(path: Path | str) -> tuple[sitk.Image, dict[str, float | str]]:
-    """Read a CT without a mask: the image (HU) and, of a DICOM series, its acquisition.
+def read_ct(path: Path | str) -> tuple[sitk.Image, dict[str, float | str], Grid]:
+    """Read a CT without a mask: as a `Scan` has it, its acquisition, and its file's grid.
 
     A NIfTI, NRRD or MetaImage file, or the CT series in a DICOM folder.
 
@@ -50,14 +70,31 @@ def read_ct(path: Path | str) -> tuple[sitk.Image, dict[str, float | str]]:
     """
     path = _there(path)
     if not path.is_dir():
-        return read_file(path), {}
-    series = in_order(choose_ct(path)[0], path.name)
-    return _read_series(series, path), acquisition(series)
+        ct, about = read_file(path), {}
+    else:
+        series = in_order(choose_ct(path)[0], path.name)
+        ct, about = _read_series(series, path), acquisition(series)
+    return _in_hu(ct)[0], about, grid_of(ct)
+
+
+def _in_hu(ct: sitk.Image) -> tuple[sitk.Image, list[str]]:
+    """Return a CT in canonical form, float32, and a note on what lay below the HU of air.
+
+    Scanners fill what they did not reconstruct with values such as -2000 or -3024.
+    """
+    out = sitk.Cast(canonical(ct), sitk.sitkFloat32)
+    values = sitk.GetArrayViewFromImage(out)
+    lowest = float(values.min())
+    if lowest >= LOWEST_HU:
+        return out, []
+    share = float((values < LOWEST_HU).mean())
+    note = f"{share:.1%} of the CT lies below {LOWEST_HU:g} HU (to {lowest:g}): taken as that"
+    return sitk.Maximum(out, LOWEST_HU), [note]
 
 
 def _there(path: Path | str) -> Path:
     path = Path(path)
-    if not path.exists():
+    if not (path.is_file() or path.is_dir()):
         raise MissingFile(f"{path.name} is not there. Expected: an image file or a DICOM folder.")
     return path
 
@@ -69,67 +106,124 @@ def _read_series(series: Series, folder: Path) -> sitk.Image:
         raise unreadable(folder, fault) from None
 
 
-def read_scan(ct_path: Path | str, mask_path: Path | str, label: str | int = "") -> Scan:
+def read_scan(
+    ct_path: Path | str, mask_path: Path | str, label: str | int = "",
+    choice: Wanted | None = None,
+) -> Scan:  # fmt: skip
     """Read a CT and the lesion that was drawn on it.
 
     A mask on another grid is taken over by nearest neighbour only when the CT's grid holds
     every voxel of the lesion. Of several CT series in a folder the one is taken that the rules
-    of `dicom.series` name.
+    of `dicom.choice` name.
 
     Args:
         ct_path: image file or DICOM folder.
         mask_path: image file, DICOM SEG or RTSTRUCT (a file or a folder that holds one).
         label: the lesion's value, or number or name of its segment or ROI; empty: 1 in a file,
             the only segment or ROI of a drawing.
+        choice: which series of a DICOM folder, where cohort.csv or study.toml says so.
 
     Raises:
         ImageFault: unreadable, empty or misplaced files, voxels that are not finite.
     """
-    ct_path, mask_path = _there(ct_path), _there(mask_path)
+    ct_path, mask_path, choice = _there(ct_path), _there(mask_path), choice or Wanted()
     drawing = drawings.read_drawing(mask_path)
-    labels = None if drawing else _whole(read_file(mask_path))
-    mask = None if drawing else _labelled(labels, str(label), mask_path.name)
+    mask, held, said = (None, "", []) if drawing else _file_mask(mask_path, str(label))
+    mask = mask and canonical(mask)
     notes, about, patient_id = [], {}, ""
-    if labels and not str(label):
-        notes += _other_labels(labels)
+    notes += said
     if ct_path.is_dir():
-        referenced = drawings.referenced_series(drawing) if drawing else ()
-        frame = drawings.shared_frame(drawing) if drawing else ""
-        series, others = choose_ct(ct_path, referenced, mask, frame)
-        if drawing and not referenced:
+        if drawing:
+            choice = replace(
+                choice, referenced=drawings.referenced_series(drawing),
+                frame=drawings.frame_of(drawing), points=drawings.points_of(drawing),
+            )  # fmt: skip
+        series, others = choose_ct(ct_path, replace(choice, mask=mask))
+        if drawing and not choice.referenced:
             _refuse_frame(drawing, series, mask_path.name)
-        if referenced and series.uid not in referenced:
-            notes.append("drawn on another modality in the CT's frame of reference")
-        series = in_order(series, ct_path.name)
+        series = in_order(series, ct_path.name, choice.points if drawing else _places(mask))
+        notes += series.notes
         ct = _read_series(series, ct_path)
         about, patient_id = acquisition(series), str(series.first.get("PatientID", ""))
+        _refuse_unscaled(ct, about, ct_path.name)
         if drawing:
-            notes += _other_patient(drawing, patient_id, bool(referenced), mask_path.name)
+            notes += _other_patient(drawing, patient_id, bool(choice.referenced), mask_path.name)
         if others:
-            choice = f"{series.describe()} used, not {', '.join(s.describe() for s in others)}"
+            used = f"{series.describe()} used, not {', '.join(s.describe() for s in others)}"
             exams = {s.first.get("StudyInstanceUID") for s in (series, *others)}
-            notes.append(f"{choice}; of {len(exams)} examinations" if len(exams) > 1 else choice)
+            notes.append(f"{used}; of {len(exams)} examinations" if len(exams) > 1 else used)
     else:
-        ct = read_file(ct_path)
+        ct, said = read_file(ct_path), notes_of(ct_path)
+        notes += [f"CT: {note}" for note in said]
     _check_ct(ct, ct_path.name)
+    in_file, (ct, padded) = ct, _in_hu(ct)
     if drawing:
-        mask, further = _drawn(drawing, str(label), ct, mask_path.name)
+        mask, further = _drawn(drawing, str(label), in_file, mask_path.name)
         notes += further
-    if not same_grid(ct, mask):
-        if not np.allclose(np.abs(_turn(ct, mask)), _turn(ct, mask), atol=1e-3):
-            notes.append("mask's axes are opposite to the CT's: check the side")
-        mask = _taken_over(ct, mask, mask_path.name)
-        notes.append("mask copied from another grid")
-    held = drawings.names(drawing) if drawing else _labels(labels)
-    return Scan(ct, mask, tuple(notes), about, patient_id, held)
+    mask, moved = _on_the_cts_grid(ct, mask, mask_path.name)
+    notes += padded + moved
+    _refuse_litres(mask, mask_path.name)
+    held = drawings.names(drawing) if drawing else held
+    return Scan(ct, mask, grid_of(in_file), tuple(notes), about, patient_id, held)
+
+
+def _places(mask: sitk.Image) -> np.ndarray:
+    """Return the corners (8, 3) of a lesion's box, mm."""
+    inside = np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1]
+    ends = np.array([inside.min(axis=0), inside.max(axis=0)]).T.astype(float)
+    corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T
+    return np.array([mask.TransformContinuousIndexToPhysicalPoint(c.tolist()) for c in corners])
+
+
+def _refuse_unscaled(ct: sitk.Image, about: dict[str, float | str], name: str) -> None:
+    """Refuse a series that does not say how its values become HU, and has none below 0."""
+    if about["rescale"] == "missing" and sitk.GetArrayViewFromImage(ct).min() >= 0:
+        raise ImageFault(
+            f"{name}: its headers have no RescaleSlope and RescaleIntercept, and no value is below "
+            "0. Expected: HU, where air has -1000. Export the original series."
+        )
+
+
+def _refuse_litres(mask: sitk.Image, name: str) -> None:
+    voxels = int(sitk.GetArrayViewFromImage(mask).sum())
+    litres = voxels * float(np.prod(mask.GetSpacing())) / 1e6
+    if litres > 1:
+        raise ImageFault(
+            f"{name}: the lesion has {litres:.1f} litres. Expected: under 1. Check the label and "
+            "the voxels' size."
+        )
 
 
 def _drawn(
     drawing: pydicom.Dataset, label: str, ct: sitk.Image, name: str
 ) -> tuple[sitk.Image, list[str]]:
-    """Return the lesion (uint8, 0 or 1), on the CT's grid or a SEG's own, and what to note."""
-    read = seg.segment_mask if drawing.Modality == "SEG" else rtstruct.roi_mask
-    return read(drawing, label, ct, name)
+    """Return the lesion (uint8, 0 or 1) in canonical form, and what to note.
+
+    A SEG's frames lie as the CT does in its file; contours are filled in one order of axes.
+    """
+    if drawing.Modality == "SEG":
+        mask, notes = seg.segment_mask(drawing, label, ct, name)
+    else:
+        mask, notes = rtstruct.roi_mask(drawing, label, lps(ct), name)
+    return canonical(mask), notes
+
+
+def _file_mask(path: Path, label: str) -> tuple[sitk.Image, str, list[str]]:
+    """Return the lesion in a mask that is an image file, what the file holds, and what to note."""
+    notes = [f"mask: {note}" for note in notes_of(path)]
+    segments = nrrd.segments(path) if path.suffix.lower() == ".nrrd" else {}
+    if segments:
+        numbered = dict(enumerate(segments, start=1))
+        numbers = drawings.chosen(numbered, label, "segment", path.name)
+        mask = nrrd.segment_mask(path, [numbered[n] for n in numbers])
+        if not sitk.GetArrayViewFromImage(mask).any():
+            raise ImageFault(f"{path.name}: segment {label} is empty. Expected: the lesion.")
+        return mask, ", ".join(map(str, numbered)), notes
+    labels = _whole(read_file(path))
+    return (
+        _labelled(labels, label, path.name), _labels(labels),
+        notes + ([] if label else _other_labels(labels)),
+    )  # fmt: skip
 
 
 def _whole(mask: sitk.Image) -> sitk.Image:
@@ -180,8 +274,14 @@ def read_pair(patient: pd.Series | Mapping[str, Any]) -> tuple[sitk.Image, sitk.
     Raises:
         ImageFault: as `read_scan`.
     """
-    scan = read_scan(patient["ct"], patient["mask"], patient["mask_label"])
+    scan = read_scan(patient["ct"], patient["mask"], patient["mask_label"], choice_of(patient))
     return scan.ct, scan.mask
+
+
+def choice_of(patient: pd.Series | Mapping[str, Any]) -> Wanted:
+    """Return which series of a DICOM folder a row of the cohort asks for."""
+    series, acquisition, kernels = (str(patient.get(name, "") or "") for name in CHOICE)
+    return Wanted(series, acquisition, tuple(filter(None, kernels.split("|"))))
 
 
 def _other_labels(mask: sitk.Image) -> list[str]:
@@ -192,15 +292,16 @@ def _other_labels(mask: sitk.Image) -> list[str]:
 
 
 def _labelled(mask: sitk.Image, label: str, name: str) -> sitk.Image:
-    """Return the voxels of one label as 1."""
-    present = np.unique(sitk.GetArrayViewFromImage(mask))
+    """Return the voxels of one label, or of several joined by +, as 1."""
+    values = sitk.GetArrayViewFromImage(mask)
+    present = np.unique(values)
     try:
-        wanted = float(label or 1)
+        wanted = [float(part) for part in (label or "1").split("+")]
     except ValueError:
-        wanted = float("nan")
+        wanted = [float("nan")]
     whole = (present == np.round(present)).all()
-    if wanted in present and wanted and whole:
-        return sitk.Cast(sitk.Equal(mask, wanted), sitk.sitkUInt8)
+    if whole and all(value in present and value for value in wanted):
+        return mask_on(mask, np.isin(values, wanted))
     values = ", ".join(f"{v:g}" for v in present[:6]) + (", …" if len(present) > 6 else "")
     lesions = present[present != 0]
     remedy = "Draw the lesion, or set mask_label in cohort.csv."
@@ -221,14 +322,31 @@ def _check_ct(ct: sitk.Image, name: str) -> None:
             f"{name} is one slice. Expected: a volume; of DICOM, name the folder with all slices."
         )
     values = sitk.GetArrayViewFromImage(ct)
+    few = values.size > CT_VOXELS and len(np.unique(values[::4, ::4, ::4])) < CT_VALUES
+    if few and (n := len(np.unique(values))) < CT_VALUES:
+        raise ImageFault(
+            f"{name} holds {n} different values, like a mask. Expected: a CT. Name it in column ct "
+            "of cohort.csv."
+        )
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise not_finite(name, int((~np.isfinite(values)).sum()))
 
 
-def _turn(ct: sitk.Image, mask: sitk.Image) -> np.ndarray:
-    """Return the rotation (3, 3) from the CT's axes to the mask's."""
-    first, second = (np.array(image.GetDirection()).reshape(3, 3) for image in (ct, mask))
-    return first.T @ second
+def _on_the_cts_grid(ct: sitk.Image, mask: sitk.Image, name: str) -> tuple[sitk.Image, list[str]]:
+    """Return a mask on the CT's grid, both in canonical form, and a note on how it came there.
+
+    A mask of the CT's size and spacing that lies less than a voxel away is on the same grid:
+    writers differ in whether a position is a voxel's centre or its corner.
+    """
+    if same_grid(ct, mask):
+        return mask_on(ct, sitk.GetArrayViewFromImage(mask)), []
+    away = np.array(mask.GetOrigin()) - np.array(ct.GetOrigin())
+    beside = sitk.Image(mask)
+    beside.SetOrigin(ct.GetOrigin())
+    if same_grid(ct, beside) and (np.abs(axes(ct) @ away) < ct.GetSpacing()).all():
+        note = f"mask lies {np.linalg.norm(away):.2f} mm beside the CT's grid: taken as on it"
+        return mask_on(ct, sitk.GetArrayViewFromImage(mask)), [note]
+    return _taken_over(ct, mask, name), ["mask copied from another grid"]
 
 
 def _refuse_frame(drawing: pydicom.Dataset, series: Series, name: str) -> None:
@@ -255,7 +373,11 @@ def _taken_over(ct: sitk.Image, mask: sitk.Image, name: str) -> sitk.Image:
         ]
     )
     outside = (index < -0.5).any() or (index > np.array(ct.GetSize()) - 0.5).any()
-    moved = sitk.Resample(mask, ct, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+    parallel = np.allclose(ct.GetDirection(), mask.GetDirection(), atol=1e-4)
+    if parallel:
+        moved = nearest(mask, ct)
+    else:
+        moved = sitk.Resample(mask, ct, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
     if outside or not sitk.GetArrayViewFromImage(moved).any():
         raise ImageFault(
             f"{name} does not lie inside the CT: mask {describe_grid(mask)}; CT "

@@ -11,7 +11,8 @@ import SimpleITK as sitk
 from joblib import Parallel, delayed
 
 from radiogenomics.images import anonymity
-from radiogenomics.images.scans import read_pair
+from radiogenomics.images.grids import lattice, nearest
+from radiogenomics.images.scans import CHOICE, read_pair
 from radiogenomics.study import contract
 from radiogenomics.study.errors import ImageFault, MissingFile
 from radiogenomics.study.files import digest, whole_file
@@ -19,29 +20,51 @@ from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study
 
 SPLINE_REACH = 24  # voxels: beyond them a cubic B-spline's weights are below 1e-13
+SMALLEST = 8  # voxels of which features can be computed
+HU_DECIMALS = 3  # of resampled HU
 
 
-def resample(ct: sitk.Image, mask: sitk.Image, spacing_mm: float) -> tuple[sitk.Image, sitk.Image]:
+def resample(
+    ct: sitk.Image, mask: sitk.Image, spacing_mm: float, pad_mm: float = 0.0
+) -> tuple[sitk.Image, sitk.Image]:
     """Step 1 and 2: CT by third-order spline, mask by nearest neighbour, around the lesion.
 
-    The grid is that of the whole CT resampled to `spacing_mm` (isotropic, its first voxel on
-    the CT's first voxel); only the part with the lesion is computed.
+    Both on `grids.lattice`, whose points neither the file nor the outline moves. HU are rounded to
+    0.001, so that rounding errors of two ways to one place end here.
+
+    Args:
+        ct: in canonical form, HU.
+        mask: 1 in the lesion, on the CT's grid.
+        spacing_mm: of the new grid, isotropic.
+        pad_mm: how far it reaches beyond the lesion's voxels, inside the CT.
 
     Raises:
-        StudyError: the lesion has no voxel, or none is left at the new spacing.
+        StudyError: the lesion has no voxel.
     """
     low, high = bounds(mask)
-    step = np.array(ct.GetSpacing()) / spacing_mm
-    start = np.maximum(np.floor((low - 0.5) * step), 0).astype(int)
-    end = np.ceil((high + 0.5) * step).astype(int)
-    grid = sitk.Image([int(n) for n in end - start + 1], sitk.sitkFloat32)
-    grid.SetSpacing([spacing_mm] * 3)
-    grid.SetDirection(ct.GetDirection())
-    grid.SetOrigin(ct.TransformContinuousIndexToPhysicalPoint((start / step).tolist()))
-    near = sitk.Cast(crop(ct, low - SPLINE_REACH, high + SPLINE_REACH), sitk.sitkFloat32)
+    grid = lattice(ct, low, high, spacing_mm, pad_mm)
+    reach = SPLINE_REACH + np.ceil(pad_mm / np.array(ct.GetSpacing())).astype(int)
+    near = sitk.Cast(crop(ct, low - reach, high + reach), sitk.sitkFloat32)
     edge = float(sitk.GetArrayViewFromImage(near).min())
-    fine = sitk.Resample(near, grid, sitk.Transform(), sitk.sitkBSpline3, edge)
-    return fine, sitk.Resample(mask, grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+    fine = sitk.GetArrayFromImage(
+        sitk.Resample(near, grid, sitk.Transform(), sitk.sitkBSpline3, edge, sitk.sitkFloat64)
+    )
+    return on_grid(np.round(fine, HU_DECIMALS), grid), nearest(mask, grid)
+
+
+def require_voxels(ct: sitk.Image, mask: sitk.Image, spacing_mm: float) -> None:
+    """Refuse a lesion of fewer than 8 voxels at the spacing of the features.
+
+    Raises:
+        ImageFault: says how many there are.
+    """
+    grid = lattice(ct, *bounds(mask), spacing_mm)
+    voxels = int(sitk.GetArrayViewFromImage(nearest(mask, grid)).sum())
+    if voxels < SMALLEST:
+        raise ImageFault(
+            f"the lesion has {voxels} voxels at {spacing_mm:g} mm. Expected: at least {SMALLEST}. "
+            "Check mask and mask_label."
+        )
 
 
 def bounds(mask: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
@@ -96,16 +119,17 @@ def resized_grid(image: sitk.Image, shape: tuple[int, int, int]) -> sitk.Image:
 def lesion_box(
     ct: sitk.Image, mask: sitk.Image, settings: Preprocessing
 ) -> tuple[sitk.Image, sitk.Image]:
-    """Steps 1 to 4: the lesion's box of CT (HU) and mask at 1 mm, reoriented to LPS.
+    """Steps 1 to 4: the lesion's box of CT (HU) and mask at 1 mm, in LPS.
 
-    In LPS and (z, y, x) order the paper's 90-degree rotation is not needed.
+    In LPS, to which images are brought when they are read, and (z, y, x) order the paper's
+    90-degree rotation is not needed.
 
     Raises:
         StudyError: the lesion has no voxel, or none is left at the new spacing.
     """
     fine, lesion = resample(ct, mask, settings.spacing_mm)
     low, high = bounds(lesion)
-    return tuple(sitk.DICOMOrient(crop(image, low, high), "LPS") for image in (fine, lesion))
+    return crop(fine, low, high), crop(lesion, low, high)
 
 
 def preprocess(ct: sitk.Image, mask: sitk.Image, settings: Preprocessing) -> np.ndarray:
@@ -140,8 +164,9 @@ def largest_slice(image: sitk.Image, lesion: sitk.Image) -> np.ndarray:
 
 def volume_path(study: Study, row: pd.Series) -> Path:
     """Return where a patient's volume is cached: named by content and settings."""
-    key = digest(row.ct_hash, row.mask_hash, str(row.mask_label), study.settings.preprocessing,
-                 sitk.__version__, 2)  # fmt: skip
+    choice = [str(row.get(name, "")) for name in ("mask_label", *CHOICE)]
+    key = digest(row.ct_hash, row.mask_hash, choice, study.settings.preprocessing,
+                 sitk.__version__, 3)  # fmt: skip
     return study.derived / "volumes" / f"{key}.npy"
 
 

@@ -33,7 +33,7 @@ class Case:
     hu: np.ndarray
     lesion: np.ndarray
     heat: np.ndarray  # 0 to 1
-    on_ct: sitk.Image  # the map on the CT's own grid, not scaled
+    on_box: sitk.Image  # the map on the lesion's box, not scaled
     origin_mm: tuple[float, float, float] | None = None  # first voxel (z, y, x); None: tilted grid
 
 
@@ -53,10 +53,10 @@ def explain_images(
     """Return the map of the label's logit for images and their network input (z, y, x, 1)."""
     heat = gradcam.class_map(network, volume, layer, label)
     box, _ = lesion_box(ct, mask, study.settings.preprocessing)
-    images = _surroundings(ct, mask, gradcam.on_box(heat, box))
+    on_box = gradcam.on_box(heat, box)
+    images = _surroundings(ct, mask, on_box)
     near, lesion, placed = (sitk.GetArrayFromImage(image) for image in images)
-    on_ct, origin = gradcam.on_ct(heat, box, ct), viewer.origin_of(images[0])
-    return Case(near, lesion, gradcam.scaled(placed), on_ct, origin)
+    return Case(near, lesion, gradcam.scaled(placed), on_box, viewer.origin_of(images[0]))
 
 
 def _surroundings(
@@ -66,7 +66,6 @@ def _surroundings(
     pad = int(round(AROUND_MM / heat.GetSpacing()[0]))
     grid = sitk.ConstantPad(heat, [pad] * 3, [pad] * 3, 0.0)
     lowest = float(sitk.GetArrayViewFromImage(ct).min())
-    ct, mask = sitk.DICOMOrient(ct, "LPS"), sitk.DICOMOrient(mask, "LPS")
     hu = sitk.Resample(ct, grid, sitk.Transform(), sitk.sitkLinear, lowest)
     lesion = sitk.Resample(mask, grid, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
     return hu, lesion, grid

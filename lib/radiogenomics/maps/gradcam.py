@@ -120,12 +120,6 @@ def on_input(heat: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     return sitk.GetArrayFromImage(on_box(heat, grid))
 
 
-def on_ct(heat: np.ndarray, box: sitk.Image, ct: sitk.Image) -> sitk.Image:
-    """Return a map (z, y, x) on the CT's own grid, 0 outside the lesion's box."""
-    inside = sitk.Resample(on_box(heat, box), ct, sitk.Transform(), sitk.sitkLinear, 0.0)
-    return sitk.Cast(inside, sitk.sitkFloat32)
-
-
 def _resampled(image: sitk.Image, grid: sitk.Image) -> sitk.Image:
     linear = sitk.ResampleImageFilter()
     linear.SetReferenceImage(grid)

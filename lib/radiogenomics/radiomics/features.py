@@ -15,8 +15,8 @@ from joblib import Parallel, delayed
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 from radiogenomics.images import anonymity
-from radiogenomics.images.scans import read_pair
-from radiogenomics.images.volumes import SPLINE_REACH, bounds, crop
+from radiogenomics.images.scans import CHOICE, read_pair
+from radiogenomics.images.volumes import SPLINE_REACH, bounds, crop, require_voxels, resample
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import ImageFault
 from radiogenomics.study.files import digest, read_json, whole_file, write_json
@@ -32,7 +32,7 @@ VERSIONS = {
     "numpy": np.__version__,
     "PyWavelets": pywt.__version__,
 }
-MEASURED = ("radiomics_spacing_mm", "bin_width", "pad_mm", "log_sigma_mm")
+MEASURED = ("radiomics_spacing_mm", "bin_width", "grid", "pad_mm", "log_sigma_mm")
 
 
 def measured_settings(settings: Radiomics) -> dict:
@@ -99,20 +99,17 @@ def extract(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
     """Return the features of one lesion, named as PyRadiomics names them.
 
     Args:
-        ct: the whole CT, HU, in the pixel type of its file (PyRadiomics keeps it).
+        ct: the whole CT in canonical form, HU.
         mask: 1 in the lesion, on the CT's grid.
-        settings: spacing, bin width, padding, LoG sigmas.
+        settings: spacing, grid, bin width, padding, LoG sigmas. With `grid = "pyradiomics"` values
+            are those of PyRadiomics' own call on these images.
 
     Raises:
         StudyError: fewer than 8 voxels are left at the new spacing, or values are not finite.
     """
-    pair = resampled_on_full_grid(ct, mask, settings.radiomics_spacing_mm, settings.pad_mm)
-    voxels = int(sitk.GetArrayViewFromImage(pair[1]).sum())
-    if voxels < 8:
-        raise ImageFault(
-            f"the lesion has {voxels} voxels at {settings.radiomics_spacing_mm:g} mm. Expected: at "
-            "least 8. Check mask and mask_label."
-        )
+    require_voxels(ct, mask, settings.radiomics_spacing_mm)
+    resampled = resampled_on_full_grid if settings.grid == "pyradiomics" else resample
+    pair = resampled(ct, mask, settings.radiomics_spacing_mm, settings.pad_mm)
     values = {k: float(v) for k, v in extractor(settings).execute(*pair, label=1).items()}
     bad = [name for name, value in values.items() if not np.isfinite(value)]
     if bad:
@@ -157,7 +154,8 @@ def extract_cohort(
 
 def _cache_path(study: Study, row: dict) -> Path:
     settings = measured_settings(study.settings.radiomics)
-    key = digest(row["ct_hash"], row["mask_hash"], str(row["mask_label"]), settings, VERSIONS, 2)
+    choice = [str(row.get(name, "")) for name in ("mask_label", *CHOICE)]
+    key = digest(row["ct_hash"], row["mask_hash"], choice, settings, VERSIONS, 3)
     return study.derived / "features" / f"{key}.json"
 
 

@@ -47,6 +47,19 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Return the files in a folder and below it in name order; links to folders are followed."""
+    found, seen = [], set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link back up
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [path for path in (Path(place) / name for name in names) if path.is_file()]
+    return sorted(found)
+
+
 def sweep(folder: Path) -> None:
     """Delete the parts of files that a killed run left behind."""
     for part in folder.rglob(f"{PART}*"):

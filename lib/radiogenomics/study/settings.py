@@ -92,6 +92,18 @@ class Clinical:
 
 
 @dataclass(frozen=True)
+class Images:
+    """How images are read."""
+
+    prefer_kernel: tuple[str, ...] = key(
+        (), "reconstruction kernels to take first among the series of a DICOM folder"
+    )
+    unknown_orientation: str = key(
+        "note", "of a NIfTI whose header does not say how it lies", choices=("note", "refuse")
+    )
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """The image steps that give the network's input."""
 
@@ -112,6 +124,10 @@ class Radiomics:
 
     radiomics_spacing_mm: float = key(1.0, "voxel edge after resampling, mm", 0.2, 5)
     bin_width: float = key(25.0, "width of a grey-level bin, HU", 1, 500)
+    grid: str = key(
+        "patient", "points of the resampled CT: fixed in the patient, or as PyRadiomics lays them",
+        choices=("patient", "pyradiomics"),
+    )  # fmt: skip
     pad_mm: float = key(16.0, "margin around the lesion before filtering, mm", 0, 200)
     log_sigma_mm: tuple[float, ...] = key(
         (1.0, 2.0, 3.0, 4.0), "widths of the Laplacian of Gaussian, mm", 0.1, 20
@@ -244,6 +260,7 @@ class Settings:
     hospitals: Hospitals = field(default_factory=Hospitals)
     eligibility: Eligibility = field(default_factory=Eligibility)
     clinical: Clinical = field(default_factory=Clinical)
+    images: Images = field(default_factory=Images)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     radiomics: Radiomics = field(default_factory=Radiomics)
     cnn: CNN = field(default_factory=CNN)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import SimpleITK as sitk
-from pydicom import uid
 
 from radiogenomics.images.dicom.series import find_series
 from radiogenomics.images.grids import describe_grid
@@ -36,7 +36,7 @@ def read_drawing(path: Path) -> pydicom.Dataset | None:
     if start[128:] != b"DICM" and path.suffix.lower() != ".dcm":
         return None
     try:
-        drawing = pydicom.dcmread(path)
+        drawing = pydicom.dcmread(path, force=start[128:] != b"DICM")
     except Exception as fault:  # noqa: BLE001 - pydicom raises many kinds on a cut-off file
         raise ImageFault(
             f"{path.name} is not a complete DICOM file ({fault}). Copy it again."
@@ -85,16 +85,19 @@ def frame_of(drawing: pydicom.Dataset) -> str:
     return str(frame or "")
 
 
-def shared_frame(drawing: pydicom.Dataset) -> str:
-    """Return the frame of reference of a SEG that was drawn on another modality, else empty.
-
-    A tumour outlined on the PET of a PET/CT is at the same place on the CT.
-    """
-    series = _references(drawing)
-    images = series[0].get("ReferencedInstanceSequence", []) if series else []
-    kinds = {str(i.get("ReferencedSOPClassUID", "")) for i in images} - {""}
-    on_ct = not kinds or any(uid.CTImageStorage in kind for kind in kinds)
-    return "" if on_ct else str(drawing.get("FrameOfReferenceUID", ""))
+def points_of(drawing: pydicom.Dataset) -> np.ndarray:
+    """Return places (n, 3) of a drawing in mm: points of its contours, corners of its frames."""
+    try:
+        if drawing.Modality == "RTSTRUCT":
+            contours = [c for roi in drawing.ROIContourSequence
+                        for c in roi.get("ContourSequence", [])]  # fmt: skip
+            values = [np.array(c.ContourData, float).reshape(-1, 3) for c in contours]
+        else:
+            values = [np.array([group.PlanePositionSequence[0].ImagePositionPatient], float)
+                      for group in drawing.PerFrameFunctionalGroupsSequence]  # fmt: skip
+        return np.concatenate(values)
+    except (AttributeError, ValueError, TypeError):  # the reader of the drawing says what is wrong
+        return np.empty((0, 3))
 
 
 def _references(drawing: pydicom.Dataset) -> list[pydicom.Dataset]:
@@ -108,28 +111,39 @@ def _references(drawing: pydicom.Dataset) -> list[pydicom.Dataset]:
 def names(drawing: pydicom.Dataset) -> str:
     """Return the segments or ROIs of a drawing in words: numbers alone, a name may be anybody's."""
     if drawing.Modality == "SEG":
-        numbers = [int(s.SegmentNumber) for s in drawing.SegmentSequence]
+        numbers = [int(s.SegmentNumber) for s in drawing.SegmentSequence if int(s.SegmentNumber)]
     else:
         numbers = [int(r.ROINumber) for r in drawing.StructureSetROISequence]
     return f"{drawing.Modality} {', '.join(map(str, numbers[:6]))}" + ", …" * (len(numbers) > 6)
 
 
-def chosen(names: dict[int, str], label: str, kind: str, name: str) -> int:
-    """Return the number of the wanted segment or ROI."""
+def chosen(names: dict[int, str], label: str, kind: str, name: str) -> list[int]:
+    """Return the numbers of the wanted segments or ROIs: one, or several joined by + .
+
+    Raises:
+        ImageFault: none of this number or name, or several; says what is there.
+    """
     if not label and len(names) == 1:
-        return next(iter(names))
-    matches = [n for n in names if label == str(n)]
-    matches = matches or [
-        n for n, title in names.items() if label and label.lower() == title.lower()
-    ]
+        return list(names)
+    matches = _matching(names, label)
+    if len(matches) != 1 and "+" in label:
+        parts = [_matching(names, part.strip()) for part in label.split("+")]
+        if all(len(part) == 1 for part in parts):
+            return sorted({part[0] for part in parts})
     if len(matches) == 1:
-        return matches[0]
+        return matches
     contents = ", ".join(f"{number} {title!r}" for number, title in names.items()) or "nothing"
     wanted = f"{kind} {label!r}" if label else f"one {kind}, or its number or name"
     wanted = f"one {kind} {label!r}, or its number" if len(matches) > 1 else wanted
     raise ImageFault(
-        f"{name} holds {contents}. Expected: {wanted}. Set mask_label in cohort.csv to one of them."
+        f"{name} holds {contents}. Expected: {wanted}. Set mask_label in cohort.csv to one of "
+        "them, or to several joined by +."
     )
+
+
+def _matching(names: dict[int, str], label: str) -> list[int]:
+    by_number = [n for n in names if label == str(n)]
+    return by_number or [n for n, title in names.items() if label.lower() == title.lower() != ""]
 
 
 def outside_ct(name: str, drawn: str, ct: sitk.Image) -> ImageFault:

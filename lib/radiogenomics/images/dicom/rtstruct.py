@@ -9,14 +9,17 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from skimage.draw import polygon
+from skimage.measure import points_in_poly
 
 from radiogenomics.images.dicom.drawings import BETWEEN, chosen, outside_ct
 from radiogenomics.images.grids import mask_on, to_index
 from radiogenomics.study.errors import ImageFault
 
-FILLED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+CLOSED, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
+INSIDE = 0.95  # of a contour's points, from which it lies inside another
+BEYOND = 5  # voxels that a contour may reach beyond the CT
 TOGETHER = 0.05  # slices: contours of an outline and its hole lie at most so far apart
-FINE = 6  # decimals of a voxel that count in a contour: float noise does not
+FINE = 4  # decimals of a voxel that count in a contour: the noise of float32 does not
 
 
 def roi_mask(
@@ -24,9 +27,9 @@ def roi_mask(
 ) -> tuple[sitk.Image, list[str]]:
     """Fill an RTSTRUCT's contours: a voxel is inside where its centre is.
 
-    Contours at one height are taken even-odd, so that one inside another is a hole; a contour
-    between two slices goes to the nearer one. Returned are the mask (uint8, 0 or 1) and what to
-    note.
+    A contour inside another is a hole, contours that cross are united; one between two slices goes
+    to the nearer one, one that reaches a few voxels beyond the CT is cut off there. Returned are
+    the mask (uint8, 0 or 1) and what to note.
 
     Args:
         drawing: what `drawings.read_drawing` returned.
@@ -38,43 +41,70 @@ def roi_mask(
         ImageFault: no such ROI, nothing drawn, contours off the CT or its slices.
     """
     titles = {int(r.ROINumber): str(r.get("ROIName", "")) for r in drawing.StructureSetROISequence}
-    number = chosen(titles, label, "ROI", name)
-    rois = [r for r in drawing.get("ROIContourSequence", []) if r.ReferencedROINumber == number]
-    drawn = [c for roi in rois for c in roi.get("ContourSequence", [])]
+    numbers = chosen(titles, label, "ROI", name)
+    mask, notes = np.zeros(ct.GetSize()[::-1], bool), []
+    for number in numbers:
+        drawn = [
+            contour
+            for roi in drawing.get("ROIContourSequence", [])
+            if roi.ReferencedROINumber == number
+            for contour in roi.get("ContourSequence", [])
+        ]
+        said = f"ROI {number} {titles[number]!r}"
+        index = _indices(_filled(drawn, said, name), ct, name)
+        notes += _check_planar(index, ct, name)
+        notes += _fill(mask, index, any(c.get("ContourGeometricType") == XOR for c in drawn))
+        open_ = sum(c.get("ContourGeometricType") == "OPEN_PLANAR" for c in drawn)
+        notes += [f"{open_} open contours left out: they enclose nothing"] if open_ else []
+        if not mask.any():
+            raise ImageFault(
+                f"{name}: the {len(index)} contours of {said} enclose no voxel's centre. Expected: "
+                "a lesion of voxels. Draw it on this CT."
+            )
+    return mask_on(ct, mask), notes
+
+
+def _filled(drawn: list[pydicom.Dataset], said: str, name: str) -> list[pydicom.Dataset]:
+    """Return the contours that enclose something: closed, of three points at least."""
     filled = [
         c
         for c in drawn
-        if c.get("ContourGeometricType", FILLED[0]) in FILLED
+        if c.get("ContourGeometricType", CLOSED) in (CLOSED, XOR)
         and len(c.get("ContourData") or []) > 6
-    ]  # two points enclose nothing
+    ]
     if not filled:
         raise ImageFault(
-            f"{name}: ROI {number} {titles[number]!r} has {len(drawn)} contours, none of them "
+            f"{name}: {said} has {len(drawn)} contours, none of them "
             "closed. Expected: the lesion's outlines. Draw them."
         )
-    if any(len(c.ContourData) % 3 for c in filled):
+    return filled
+
+
+def _indices(contours: list[pydicom.Dataset], ct: sitk.Image, name: str) -> list[np.ndarray]:
+    """Return contours (n, 3) in voxel indices x, y, z."""
+    if any(len(c.ContourData) % 3 for c in contours):
         raise ImageFault(
             f"{name}: a contour does not have x, y, z for each point. Export it again."
         )
-    points = [np.array(c.ContourData, float).reshape(-1, 3) for c in filled]
-    index = [to_index(ct, p) for p in points]
-    _check_planar(index, ct, name)
-    by_height = _by_height(index)
-    mask = np.zeros(ct.GetSize()[::-1], bool)
+    return [to_index(ct, np.array(c.ContourData, float).reshape(-1, 3)) for c in contours]
+
+
+def _fill(mask: np.ndarray, index: list[np.ndarray], even_odd: bool) -> list[str]:
+    """Fill contours into a mask (z, y, x); return notes on how they lie."""
+    by_height, crossing = _by_height(index), 0
     for height, group in by_height.items():
-        nearest = min(int(np.floor(height + 0.5)), len(mask) - 1)  # halves all go upwards
-        mask[nearest] |= _even_odd(group, mask.shape[1:])
-    if not mask.any():
-        raise ImageFault(
-            f"{name}: the {len(filled)} contours of ROI {number} {titles[number]!r} enclose no "
-            "voxel's centre. Expected: a lesion of voxels. Draw it on this CT."
-        )
+        nearest = int(np.floor(height + 0.5))  # halves all go upwards
+        if nearest == len(mask) and height <= len(mask) - 0.5:
+            nearest -= 1
+        if not 0 <= nearest < len(mask):
+            continue
+        area, crossed = _area(group, mask.shape[1:], even_odd)
+        mask[nearest] |= area
+        crossing += crossed
     between = [h for h in by_height if abs(h - round(h)) > BETWEEN]
     notes = [f"{len(between)} of {len(by_height)} contour heights lie between slices"]
     notes = notes if between else []
-    open_ = sum(c.get("ContourGeometricType") == "OPEN_PLANAR" for c in drawn)
-    notes += [f"{open_} open contours left out: they enclose nothing"] if open_ else []
-    return mask_on(ct, mask), notes
+    return notes + [f"contours cross at {crossing} heights: united"] * bool(crossing)
 
 
 def _by_height(index: list[np.ndarray]) -> dict[float, list[np.ndarray]]:
@@ -91,25 +121,56 @@ def _by_height(index: list[np.ndarray]) -> dict[float, list[np.ndarray]]:
     return groups
 
 
-def _even_odd(contours: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+def _area(
+    contours: list[np.ndarray], shape: tuple[int, int], even_odd: bool
+) -> tuple[np.ndarray, bool]:
+    """Return what contours of one height enclose (y, x), and whether any two cross.
+
+    One that lies wholly inside another is a hole in it, one inside a hole an island; two that
+    cross are one area. `even_odd`: CLOSEDPLANAR_XOR says that every overlap is a hole.
+    """
+    points = [np.round(c[:, [1, 0]], FINE) for c in contours]  # an edge on voxel centres stays
+    fills = [_polygon(corners, shape) for corners in points]
+    if even_odd or len(points) == 1:
+        return np.logical_xor.reduce(fills), False
+    inside = np.array([[points_in_poly(a, b).mean() for b in points] for a in points])
+    sizes = np.array([_enclosed(corners) for corners in points])
+    holds = (inside >= INSIDE) & (sizes[np.newaxis] > sizes[:, np.newaxis])  # [a, b]: a in b
+    crossed = (inside > 1 - INSIDE) & (inside < INSIDE) & ~np.eye(len(points), dtype=bool)
+    depth = holds.sum(axis=1)
     area = np.zeros(shape, bool)
-    for contour in contours:
-        down, across = np.round(contour[:, [1, 0]], FINE).T  # an edge on voxel centres stays there
-        area[polygon(down, across, shape)] ^= True
+    for i in np.argsort(depth, kind="stable"):
+        area = area & ~fills[i] if depth[i] % 2 else area | fills[i]
+    return area, bool(crossed.any())
+
+
+def _polygon(corners: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    area = np.zeros(shape, bool)
+    area[polygon(*corners.T, shape)] = True
     return area
 
 
-def _check_planar(index: list[np.ndarray], ct: sitk.Image, name: str) -> None:
+def _enclosed(corners: np.ndarray) -> float:
+    """Return the area of a polygon (n, 2), by the shoelace formula."""
+    x, y = corners.T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
+def _check_planar(index: list[np.ndarray], ct: sitk.Image, name: str) -> list[str]:
+    """Refuse contours that do not lie in slices or leave the CT; a note where few voxels do."""
     leaning = sum(np.ptp(contour[:, 2]) > 0.5 for contour in index)
     if leaning:
         raise ImageFault(
             f"{name}: {leaning} of {len(index)} contours are not parallel to the slices. Expected: "
-            "outlines "
-            "in the CT's slices. Export outlines drawn on axial slices."
+            "outlines in the CT's slices. Export outlines drawn on axial slices."
         )
     every = np.concatenate(index)
     size = np.array(ct.GetSize())
     outside = int(((every < -0.5) | (every > size - 0.5)).any(axis=1).sum())
+    beyond = np.maximum(-0.5 - every.min(axis=0), every.max(axis=0) - (size - 0.5))
+    if outside and (beyond <= BEYOND).all() and beyond[2] <= 1:
+        away = float((beyond * ct.GetSpacing()).max())
+        return [f"contours reach {away:.1f} mm beyond the CT: cut off there"]
     if outside:
         low, high = (
             ", ".join(f"{v:.1f}" for v in ct.TransformContinuousIndexToPhysicalPoint(end.tolist()))
@@ -117,3 +178,4 @@ def _check_planar(index: list[np.ndarray], ct: sitk.Image, name: str) -> None:
         )
         drawn = f"{outside} of {len(every)} contour points, which span ({low}) to ({high}) mm"
         raise outside_ct(name, drawn, ct)
+    return []

@@ -33,8 +33,8 @@ def segment_mask(
     """
     names = {int(s.SegmentNumber): str(s.get("SegmentLabel", "")) for s in seg.SegmentSequence}
     names.pop(0, None)  # the background of a LABELMAP
-    number = chosen(names, label, "segment", name)
-    pixels = _pixels(seg, number, name)
+    numbers = chosen(names, label, "segment", name)
+    pixels = _pixels(seg, numbers, name)
     groups = seg.PerFrameFunctionalGroupsSequence
     if len(groups) != len(pixels):
         raise ImageFault(
@@ -45,12 +45,14 @@ def segment_mask(
     if None in of and len(names) > 1 and seg.get("SegmentationType") != "LABELMAP":
         raise ImageFault(
             f"{name} holds {len(names)} segments and does not say which of its frames belong to "
-            f"which. Expected: segment {number}. Export that segment alone."
+            f"which. Expected: segment {_listed(numbers)}. Export that segment alone."
         )
-    wanted = [i for i, segment in enumerate(of) if segment in (number, None)]
+    wanted = [i for i, segment in enumerate(of) if segment in (*numbers, None)]
     frames = [i for i in wanted if pixels[i].any()]
     if not frames:
-        raise ImageFault(f"{name}: segment {number} is empty. Expected: the lesion. Draw it.")
+        raise ImageFault(
+            f"{name}: segment {_listed(numbers)} is empty. Expected: the lesion. Draw it."
+        )
     planes = [_plane(seg, groups[i], name) for i in frames]
     index = np.array([to_index(ct, origin) for origin, _, _ in planes])
     if _on_grid(ct, planes, index):
@@ -58,7 +60,11 @@ def segment_mask(
     return _stacked(pixels[frames], planes, seg, name), ["SEG drawn on another grid"]
 
 
-def _pixels(seg: pydicom.Dataset, number: int, name: str) -> np.ndarray:
+def _listed(numbers: list[int]) -> str:
+    return " + ".join(map(str, numbers))
+
+
+def _pixels(seg: pydicom.Dataset, numbers: list[int], name: str) -> np.ndarray:
     """Return the frames (frame, y, x) as booleans; fractional ones from one half up."""
     try:
         pixels = seg.pixel_array
@@ -66,7 +72,7 @@ def _pixels(seg: pydicom.Dataset, number: int, name: str) -> np.ndarray:
         raise ImageFault(f"{name}: its frames cannot be read ({fault}). Copy it again.") from None
     pixels = pixels[np.newaxis] if pixels.ndim == 2 else pixels
     if seg.get("SegmentationType") == "LABELMAP":
-        return pixels == number
+        return np.isin(pixels, numbers)
     if seg.get("SegmentationType") == "FRACTIONAL":
         return pixels >= 0.5 * float(seg.get("MaximumFractionalValue", 255))
     return pixels > 0
@@ -133,12 +139,17 @@ def _stacked(pixels: np.ndarray, planes: list, seg: pydicom.Dataset, name: str) 
         raise ImageFault(
             f"{name}: its frames are not evenly spaced. Expected: the slices of one series."
         )
-    mask = np.zeros((place.max() + 1, *pixels.shape[1:]), np.uint8)
-    for frame, z in zip(pixels, place, strict=True):
-        mask[z] |= frame
+    first = planes[int(height.argmin())][0]
+    beside = [(origin - first) @ ways.T / spacing for origin, _, _ in planes]
+    moved = np.round(beside).astype(int)  # frames may begin at pixels of their own, x and y
+    low, extra = moved.min(axis=0), np.ptp(moved, axis=0)
+    down, across = pixels.shape[1:]
+    mask = np.zeros((place.max() + 1, down + extra[1], across + extra[0]), np.uint8)
+    for frame, z, (x, y) in zip(pixels, place, moved - low, strict=True):
+        mask[z, y : y + down, x : x + across] |= frame
     image = sitk.GetImageFromArray(mask)
     image.SetSpacing([*spacing.tolist(), step])
-    image.SetOrigin(planes[int(height.argmin())][0].tolist())
+    image.SetOrigin((first + (low * spacing) @ ways).tolist())
     image.SetDirection(np.stack([*ways, normal], axis=1).ravel().tolist())
     return image
 

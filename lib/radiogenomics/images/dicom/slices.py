@@ -11,12 +11,21 @@ from pydicom.uid import UID
 from radiogenomics.images.dicom.series import Series
 from radiogenomics.study.errors import ImageFault
 
+AROUND_MM = 16.0  # beside the lesion: what its features see
+ROUNDED_MM = 0.051  # positions to a tenth of a mm, as some exports have them
 EVEN = 0.1  # of the usual gap: how far one gap between slices may differ
 TILT = 0.01  # mm that a slice may be shifted per mm of way along the normal
 
 
-def in_order(series: Series, name: str) -> Series:
+def in_order(series: Series, name: str, lesion: np.ndarray | None = None) -> Series:
     """Check a series and return it with its slices from first to last along their normal.
+
+    Where gaps differ, the evenly spaced part is returned that holds the lesion and 16 mm beside it.
+
+    Args:
+        series: `choose_ct`'s.
+        name: of its folder, for messages.
+        lesion: places (n, 3) of the lesion, mm.
 
     Raises:
         ImageFault: a slice is missing, doubled, cut off, unlike the others or has no position;
@@ -29,9 +38,36 @@ def in_order(series: Series, name: str) -> Series:
     across, down = np.array(series.first.ImageOrientationPatient, float).reshape(2, 3)
     normal = np.cross(across, down)
     order = np.argsort(positions @ normal, kind="stable")
+    if lesion is not None and len(lesion) and len(order) > 2:
+        part = _even_part(positions[order] @ normal, lesion @ normal)
+        if 1 < len(part) < len(order):
+            note = f"gaps between slices differ: {len(part)} of {len(order)} are read, around the "
+            series, order, positions = (
+                series.kept(order[part].tolist(), note + "lesion"), np.arange(len(part)),
+                positions[order[part]],
+            )  # fmt: skip
     headers = tuple(series.headers[i] for i in order)
     _check_spacing(positions[order], normal, headers, name)
-    return Series(series.uid, tuple(series.files[i] for i in order), headers)
+    return series.kept(order.tolist())
+
+
+def _even_part(heights: np.ndarray, lesion: np.ndarray) -> np.ndarray:
+    """Return the slices of one spacing around the lesion, [] where its surroundings are uneven.
+
+    Args:
+        heights: of the slices along their normal, rising, mm.
+        lesion: of its points.
+    """
+    gaps = np.diff(heights)
+    middle = int(np.clip(np.searchsorted(heights, lesion.mean()) - 1, 0, len(gaps) - 1))
+    tolerance = max(EVEN * gaps[middle], 2 * ROUNDED_MM)
+    uneven = np.flatnonzero(np.abs(gaps - gaps[middle]) > tolerance)
+    below, above = uneven[uneven < middle], uneven[uneven > middle]
+    first = int(below.max()) + 1 if len(below) else 0
+    last = int(above.min()) if len(above) else len(gaps)
+    low = heights[first] <= lesion.min() - AROUND_MM or first == 0
+    high = heights[last] >= lesion.max() + AROUND_MM or last == len(gaps)
+    return np.arange(first, last + 1) if low and high else np.array([], int)
 
 
 def _check_slice(path: Path, header: pydicom.Dataset) -> None:
@@ -51,7 +87,7 @@ def _check_slice(path: Path, header: pydicom.Dataset) -> None:
     _check_values(path, header)
     syntax = UID(header.file_meta.get("TransferSyntaxUID", "1.2.840.10008.1.2"))
     whole = header.Rows * header.Columns * header.get("BitsAllocated", 16) // 8
-    if not syntax.is_compressed and path.stat().st_size < whole:
+    if not syntax.is_compressed and not syntax.is_deflated and path.stat().st_size < whole:
         raise ImageFault(
             f"{path.name} is cut off: {path.stat().st_size} bytes. Expected: at least {whole} for "
             f"{header.Columns} × {header.Rows} pixels. Copy it again."
@@ -100,7 +136,7 @@ def _check_spacing(
         )
     usual = np.median(gaps)
     uneven = np.abs(gaps - usual)
-    if uneven.max() > EVEN * usual:
+    if uneven.max() > max(EVEN * usual, 2 * ROUNDED_MM):
         at = int(uneven.argmax())
         raise ImageFault(
             f"{name}: slices {at + 1} and {at + 2} lie {gaps[at]:.2f} mm apart "
@@ -109,7 +145,7 @@ def _check_spacing(
         )
     height = np.concatenate([[0.0], np.cumsum(gaps)])
     off = np.abs(height - np.linspace(0.0, height[-1], len(height)))
-    if off.max() > EVEN * usual:
+    if off.max() > max(EVEN * usual, ROUNDED_MM):
         at = int(off.argmax())
         raise ImageFault(
             f"{name}: slice {at + 1} ({_instances(headers, at, 1)}) lies {off[at]:.2f} mm from its "
@@ -121,8 +157,8 @@ def _check_spacing(
         angle = np.degrees(np.arctan2(shift.max(), usual))
         raise ImageFault(
             f"{name}: the gantry is tilted by {angle:.1f}° (slices are shifted along each other). "
-            "Expected: slices above each other. Reconstruct without tilt, or correct it first "
-            "(for example with dcm2niix) and name the corrected file."
+            "Expected: slices above each other. Reconstruct without tilt, or convert it with "
+            "dcm2niix and name its file with _Tilt in the name, not the other."
         )
 
 
