@@ -225,22 +225,35 @@ def _check(given: argparse.Namespace) -> int:
     from radiogenomics.images import inspection
 
     study = load_study(given.study)
-    table = reading.read_cohort(study)
+    read = reading.read_table(study)
+    table = read.table[~read.table.patient.duplicated()]
     inspection.refuse_patient_ids(study, table)
-    left, _, _ = eligibility.exclude(study, table, complete=False)
+    left = eligibility.with_images(study, table)
     masks, acquisition, failures, twins = inspection.inspect_cohort(
         study, left, progress("scans read")
     )
     left, out, _ = eligibility.exclude(study, table, failures, complete=False)
     study.save_table(inspection.check_table(table, out, masks, acquisition), tables.CHECK)
-    for row in out.itertuples():
+    for line in read.folded():
+        print(f"cohort.csv: {line}")
+    without = (table.unread != "") & ~table.patient.isin(out.patient)
+    if without.any():
+        print(f"{without.sum()} patients take part without a value that could not be read")
+    for row in out[out.step != "table"].itertuples():
         print(f"{row.patient}: {row.step}: {row.reason}")
+    for patient, reason in eligibility.further(out, failures):
+        print(f"{patient}: images: {reason}")
     flagged = masks[(masks["flags"] != "") | (masks["notes"] != "")] if len(masks) else masks
     for row in flagged.itertuples():
         print(f"{row.patient}: look at it: {'; '.join(t for t in (row.flags, row.notes) if t)}")
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
     print(f"One row per patient: {study.tables / 'check.csv'}")
+    faults = [*read.faults, *eligibility.cannot_run(study, table, left)]
+    for line in faults:
+        print(f"cohort.csv: {line}")
     eligibility.require_both(left, out, twins)
+    if faults:
+        return FAULTS
     return FAULTS if out.step.isin(MENDABLE).any() else DONE
 
 

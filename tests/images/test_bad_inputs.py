@@ -708,7 +708,7 @@ TABLES = {
         "train",
     ),
     "labels yes": (GOOD.assign(label="yes"), "row 2, patient P00: label is 'yes'", "Recode"),
-    "sexes in another code": (GOOD.assign(sex="w"), "no value of sex can be read. Recode"),
+    "sexes in another code": (GOOD.assign(sex="x7"), "no value of sex can be read. Recode"),
     "hospitals unknown": (GOOD.assign(hospital="C"), "hospital is 'C'. Expected: one of A, B"),
 }
 
@@ -725,7 +725,7 @@ def test_bad_table_is_refused(study, name):
 
 CELLS = {
     "smoking code": (3, "smoking", "yes", "row 5, patient P03: smoking is 'yes'. Expected: one of"),
-    "sex code": (3, "sex", "w", "sex is 'w'. Expected: one of female, male, or nothing"),
+    "sex code": (3, "sex", "x", "sex is 'x'. Expected: one of female, male, or nothing"),
     "label Mutant": (2, "label", "Mutant", "label is 'Mutant'. Expected: 0 (wild-type) or 1"),
     "label yes": (2, "label", "yes", "row 4, patient P02: label is 'yes'"),
     "label 2": (2, "label", "2", "name the positive value in study.toml [label]"),

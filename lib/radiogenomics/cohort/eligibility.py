@@ -13,6 +13,8 @@ from radiogenomics.study import tables
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.study import Study
 
+OWN_COLUMNS = ("fault", "unread", "ct", "mask", "mask_2", "mask_label", "ct_series",
+               "ct_acquisition", "ct_kernels", "patient", "cohort", "label")  # fmt: skip
 WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}
 
 
@@ -37,7 +39,8 @@ def exclude(
         StudyError: no patient of one label, or of one cohort, is left.
     """
     rules = study.settings.eligibility
-    checks = [("table", fault, table.fault == fault) for fault in table.fault.unique() if fault]
+    faulty = [fault for fault in table.fault.unique() if fault]
+    checks = [("table", fault, table.fault == fault) for fault in faulty]
     checks += [("eligibility", f"age under {rules.min_age:g}", _below(table, "age", rules.min_age))]
     late = _above(table, "interval_days", rules.max_interval_days)
     checks.append(("eligibility", f"over {rules.max_interval_days:g} days from CT to biopsy", late))
@@ -53,7 +56,7 @@ def exclude(
         checks.append(("clinical data", f"{column} missing", gone))
     for column in ("ct", "mask"):
         checks.append(("files", f"{column} not named in cohort.csv", table[column] == ""))
-        gone = ~table[column].map(lambda p: p != "" and Path(p).exists())
+        gone = ~table[column].map(lambda p: p != "" and _there(p))
         checks.append(("files", f"{column} file missing", gone))
     out = _first_reason(table, checks)
     paths = table.set_index("patient")[["ct", "mask"]]
@@ -68,7 +71,9 @@ def exclude(
     if failures is not None:
         later = failures[~failures.patient.isin(out.patient)].drop_duplicates("patient")
         out = pd.concat([out, later], ignore_index=True)
-    left = table[~table.patient.isin(out.patient)].drop(columns="fault")
+    left = table[~table.patient.isin(out.patient)].drop(
+        columns=["fault", "unread"], errors="ignore"
+    )
     left["label"] = left.label.astype(int)
     for column in ("ct", "mask"):
         left[f"{column}_hash"] = [readable_hash(Path(p)) for p in left[column]]
@@ -82,6 +87,51 @@ def exclude(
     if complete:
         require_both(left, out)
     return left.reset_index(drop=True), out.reset_index(drop=True), _flow(table, out, left)
+
+
+def with_images(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the patients whose CT and mask are there, whatever else is wrong with their rows."""
+    there = [
+        all(p and _there(p) for p in pair) for pair in zip(table.ct, table["mask"], strict=True)
+    ]
+    left = table[there]
+    masks = [c for c in ("mask", "mask_2") if c in left]
+    hashes = {f"{c}_hash": [readable_hash(Path(p)) if p else "" for p in left[c]] for c in masks}
+    return left.assign(**hashes)
+
+
+def further(out: pd.DataFrame, failures: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return patient and reason of images that fail in patients who are out for another reason."""
+    other = out[out.step != "images"].patient
+    rows = failures[failures.patient.isin(other)]
+    return list(zip(rows.patient, rows.reason, strict=True))
+
+
+def cannot_run(study: Study, table: pd.DataFrame, left: pd.DataFrame) -> list[str]:
+    """Return what would stop a later notebook: too few of a label, unknown columns."""
+    training = left[left.cohort == "train"].label.value_counts().reindex([0, 1], fill_value=0)
+    folds, faults = study.settings.evaluation.folds, []
+    if 1 < training.min() < folds:
+        faults.append(
+            f"{training.min()} training patients have label {training.idxmin()}. Expected: one a "
+            f"fold, {folds}. Set [evaluation] folds = {training.min()}, or add patients."
+        )
+    default = set(type(study.settings.evaluation)().subgroups)
+    unknown = set(study.settings.evaluation.subgroups) - set(table) - default
+    if unknown:
+        faults.append(
+            f"study.toml [evaluation] subgroups names {', '.join(sorted(unknown))}. Expected: "
+            f"columns of cohort.csv: {', '.join(c for c in table if c not in OWN_COLUMNS)}."
+        )
+    return faults
+
+
+def _there(path: str) -> bool:
+    """Return whether a path is a file or a folder; one that no system takes is neither."""
+    try:
+        return Path(path).is_file() or Path(path).is_dir()
+    except OSError:
+        return False
 
 
 def as_written(study: Study, path: str) -> str:

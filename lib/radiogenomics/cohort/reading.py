@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from pathlib import PureWindowsPath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from radiogenomics.cohort.codes import CODES, OPTIONAL, coded
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import shipped
-from radiogenomics.study.settings import Label
+from radiogenomics.study.settings import Codes, Label
 from radiogenomics.study.study import Study
 
-CODES = {
-    "sex": ("female", "male"),
-    "smoking": ("never", "former", "current"),
-    "cea": ("normal", "high"),
-    "lobe": ("RUL", "RML", "RLL", "LUL", "LLL"),
-    "stage": ("I", "II", "III", "IV"),
-}
 EVER = {"never": "never", "former": "ever", "current": "ever"}  # the paper's two groups
 NUMBERS = ("age", "interval_days")
 NO_NAMES = ("na", "n/a", "nan", "null", "none", "<na>")  # which programs read as missing
@@ -31,13 +26,45 @@ OLDEST = 120  # years
 def read_cohort(study: Study) -> pd.DataFrame:
     """Read cohort.csv: one row per patient, `cohort` from the hospital, `label` 0 or 1 or missing.
 
-    A cell that cannot be read is reported in column `fault` (otherwise empty): `exclude`
-    leaves that patient out and the others go on.
+    Cells that cannot be read are reported in column `fault` (otherwise empty): `exclude` leaves
+    that patient out and the others go on. In an optional column they are missing values, which
+    column `unread` tells.
 
     Raises:
         TableFault: every fault that leaves the whole table in doubt, one a line, with its row:
             doubled or empty names, a cohort that contradicts the hospital, a column in which
             no value can be read.
+    """
+    read = read_table(study)
+    if read.faults:
+        held = f"{study.cohort_csv.name} has {len(read.faults)} faults:"
+        raise TableFault("\n".join([held, *read.faults]))
+    return read.table
+
+
+class Reading(NamedTuple):
+    """A table as it was read: `read_cohort`'s, what leaves the whole in doubt, each bad cell."""
+
+    table: pd.DataFrame
+    faults: list[str]
+    cells: pd.DataFrame  # row, column, value, expected
+
+    def folded(self) -> list[str]:
+        """Return the cells that cannot be read, by column: which values, and how many of each."""
+        lines = []
+        for column, part in self.cells.groupby("column", sort=False):
+            counts = part.value.value_counts()
+            values = ", ".join(f"{value!r} ({n})" for value, n in counts.head(9).items())
+            values += ", …" * (len(counts) > 9)
+            lines.append(f"{column} holds {values}. Expected: {part.expected.iloc[0]}.")
+        return lines
+
+
+def read_table(study: Study) -> Reading:
+    """Return the table, and what is wrong with it, without stopping at the first fault.
+
+    Raises:
+        TableFault: a column that is needed is not there.
     """
     path = study.cohort_csv
     raw = read_cells(path)
@@ -50,25 +77,35 @@ def read_cohort(study: Study) -> pd.DataFrame:
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
             f"Expected: the columns of {shipped('data/README.md')}."
         )
-    raw = canonical(raw)
+    raw = canonical(raw, study.settings.codes)
     cells = _cell_faults(raw, study)
-    faults = [*_name_faults(raw), *_hospital_faults(raw, study), *_hopeless(raw, cells)]
+    needed = [cell for cell in cells if cell[1] not in _optional(study)]
+    faults = [*_name_faults(raw), *_hospital_faults(raw, study), *_hopeless(raw, needed)]
     faults += _label_faults(raw, study.settings.label)
-    if faults:
-        raise TableFault(f"{path.name} has {len(faults)} faults:\n" + "\n".join(faults))
-    return _typed(raw, study).assign(fault=_first_faults(raw, cells))
+    bad = pd.DataFrame(
+        [(i, column, raw[column].iloc[i], expected) for i, column, expected in cells],
+        columns=["row", "column", "value", "expected"],
+    )
+    optional = bad.column.isin(_optional(study))
+    texts = {name: _by_row(raw, part) for name, part in
+             (("fault", bad[~optional]), ("unread", bad[optional]))}  # fmt: skip
+    for cell in bad[optional].itertuples():
+        raw.iloc[cell.row, raw.columns.get_loc(cell.column)] = ""
+    return Reading(_typed(raw, study).assign(**texts), faults, bad)
 
 
-def canonical(raw: pd.DataFrame) -> pd.DataFrame:
-    """Write a table's codes as data/README.md does (Female: female), paths with forward slashes."""
-    codes = {
-        column: raw[column].replace({c: code for c in raw[column] for code in CODES[column]
-                                     if c.casefold() == code.casefold()})
-        for column in CODES if column in raw
-    }  # fmt: skip
+def _optional(study: Study) -> set[str]:
+    """Return the columns that a patient can do without."""
+    needed = {*study.settings.eligibility.required, *study.settings.clinical.predictors}
+    return {*OPTIONAL, "smoking", "cea", "sex"} - needed
+
+
+def canonical(raw: pd.DataFrame, codes: Codes | None = None) -> pd.DataFrame:
+    """Write a table's codes as data/README.md does (F: female), paths with forward slashes."""
+    known = {c: coded(c, raw[c], codes or Codes()) for c in CODES if c in raw}
     paths = {c: raw[c].str.replace("\\", "/", regex=False) for c in IMAGES if c in raw}
     sides = {"cohort": raw.cohort.str.casefold()} if "cohort" in raw else {}
-    return raw.assign(**codes, **paths, **sides)
+    return raw.assign(**known, **paths, **sides)
 
 
 def _name_faults(raw: pd.DataFrame) -> list[str]:
@@ -168,9 +205,13 @@ def _hopeless(raw: pd.DataFrame, cells: list[tuple[int, str, str]]) -> list[str]
     return faults
 
 
-def _first_faults(raw: pd.DataFrame, cells: list[tuple[int, str, str]]) -> list[str]:
-    first = {i: (i, column, expected) for i, column, expected in reversed(cells)}
-    return [_fault(raw, *first[i]) if i in first else "" for i in range(len(raw))]
+def _by_row(raw: pd.DataFrame, bad: pd.DataFrame) -> list[str]:
+    """Return the faults of each row, "" where it has none."""
+    told = [""] * len(raw)
+    for row, part in bad.groupby("row"):
+        said = [f"{c.column} is {c.value!r}. Expected: {c.expected}" for c in part.itertuples()]
+        told[row] = f"row {row + 2}, patient {raw.patient.iloc[row]}: {'; '.join(said)}."
+    return told
 
 
 def _fault(raw: pd.DataFrame, i: int, column: str, expected: str) -> str:

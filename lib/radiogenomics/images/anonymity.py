@@ -27,6 +27,7 @@ PERSONS = [
     "OtherPatientNames", "PatientBirthName", "RequestingPhysician",
 ]  # fmt: skip
 NUMBERS = ["PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID"]
+LONGEST = 4096  # letters of a path
 JOINED = (" ", "", "_", "^", ", ", ",", ".", "-")  # how the parts of a name are put together
 LATIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 OWN = (".py", ".toml", ".j2", ".md")  # files of texts that are the library's own
@@ -43,7 +44,9 @@ def anonymous(text: str, images: Iterable[str]) -> str:
 
     A folder of slices is often named by the PatientID, a file by the patient's name.
     """
-    pattern = words_of(identifiers(Path(p) for p in images if p and Path(p).exists()))
+    pattern = words_of(
+        identifiers(Path(p) for p in images if p and len(p) < LONGEST and Path(p).exists())
+    )
     return pattern.sub("[DICOM header]", text) if pattern else text
 
 

@@ -66,7 +66,7 @@ def alike(prints: dict[str, Fingerprint]) -> dict[str, str]:
     A copy that was cropped or resampled has other voxels and the same lesion.
     """
     notes: dict[str, list[str]] = {}
-    values = np.array([made.lesion for made in prints.values()]).reshape(len(prints), -1)
+    values = np.array([made.lesion for made in prints.values()])
     names = list(prints)
     limits = np.array([VOLUME, AXES, AXES, AXES])
     for i, one in enumerate(names):

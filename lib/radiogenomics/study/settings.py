@@ -65,6 +65,18 @@ class Label:
 
 
 @dataclass(frozen=True)
+class Codes:
+    """How your cohort.csv writes what data/README.md codes, such as sex = ["Frau = female"]."""
+
+    sex: tuple[str, ...] = key((), "your words for female, male")
+    smoking: tuple[str, ...] = key((), "your words for never, former, current")
+    cea: tuple[str, ...] = key((), "your words for normal, high")
+    lobe: tuple[str, ...] = key((), "your words for RUL, RML, RLL, LUL, LLL")
+    stage: tuple[str, ...] = key((), "your words for I, II, III, IV")
+    cea_high_from: float = key(5.0, "a number in column cea is high from here on, ng/mL", 0, 1000)
+
+
+@dataclass(frozen=True)
 class Hospitals:
     """The split of the study: values of column hospital, each on one side."""
 
@@ -257,6 +269,7 @@ class Settings:
     seed: int = key(2024, "of every random step", 0, 2**32 - 1)
     workers: int = key(0, "processes for work over patients; 0: one per core", 0, 256)
     label: Label = field(default_factory=Label)
+    codes: Codes = field(default_factory=Codes)
     hospitals: Hospitals = field(default_factory=Hospitals)
     eligibility: Eligibility = field(default_factory=Eligibility)
     clinical: Clinical = field(default_factory=Clinical)

@@ -1,0 +1,102 @@
+"""Usual words for clinical values are understood; others are told all at once, by column."""
+
+import corpus
+import pytest
+from radiogenomics import cli
+from radiogenomics.cohort import eligibility, reading
+from radiogenomics.cohort.codes import coded
+from radiogenomics.study.errors import SettingsFault
+from radiogenomics.study.settings import Codes
+from radiogenomics.study.study import load_study
+
+KNOWN = {
+    ("sex", "F"): "female", ("sex", "w"): "female", ("sex", "M"): "male", ("sex", "男"): "male",
+    ("smoking", "Ex-smoker"): "former", ("smoking", "non-smoker"): "never",
+    ("smoking", "Current"): "current", ("stage", "IA2"): "I", ("stage", "ivb"): "IV",
+    ("stage", "Stage IIIC"): "III", ("stage", "IIB"): "II", ("cea", "4.9"): "normal",
+    ("cea", "5,0"): "high", ("cea", "elevated"): "high", ("lobe", "rul"): "RUL",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "cell"), KNOWN)
+def test_usual_words_are_understood(column, cell):
+    assert coded(column, corpus.pd.Series([cell]), Codes())[0] == KNOWN[column, cell]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("sex", "x"),
+        ("stage", "V"),
+        ("stage", "IIVA"),
+        ("cea", "?"),
+        ("smoking", "yes"),
+        ("sex", ""),
+    ],
+)
+def test_others_stay_as_they_are(column, cell):
+    assert coded(column, corpus.pd.Series([cell]), Codes())[0] == cell
+
+
+def test_own_words_go_before_the_usual_ones():
+    codes = Codes(sex=("m = female", "Herr=male"), cea_high_from=3.5)
+    assert coded("sex", corpus.pd.Series(["m", "HERR"]), codes).tolist() == ["female", "male"]
+    assert coded("cea", corpus.pd.Series(["3.6"]), codes)[0] == "high"
+    with pytest.raises(SettingsFault, match="Expected: your word = one of female, male"):
+        coded("sex", corpus.pd.Series(["m"]), Codes(sex=("m = man",)))
+
+
+@pytest.fixture
+def spoiled(tmp_path):
+    """A study whose table has faults of every kind, and one image that cannot be read."""
+    table = corpus.cohort_table()
+    corpus.write_files(tmp_path)
+    table.loc[0, ["sex", "age", "smoking"]] = ["x", "6o", "yes"]
+    table.loc[1, "sex"] = "x"
+    table["stage"] = ["V", *["IA2"] * 11]
+    table.loc[11] = table.loc[2]  # a doubled row
+    (tmp_path / table.ct[3]).write_bytes(b"no image")
+    (tmp_path / table.ct[0]).write_bytes(b"no image either")
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    (tmp_path / "study.toml").write_text('title = "spoiled"\n')
+    return load_study(tmp_path, tmp_path / "reports")
+
+
+def test_every_fault_of_a_row_is_told_at_once(spoiled):
+    table = reading.read_table(spoiled).table
+    text = table.fault[0]
+    assert "sex is 'x'" in text and "age is '6o'" in text and "smoking is 'yes'" in text
+    assert "stage" not in text and "stage is 'V'" in table.unread[0]
+    assert table.stage.isna()[0] and table.stage[4] == "I"
+
+
+def test_check_tells_faults_by_column_and_looks_at_the_images_all_the_same(spoiled, capsys):
+    assert cli.main(["check", str(spoiled.folder)]) == 1
+    told = capsys.readouterr()
+    lines = (told.out + told.err).splitlines()
+    assert "cohort.csv: sex holds 'x' (2). Expected: one of female, male, or nothing." in lines
+    assert any("rows 4, 13: patient P02 appears more than once" in line for line in lines)
+    assert any(line.startswith("P00: images: ") for line in lines)
+    assert any(line.startswith("P03: images: ") for line in lines)
+    assert len(lines) == len(set(lines))
+
+
+def test_what_a_later_notebook_would_stop_at_is_told(tmp_path):
+    corpus.write_files(tmp_path)
+    corpus.cohort_table().to_csv(tmp_path / "cohort.csv", index=False)
+    (tmp_path / "study.toml").write_text('[evaluation]\nfolds = 9\nsubgroups = ["ward", "sex"]\n')
+    study = load_study(tmp_path, tmp_path / "reports")
+    table = reading.read_cohort(study)
+    left, *_ = eligibility.exclude(study, table, complete=False)
+    few, unknown = eligibility.cannot_run(study, table, left)
+    assert "4 training patients have label" in few and "folds = 4" in few
+    assert "subgroups names ward" in unknown
+
+
+def test_a_path_of_5000_letters_excludes_its_patient_alone(tmp_path):
+    corpus.write_files(tmp_path)
+    corpus.with_cell(1, "ct", "a/" * 2500 + "x.nii").to_csv(tmp_path / "cohort.csv", index=False)
+    (tmp_path / "study.toml").write_text("")
+    study = load_study(tmp_path, tmp_path / "reports")
+    left, out, _ = eligibility.exclude(study, reading.read_cohort(study), complete=False)
+    assert len(left) == 11 and out.patient.tolist() == ["P01"]
