@@ -217,7 +217,8 @@ def _fetch(given: argparse.Namespace) -> int:
 def _new(given: argparse.Namespace) -> int:
     from radiogenomics.cohort.sources import own
 
-    print("\n".join(own.left_to_do(given.folder, own.begin(given.folder))))
+    table, lines = own.begin(given.folder)
+    print("\n".join([*lines, *own.left_to_do(given.folder, table)]))
     return DONE
 
 

@@ -38,9 +38,9 @@ def read(path: Path) -> sitk.Image:
             voxels' size, a scale that is no number.
         RuntimeError: nibabel cannot read it.
     """
+    _check_scale(path, _header(path))
     try:
         image = nibabel.load(path)
-        _check_scale(path, image.header)
         directions, spacing, origin = _place(path, image.header)
         values = np.asanyarray(image.dataobj)
     except NIBABEL as fault:
@@ -153,12 +153,6 @@ def _place(path: Path, header: nibabel.Nifti1Header) -> tuple[np.ndarray, np.nda
     affine = header.get_best_affine()
     columns = affine[:3, :3]
     sizes = np.linalg.norm(columns, axis=0)
-    given = np.abs(np.array(header.get_zooms()[:3], float))
-    if len(given) == 3 and (np.abs(sizes - given) > ROUNDING * given).any():
-        raise ImageFault(
-            f"{path.name}: voxels of {_times(given)} mm by its pixdim, of {_times(sizes)} by its "
-            "sform or qform. Expected: one size. Write the header again from the original."
-        )
     cosines = (columns / sizes).T @ (columns / sizes) - np.eye(3)
     if np.abs(cosines).max() > LEAN:
         angle = np.degrees(np.arcsin(min(np.abs(cosines).max(), 1.0)))
@@ -166,6 +160,12 @@ def _place(path: Path, header: nibabel.Nifti1Header) -> tuple[np.ndarray, np.nda
             f"{path.name}: its axes are sheared by {angle:.1f}°, as of a CT with a tilted gantry. "
             "Expected: axes at right angles. Of dcm2niix's files take the one whose name holds "
             "_Tilt."
+        )
+    given = np.abs(np.array(header.get_zooms()[:3], float))
+    if len(given) == 3 and (np.abs(sizes - given) > ROUNDING * given).any():
+        raise ImageFault(
+            f"{path.name}: voxels of {_times(given)} mm by its pixdim, of {_times(sizes)} by its "
+            "sform or qform. Expected: one size. Write the header again from the original."
         )
     scale = TO_MM.get(_unit(header), 1.0)
     return LPS @ (columns / sizes), sizes * scale, LPS @ affine[:3, 3] * scale

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import nrrd
 import numpy as np
@@ -12,6 +13,7 @@ import SimpleITK as sitk
 from radiogenomics.images.nifti import TO_MM
 from radiogenomics.study.errors import ImageFault
 
+VECTOR = re.compile(r"\([^)]*\)")
 UNITS = {"um": TO_MM["micron"], "micron": TO_MM["micron"], "microns": TO_MM["micron"],
          "m": TO_MM["meter"], "meter": TO_MM["meter"], "cm": 10.0}  # fmt: skip
 TO_LPS = {"left-posterior-superior": (1, 1, 1), "right-anterior-superior": (-1, -1, 1),
@@ -26,10 +28,28 @@ def header(path: Path) -> dict[str, Any]:
     Raises:
         RuntimeError: pynrrd cannot read it.
     """
+    with path.open("rb") as stream:
+        return _header(stream)
+
+
+def _header(stream: BinaryIO) -> dict[str, Any]:
+    """Read a header up to the first voxel; blanks inside a vector, as some write, are left out."""
+    lines = []
+    while (line := stream.readline()).strip():
+        lines.append(VECTOR.sub(lambda v: v[0].replace(" ", ""), line.decode("latin-1").rstrip()))
     try:
-        return nrrd.read_header(str(path))
-    except (nrrd.NRRDError, ValueError, KeyError, OSError, EOFError) as fault:
+        return nrrd.read_header(lines)
+    except (nrrd.NRRDError, ValueError, KeyError, StopIteration) as fault:
         raise RuntimeError(str(fault)) from None
+
+
+def _voxels(path: Path) -> np.ndarray:
+    """Return the voxels of a file, axes in the order of its header."""
+    with path.open("rb") as stream:
+        try:
+            return nrrd.read_data(_header(stream), stream, str(path))
+        except (nrrd.NRRDError, ValueError, KeyError, OSError, EOFError) as fault:
+            raise RuntimeError(str(fault)) from None
 
 
 def spacing(read: dict[str, Any]) -> list[float]:
@@ -53,7 +73,12 @@ def _scale(read: dict[str, Any]) -> float:
 
 def read(path: Path) -> sitk.Image:
     """Return the image of a NRRD file, in mm whatever the unit of its header."""
-    image, scale = sitk.ReadImage(str(path)), _scale(header(path))
+    held = header(path)
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError:  # ITK does not read blanks in a vector
+        return _image(path, _voxels(path), held)
+    scale = _scale(held)
     image.SetSpacing([s * scale for s in image.GetSpacing()])
     image.SetOrigin([o * scale for o in image.GetOrigin()])
     return image
@@ -83,10 +108,15 @@ def segment_mask(path: Path, names: list[str]) -> sitk.Image:
     Raises:
         ImageFault: a space that is not of a patient.
     """
-    values, held = nrrd.read(str(path))
+    values, held = _voxels(path), header(path)
     parts = segments(path)
     layers = values if layered(held) else values[np.newaxis]
     mask = np.logical_or.reduce([layers[parts[n][0]] == parts[n][1] for n in names])
+    return _image(path, mask.astype(np.uint8), held)
+
+
+def _image(path: Path, values: np.ndarray, held: dict[str, Any]) -> sitk.Image:
+    """Return voxels (x, y, z) on the grid of a header, mm, LPS."""
     space = str(held.get("space", "")).lower()
     signs = TO_LPS.get(SHORT.get(space, space))
     if signs is None:
@@ -97,7 +127,7 @@ def segment_mask(path: Path, names: list[str]) -> sitk.Image:
     vectors = np.array(held["space directions"], float)
     vectors = vectors[~np.isnan(vectors).any(axis=1)]
     sizes = np.linalg.norm(vectors, axis=1)
-    image = sitk.GetImageFromArray(mask.T.astype(np.uint8))
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values.T))
     image.SetSpacing((sizes * _scale(held)).tolist())
     image.SetDirection((np.diag(signs) @ (vectors / sizes[:, np.newaxis]).T).ravel().tolist())
     image.SetOrigin((np.array(signs) * held["space origin"] * _scale(held)).tolist())

@@ -59,7 +59,7 @@ def require_voxels(ct: sitk.Image, mask: sitk.Image, spacing_mm: float) -> None:
         ImageFault: says how many there are.
     """
     grid = lattice(ct, *bounds(mask), spacing_mm)
-    voxels = int(sitk.GetArrayViewFromImage(nearest(mask, grid)).sum())
+    voxels = int(sitk.GetArrayFromImage(nearest(mask, grid)).sum())
     if voxels < SMALLEST:
         raise ImageFault(
             f"the lesion has {voxels} voxels at {spacing_mm:g} mm. Expected: at least {SMALLEST}. "

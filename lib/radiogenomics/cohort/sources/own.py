@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from pathlib import Path
 
 import pandas as pd
 
-from radiogenomics.images import formats
-from radiogenomics.images.dicom.drawings import DRAWINGS
-from radiogenomics.images.dicom.series import find_series
+from radiogenomics.cohort.sources.found import patients_in
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import shipped, whole_file
 from radiogenomics.study.settings import Author, key_of, keys, sections
@@ -20,7 +16,6 @@ COLUMNS = (
     "patient", "hospital", "label", "age", "sex", "smoking", "cea", "lobe", "stage",
     "interval_days", "ct", "mask", "mask_label", "mask_2",
 )  # fmt: skip
-MASK_WORDS = ("mask", "seg", "label", "roi", "lesion", "tumor", "tumour")
 
 HEAD = """# Settings of this study. A line that begins with # shows a default; remove the #
 # to change it. docs/settings.md lists limits and choices."""
@@ -42,12 +37,11 @@ def _line(kind: type, name: str) -> str:
     return f"{value:<36}  # {key_of(kind, name).meaning}"
 
 
-def begin(folder: Path) -> pd.DataFrame:
-    """Write study.toml and cohort.csv into `folder`; return the rows that were found there.
+def begin(folder: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Write study.toml and cohort.csv into `folder`; return the rows, and a line per patient.
 
-    One row per subfolder that holds a CT (DICOM series, or an image file whose name is no
-    mask's) and a mask (SEG, RTSTRUCT, or an image file named mask, seg, label, roi, ...). What
-    only a person knows stays empty. Files that are there already are kept.
+    Files are told apart by what they hold (`found`); what only a person knows stays empty. Files
+    that are there already are kept.
 
     Raises:
         StudyError: the folder is not there, or is a file, or is a study already.
@@ -63,50 +57,21 @@ def begin(folder: Path) -> pd.DataFrame:
             f"{folder} holds a study already. Expected: a folder without study.toml and "
             "cohort.csv. Look at it with: workbook check"
         )
-    rows = [_row(folder, sub) for sub in sorted(p for p in folder.iterdir() if p.is_dir())]
+    patients = patients_in(folder)
+    if not patients:
+        raise StudyError(
+            f"{folder} holds no images of patients. Expected: one subfolder per patient with CT "
+            "and mask, nnU-Net's imagesTr and labelsTr, or files such as P001_ct.nii.gz and "
+            "P001_mask.nii.gz. Copy them there."
+        )
     blank = dict.fromkeys(COLUMNS, "")
-    table = pd.DataFrame([blank | r for r in rows if r], columns=list(COLUMNS))
+    rows = [blank | found.row(folder) for found in patients]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     with whole_file(folder / "study.toml") as part:
         part.write_text(study_toml(), encoding="utf-8")
     with whole_file(folder / "cohort.csv") as part:
         table.to_csv(part, index=False)
-    return table
-
-
-def _row(folder: Path, sub: Path) -> dict[str, str]:
-    """Return a patient's row; {} without an image; nothing is chosen among several files."""
-    images = sorted(p for p in sub.rglob("*") if p.name.lower().endswith(formats.endings()))
-    images = [p for p in images if p.name[0] != "."]
-    masks = [p for p in images if _sounds_like_mask(p)]
-    scans = [p for p in images if p not in masks]
-    if not (scans and masks):
-        slices, drawn = _dicom(sub)
-        scans, masks = scans or slices, masks or drawn
-    if not (scans or masks):
-        return {}
-    row = {name: files[0].relative_to(folder).as_posix() if len(files) == 1 else ""
-           for name, files in (("ct", scans), ("mask", masks))}  # fmt: skip
-    return {"patient": sub.name} | row
-
-
-def _dicom(sub: Path) -> tuple[list[Path], list[Path]]:
-    """Return the folder that holds every CT series, and the drawings.
-
-    Among several series the reader chooses by its rules (`dicom`); `check` names the choice. A
-    folder with a broken file is returned as it is, so that `check` can name the file.
-    """
-    try:
-        series = find_series(sub)
-    except StudyError:
-        return [sub], []
-    drawn = [f for s in series if s.first.get("Modality") in DRAWINGS for f in s.files]
-    slices = [f.parent for s in series if s.first.get("Modality") == "CT" for f in s.files]
-    return [Path(os.path.commonpath(slices))] if slices else [], drawn
-
-
-def _sounds_like_mask(path: Path) -> bool:
-    words = re.split(r"[\W_\d]+", path.name.lower())
-    return any(word.startswith(MASK_WORDS) for word in words)
+    return table, [found.line(folder) for found in patients]
 
 
 def left_to_do(folder: Path, rows: pd.DataFrame) -> list[str]:
