@@ -84,3 +84,10 @@ def test_check_has_one_row_a_patient_of_the_cohort(finished):
     assert len(out) == 2 and out.reason.to_dict() == told.reason.to_dict()
     used = rows[rows.state == "used"]
     assert used[["voxels", "volume_mm3", "slice_mm", "orientation"]].notna().all(axis=None)
+
+
+def test_a_thick_ct_among_thin_ones_is_noted():
+    thin = [{"patient": f"P{i}", "acquisition": {"slice_mm": 1.0 + i / 10}} for i in range(4)]
+    notes = inspection._thicker([*thin, {"patient": "T", "acquisition": {"slice_mm": 5.0}}])
+    assert notes == [("T", "slices of 5 mm, the others' median is 1.2 mm")]
+    assert inspection._thicker(thin) == [] == inspection._thicker([])

@@ -200,14 +200,13 @@ def _number(text: str) -> float:
 
 
 def _check_stream(path: Path) -> None:
-    """Refuse a NIfTI or .gz file that is cut off: some readers fill it with zeros."""
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    """Refuse a .gz file that is cut off: some readers fill it with zeros."""
+    if path.suffix.lower() != ".gz":
+        return
     try:
-        expected = nifti.length(path) if format_of(path) else 0
-        with opened(path, "rb") as stream:
-            missing = expected - sum(map(len, iter(lambda: stream.read(CHUNK), b"")))
-        if missing > 0:
-            raise EOFError(f"{missing} bytes of the voxels are missing")
+        with gzip.open(path, "rb") as stream:
+            while stream.read(CHUNK):
+                pass
     except (OSError, EOFError, zlib.error) as fault:
         raise ImageFault(
             f"{path.name} cannot be read: it is damaged or cut off ({fault}). Copy it again."
@@ -216,4 +215,4 @@ def _check_stream(path: Path) -> None:
 
 register(Format((".mhd", ".mha"), _check_header, sitk.ReadImage, _voxels_beside))
 register(Format((".nrrd", ".nhdr"), _check_header, nrrd.read, _voxels_beside, nrrd.notes))
-register(Format((".nii", ".nii.gz"), _check_stream, nifti.read, notes=nifti.notes))
+register(Format((".nii", ".nii.gz"), lambda path: None, nifti.read, notes=nifti.notes))

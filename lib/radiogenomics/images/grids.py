@@ -128,6 +128,30 @@ def box_of(image: sitk.Image) -> np.ndarray:
     return extent([image.TransformIndexToPhysicalPoint(c) for c in corners.tolist()])
 
 
+def box(mask: sitk.Image) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the first and last voxel (x, y, z) that a mask holds, None where it holds none."""
+    values, ends = sitk.GetArrayViewFromImage(mask), []
+    for axis in range(3):
+        others = tuple(a for a in range(values.ndim) if a != axis)
+        held = np.flatnonzero(values.any(axis=others))
+        if not len(held):
+            return None
+        ends.insert(0, (held[0], held[-1]))
+        values = values[(slice(None),) * axis + (slice(held[0], held[-1] + 1),)]
+    low, high = np.array(ends).T
+    return low, high
+
+
+def voxels_of(mask: sitk.Image) -> np.ndarray:
+    """Return the voxels (n, 3) that a mask holds, z, y, x."""
+    ends = box(mask)
+    if ends is None:
+        return np.empty((0, 3), int)
+    low, high = (end[::-1] for end in ends)
+    part = tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))
+    return np.argwhere(sitk.GetArrayViewFromImage(mask)[part]) + low
+
+
 def extent(points: list | np.ndarray) -> np.ndarray:
     """Return the lowest and highest of points (n, 3) along each axis, (2, 3)."""
     return np.array([np.min(points, axis=0), np.max(points, axis=0)])

@@ -14,7 +14,7 @@ from joblib import Parallel, delayed
 from radiogenomics.images import anonymity
 from radiogenomics.images.contact_sheet import thumbnail
 from radiogenomics.images.dicom.headers import first_of, patient_id
-from radiogenomics.images.grids import Grid
+from radiogenomics.images.grids import Grid, voxels_of
 from radiogenomics.images.nifti import NO_SIDES
 from radiogenomics.images.scans import Scan, choice_of, read_ct, read_scan
 from radiogenomics.images.twins import alike, fingerprint, same_voxels
@@ -29,6 +29,7 @@ ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header giv
 AIR_HU, LUNG_HU = -900.0, -500.0  # a lesion's voxels below: air; around it below: lung or air
 ROOM_HU = -950.0  # below: air outside the body, not lung
 SPLINE_NEEDS = 10  # voxels: beyond them a cubic B-spline's weights are below 1e-5
+THICKER = 2.0  # times the usual slice: features of both do not compare
 NEAR_MM = 10.0  # how far around the lesion lung is looked for
 COUNTED = (
     "vendor",
@@ -52,7 +53,7 @@ def mask_row(scan: Scan, margin_mm: float) -> dict[str, float | int | str | bool
         margin_mm: what the features need of the CT around the lesion.
     """
     ct, mask = scan.ct, scan.mask
-    inside = np.argwhere(sitk.GetArrayViewFromImage(mask))
+    inside = voxels_of(mask)
     hu = sitk.GetArrayViewFromImage(ct)[tuple(inside.T)]
     drawn = np.unique(inside[:, 0])
     row = {
@@ -155,9 +156,9 @@ def inspect_cohort(
     good = [record for record in records if not record["reason"]]
     prints = {record["patient"]: record["print"] for record in good}
     twins = [*_one_person(cohort, ids), *same_voxels(cohort, prints)]
-    for patient, note in alike(prints).items():
-        mask = next(record["mask"] for record in good if record["patient"] == patient)
-        mask["notes"] = "; ".join(filter(None, (mask["notes"], note)))
+    by_patient = {record["patient"]: record["mask"] for record in good}
+    for patient, note in [*alike(prints).items(), *_thicker(good)]:
+        by_patient[patient]["notes"] = "; ".join(filter(None, (by_patient[patient]["notes"], note)))
     failures = [
         (record["patient"], "images", record["reason"]) for record in records if record["reason"]
     ]
@@ -173,6 +174,14 @@ def inspect_cohort(
         tables.EXCLUSIONS.frame(failures),
         twins,
     )
+
+
+def _thicker(records: list[dict]) -> list[tuple[str, str]]:
+    """Return patient and note where slices are far thicker than those of the others."""
+    slices = pd.Series({r["patient"]: r["acquisition"]["slice_mm"] for r in records}, dtype=float)
+    usual = slices.median()
+    return [(patient, f"slices of {mm:g} mm, the others' median is {usual:g} mm")
+            for patient, mm in slices.items() if mm > THICKER * usual]  # fmt: skip
 
 
 def _inspect_one(row: dict, settings: Settings) -> dict:

@@ -8,6 +8,7 @@ Where neither is set nothing says which side is left.
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 import nibabel
@@ -18,6 +19,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from radiogenomics.study.errors import ImageFault
 
+IMAGES = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}  # by the length of the header
 FARTHEST = 1 << 24  # bytes before the first voxel
 TO_MM = {"meter": 1000.0, "micron": 0.001}
 LPS = np.diag([-1.0, -1.0, 1.0])  # NIfTI counts to the right and to the front
@@ -38,9 +40,14 @@ def read(path: Path) -> sitk.Image:
             voxels' size, a scale that is no number.
         RuntimeError: nibabel cannot read it.
     """
-    _check_scale(path, _header(path))
+    content = _content(path)
+    header = _header(path, content)
+    missing = _length(path, header) - len(content)
+    if missing > 0:
+        raise _cut_off(path, f"{missing} bytes of the voxels are missing")
+    _check_scale(path, header)
     try:
-        image = nibabel.load(path)
+        image = IMAGES[header.sizeof_hdr].from_bytes(content)
         directions, spacing, origin = _place(path, image.header)
         values = np.asanyarray(image.dataobj)
     except NIBABEL as fault:
@@ -66,13 +73,24 @@ def not_finite(name: str, bad: int) -> ImageFault:
     )
 
 
-def length(path: Path) -> int:
-    """Return how many bytes a whole file has, once unpacked.
+def _content(path: Path) -> bytes:
+    """Return a file's bytes, unpacked to its end: readers fill one that is cut off with zeros."""
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opened(path, "rb") as stream:
+            return stream.read()
+    except (OSError, EOFError, zlib.error) as fault:
+        raise _cut_off(path, str(fault)) from None
 
-    Raises:
-        ImageFault: no NIfTI header, a voxel size that is none.
-    """
-    header = _header(path)
+
+def _cut_off(path: Path, fault: str) -> ImageFault:
+    return ImageFault(
+        f"{path.name} cannot be read: it is damaged or cut off ({fault}). Copy it again."
+    )
+
+
+def _length(path: Path, header: nibabel.Nifti1Header) -> int:
+    """Return how many bytes a whole file has, once unpacked."""
     shape, offset = header.get_data_shape(), float(header["vox_offset"])
     if not shape or not 0 <= offset < FARTHEST:
         raise _no_nifti(path)
@@ -81,20 +99,17 @@ def length(path: Path) -> int:
     return int(offset) + voxels * header.get_data_dtype().itemsize
 
 
-def _header(path: Path) -> nibabel.Nifti1Header:
+def _header(path: Path, start: bytes) -> nibabel.Nifti1Header:
     """Return a header as it stands in the file: nibabel's own opening mends it without a word."""
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    with opened(path, "rb") as stream:
-        start = stream.read(540)
     if len(start) < 348:
-        raise EOFError("no whole header")
-    kinds = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
+        raise _cut_off(path, "no whole header")
     sizes = [int.from_bytes(start[:4], order) for order in ("little", "big")]
-    kind = next((kinds[size] for size in sizes if size in kinds), None)
-    if kind is None:
+    size = next((size for size in sizes if size in IMAGES), None)
+    if size is None:
         raise _no_nifti(path)
     try:
-        header = kind(start[: kind.sizeof_hdr], "<" if sizes[0] in kinds else ">", check=False)
+        kind = IMAGES[size].header_class
+        header = kind(start[:size], "<" if sizes[0] in IMAGES else ">", check=False)
         header.get_data_dtype()
         return header
     except (HeaderDataError, ValueError):
@@ -119,7 +134,9 @@ def check_spacing(path: Path, spacing: list[float]) -> None:
 
 def notes(path: Path) -> list[str]:
     """Return what a header leaves open, or says twice."""
-    header = _header(path)
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
+    with opened(path, "rb") as stream:
+        header = _header(path, stream.read(max(IMAGES)))
     sform, qform = header.get_sform(coded=True), header.get_qform(coded=True)
     if not sform[1] and not qform[1]:
         return [NO_SIDES]

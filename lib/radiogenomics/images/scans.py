@@ -22,6 +22,7 @@ from radiogenomics.images.formats import notes_of, read_file, unreadable
 from radiogenomics.images.grids import (
     Grid,
     axes,
+    box,
     box_of,
     canonical,
     describe_grid,
@@ -169,8 +170,8 @@ def read_scan(
 
 def _places(mask: sitk.Image) -> np.ndarray:
     """Return the corners (8, 3) of a lesion's box, mm."""
-    inside = np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1]
-    ends = np.array([inside.min(axis=0), inside.max(axis=0)]).T.astype(float)
+    low, high = box(mask)
+    ends = np.array([low, high]).T.astype(float)
     corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T
     return np.array([mask.TransformContinuousIndexToPhysicalPoint(c.tolist()) for c in corners])
 
@@ -361,8 +362,7 @@ def _refuse_frame(drawing: pydicom.Dataset, series: Series, name: str) -> None:
 
 def _taken_over(ct: sitk.Image, mask: sitk.Image, name: str) -> sitk.Image:
     _refuse_swapped(ct, mask, name)
-    voxels = np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1]
-    corners = np.array([voxels.min(axis=0), voxels.max(axis=0)])
+    corners = np.array(box(mask))
     points = np.array(np.meshgrid(*corners.T)).reshape(3, -1).T
     index = np.array(
         [

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 
+from radiogenomics.images.grids import voxels_of
 from radiogenomics.images.scans import Scan
 
 QUARTILES = (25, 50, 75)
@@ -30,7 +31,7 @@ def fingerprint(scan: Scan) -> Fingerprint:
     hu = sitk.GetArrayViewFromImage(scan.ct)
     sha = hashlib.sha256(str(hu.shape).encode())
     sha.update(np.ascontiguousarray(hu))
-    inside = np.argwhere(sitk.GetArrayViewFromImage(scan.mask))
+    inside = voxels_of(scan.mask)
     spacing = np.array(scan.ct.GetSpacing())[::-1]
     places = inside * spacing
     spread = np.cov(places.T) if len(places) > 1 else np.zeros((3, 3))

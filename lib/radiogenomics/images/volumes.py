@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from joblib import Parallel, delayed
 
 from radiogenomics.images import anonymity
-from radiogenomics.images.grids import lattice, nearest
+from radiogenomics.images.grids import box, lattice, nearest
 from radiogenomics.images.scans import CHOICE, read_pair
 from radiogenomics.study import contract
 from radiogenomics.study.errors import ImageFault, MissingFile
@@ -73,10 +73,10 @@ def bounds(mask: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         StudyError: the mask is empty.
     """
-    inside = np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1]
-    if len(inside) == 0:
+    found = box(mask)
+    if found is None:
         raise ImageFault("the lesion has no voxel left. Expected: a mask of at least one voxel.")
-    return inside.min(axis=0), inside.max(axis=0)
+    return found
 
 
 def crop(image: sitk.Image, low: np.ndarray, high: np.ndarray) -> sitk.Image:

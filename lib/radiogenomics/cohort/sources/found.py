@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from radiogenomics.images import formats
-from radiogenomics.images.dicom.choice import choose_ct
+from radiogenomics.images.dicom.choice import Wanted, choose
 from radiogenomics.images.dicom.drawings import DRAWINGS
 from radiogenomics.images.dicom.series import find_series, scans_of
 from radiogenomics.study.errors import StudyError
@@ -145,7 +145,9 @@ def _dicom(folder: Path) -> tuple[list[Path], list[Path], list[str]]:
     place = Path(os.path.commonpath([f.parent for s in scans for f in s.files]))
     notes = [f"{len(scans)} CT series"] if len(scans) > 1 else []
     try:
-        notes += [f"{choose_ct(place)[0].describe()} is taken"] * (len(scans) > 1)
+        notes += [f"{choose(series, place.name, Wanted())[0].describe()} is taken"] * (
+            len(scans) > 1
+        )
     except StudyError as fault:
         notes.append(str(fault))
     return [place], drawn, notes

@@ -62,26 +62,27 @@ def choose_ct(folder: Path, wanted: Wanted | None = None) -> tuple[Series, list[
             examinations and nothing that says on which of them the mask was drawn, several
             acquisitions at the same places.
     """
-    wanted = wanted or Wanted()
-    every = find_series(folder)
+    return choose(find_series(folder), folder.name, wanted or Wanted())
+
+
+def choose(every: list[Series], name: str, wanted: Wanted) -> tuple[Series, list[Series]]:
+    """Choose among the series of a folder of this name; as `choose_ct`."""
     scans = [scan for series in every for scan in scans_of(series)]
     if not scans:
         kinds = ", ".join(sorted({kind_of(s.first) for s in every})) or "none"
-        raise ImageFault(
-            f"{folder.name} holds no CT series; DICOM found: {kinds}. Expected: an axial CT."
-        )
+        raise ImageFault(f"{name} holds no CT series; DICOM found: {kinds}. Expected: an axial CT.")
     if len({str(h.get("PatientID", "")) for s in scans for h in s.headers}) > 1:
         raise ImageFault(
-            f"{folder.name} holds CT of more than one patient. Expected: one. Sort the export."
+            f"{name} holds CT of more than one patient. Expected: one. Sort the export."
         )
-    fitting, notes = _asked_for(scans, wanted, folder.name)
+    fitting, notes = _asked_for(scans, wanted, name)
     chosen = min(fitting, key=lambda s: _rank(s, wanted))
-    _refuse_phases(chosen, fitting, folder.name)
+    _refuse_phases(chosen, fitting, name)
     exams = {str(s.first.get("StudyInstanceUID", "")) for s in fitting}
     mask = wanted.mask
     if len(exams) > 1 and mask is not None and not _drawn_on(chosen, mask) and not wanted.series:
         raise ImageFault(
-            f"{folder.name} holds CT of {len(exams)} examinations, and nothing says on which of "
+            f"{name} holds CT of {len(exams)} examinations, and nothing says on which of "
             "them the mask was drawn. Expected: one. Remove the others, or name one in cohort.csv, "
             "column ct_series."
         )
