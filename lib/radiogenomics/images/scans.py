@@ -12,33 +12,20 @@ import pandas as pd
 import pydicom
 import SimpleITK as sitk
 
-from radiogenomics.images import nrrd
 from radiogenomics.images.dicom import drawings, rtstruct, seg
 from radiogenomics.images.dicom.acquisition import acquisition
 from radiogenomics.images.dicom.choice import Wanted, choose_ct
 from radiogenomics.images.dicom.series import Series, read_series
 from radiogenomics.images.dicom.slices import in_order
 from radiogenomics.images.formats import notes_of, read_file, unreadable
-from radiogenomics.images.grids import (
-    Grid,
-    axes,
-    box,
-    box_of,
-    canonical,
-    describe_grid,
-    grid_of,
-    lps,
-    mask_on,
-    nearest,
-    same_grid,
-)  # fmt: skip
+from radiogenomics.images.grids import Grid, canonical, grid_of, lps
+from radiogenomics.images.masks import file_mask, on_the_cts_grid, places, refuse_litres
 from radiogenomics.images.nifti import not_finite
 from radiogenomics.study.errors import ImageFault, MissingFile
 
 CHOICE = ("ct_series", "ct_acquisition", "ct_kernels")  # columns; the last from study.toml
 LOWEST_HU = -1024.0  # of CT: what lies below was not reconstructed
 CT_VALUES, CT_VOXELS = 50, 1000  # a CT of more voxels has more different values
-NEARLY_WHOLE = 1e-4  # what a mask's scaled values may miss whole numbers by
 
 
 @dataclass(frozen=True)
@@ -129,7 +116,7 @@ def read_scan(
     """
     ct_path, mask_path, choice = _there(ct_path), _there(mask_path), choice or Wanted()
     drawing = drawings.read_drawing(mask_path)
-    mask, held, said = (None, "", []) if drawing else _file_mask(mask_path, str(label))
+    mask, held, said = (None, "", []) if drawing else file_mask(mask_path, str(label))
     mask = mask and canonical(mask)
     notes, about, patient_id = [], {}, ""
     notes += said
@@ -142,7 +129,7 @@ def read_scan(
         series, others = choose_ct(ct_path, replace(choice, mask=mask))
         if drawing and not choice.referenced:
             _refuse_frame(drawing, series, mask_path.name)
-        series = in_order(series, ct_path.name, choice.points if drawing else _places(mask))
+        series = in_order(series, ct_path.name, choice.points if drawing else places(mask))
         notes += series.notes
         ct = _read_series(series, ct_path)
         about, patient_id = acquisition(series), str(series.first.get("PatientID", ""))
@@ -161,19 +148,11 @@ def read_scan(
     if drawing:
         mask, further = _drawn(drawing, str(label), in_file, mask_path.name)
         notes += further
-    mask, moved = _on_the_cts_grid(ct, mask, mask_path.name)
+    mask, moved = on_the_cts_grid(ct, mask, mask_path.name)
     notes += padded + moved
-    _refuse_litres(mask, mask_path.name)
+    refuse_litres(mask, mask_path.name)
     held = drawings.names(drawing) if drawing else held
     return Scan(ct, mask, grid_of(in_file), tuple(notes), about, patient_id, held)
-
-
-def _places(mask: sitk.Image) -> np.ndarray:
-    """Return the corners (8, 3) of a lesion's box, mm."""
-    low, high = box(mask)
-    ends = np.array([low, high]).T.astype(float)
-    corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T
-    return np.array([mask.TransformContinuousIndexToPhysicalPoint(c.tolist()) for c in corners])
 
 
 def _refuse_unscaled(ct: sitk.Image, about: dict[str, float | str], name: str) -> None:
@@ -182,16 +161,6 @@ def _refuse_unscaled(ct: sitk.Image, about: dict[str, float | str], name: str) -
         raise ImageFault(
             f"{name}: its headers have no RescaleSlope and RescaleIntercept, and no value is below "
             "0. Expected: HU, where air has -1000. Export the original series."
-        )
-
-
-def _refuse_litres(mask: sitk.Image, name: str) -> None:
-    voxels = int(sitk.GetArrayViewFromImage(mask).sum())
-    litres = voxels * float(np.prod(mask.GetSpacing())) / 1e6
-    if litres > 1:
-        raise ImageFault(
-            f"{name}: the lesion has {litres:.1f} litres. Expected: under 1. Check the label and "
-            "the voxels' size."
         )
 
 
@@ -207,42 +176,6 @@ def _drawn(
     else:
         mask, notes = rtstruct.roi_mask(drawing, label, lps(ct), name)
     return canonical(mask), notes
-
-
-def _file_mask(path: Path, label: str) -> tuple[sitk.Image, str, list[str]]:
-    """Return the lesion in a mask that is an image file, what the file holds, and what to note."""
-    notes = [f"mask: {note}" for note in notes_of(path)]
-    segments = nrrd.segments(path) if path.suffix.lower() == ".nrrd" else {}
-    if segments:
-        numbered = dict(enumerate(segments, start=1))
-        numbers = drawings.chosen(numbered, label, "segment", path.name)
-        mask = nrrd.segment_mask(path, [numbered[n] for n in numbers])
-        if not sitk.GetArrayViewFromImage(mask).any():
-            raise ImageFault(f"{path.name}: segment {label} is empty. Expected: the lesion.")
-        return mask, ", ".join(map(str, numbered)), notes
-    labels = _whole(read_file(path))
-    return (
-        _labelled(labels, label, path.name), _labels(labels),
-        notes + ([] if label else _other_labels(labels)),
-    )  # fmt: skip
-
-
-def _whole(mask: sitk.Image) -> sitk.Image:
-    """Return a mask whose values miss whole numbers by rounding alone with whole ones.
-
-    A scaled NIfTI may hold 1 as 255 × 0.003921569.
-    """
-    values = sitk.GetArrayViewFromImage(mask)
-    if values.dtype.kind != "f" or not np.isfinite(values).all():
-        return mask
-    near = np.abs(values - np.round(values)).max() <= NEARLY_WHOLE
-    return sitk.Cast(sitk.Round(mask), sitk.sitkInt32) if near else mask
-
-
-def _labels(mask: sitk.Image) -> str:
-    """Return the values of a mask's file in words, the background left out."""
-    values = [f"{v:g}" for v in np.unique(sitk.GetArrayViewFromImage(mask)) if v]
-    return ", ".join(values[:6]) + ", …" * (len(values) > 6)
 
 
 def _other_patient(
@@ -285,38 +218,6 @@ def choice_of(patient: pd.Series | Mapping[str, Any]) -> Wanted:
     return Wanted(series, acquisition, tuple(filter(None, kernels.split("|"))))
 
 
-def _other_labels(mask: sitk.Image) -> list[str]:
-    """Return a note where label 1 was taken because none was named, and others are there."""
-    values = np.unique(sitk.GetArrayViewFromImage(mask))
-    others = [f"{v:g}" for v in values if v not in (0, 1)]
-    return [f"label 1 used, not {', '.join(others[:6])}; name one in mask_label"] * bool(others)
-
-
-def _labelled(mask: sitk.Image, label: str, name: str) -> sitk.Image:
-    """Return the voxels of one label, or of several joined by +, as 1."""
-    values = sitk.GetArrayViewFromImage(mask)
-    present = np.unique(values)
-    try:
-        wanted = [float(part) for part in (label or "1").split("+")]
-    except ValueError:
-        wanted = [float("nan")]
-    whole = (present == np.round(present)).all()
-    if whole and all(value in present and value for value in wanted):
-        return mask_on(mask, np.isin(values, wanted))
-    values = ", ".join(f"{v:g}" for v in present[:6]) + (", …" if len(present) > 6 else "")
-    lesions = present[present != 0]
-    remedy = "Draw the lesion, or set mask_label in cohort.csv."
-    if not whole:
-        remedy = "Fractions are not labels: choose a threshold and save the lesion as 0 and 1."
-    elif len(lesions) == 1:
-        remedy = f"If that is the lesion, set mask_label = {int(lesions[0])} in cohort.csv."
-    elif not len(lesions):
-        remedy = "The mask is empty: draw the lesion."
-    raise ImageFault(
-        f"{name} holds the labels {values}. Expected: {label or 1}, the lesion. {remedy}"
-    )
-
-
 def _check_ct(ct: sitk.Image, name: str) -> None:
     if min(ct.GetSize()) < 2:
         raise ImageFault(
@@ -333,23 +234,6 @@ def _check_ct(ct: sitk.Image, name: str) -> None:
         raise not_finite(name, int((~np.isfinite(values)).sum()))
 
 
-def _on_the_cts_grid(ct: sitk.Image, mask: sitk.Image, name: str) -> tuple[sitk.Image, list[str]]:
-    """Return a mask on the CT's grid, both in canonical form, and a note on how it came there.
-
-    A mask of the CT's size and spacing that lies less than a voxel away is on the same grid:
-    writers differ in whether a position is a voxel's centre or its corner.
-    """
-    if same_grid(ct, mask):
-        return mask_on(ct, sitk.GetArrayViewFromImage(mask)), []
-    away = np.array(mask.GetOrigin()) - np.array(ct.GetOrigin())
-    beside = sitk.Image(mask)
-    beside.SetOrigin(ct.GetOrigin())
-    if same_grid(ct, beside) and (np.abs(axes(ct) @ away) < ct.GetSpacing()).all():
-        note = f"mask lies {np.linalg.norm(away):.2f} mm beside the CT's grid: taken as on it"
-        return mask_on(ct, sitk.GetArrayViewFromImage(mask)), [note]
-    return _taken_over(ct, mask, name), ["mask copied from another grid"]
-
-
 def _refuse_frame(drawing: pydicom.Dataset, series: Series, name: str) -> None:
     """Refuse a drawing that names no series, and whose coordinates are another scan's."""
     own, theirs = drawings.frame_of(drawing), str(series.first.get("FrameOfReferenceUID", ""))
@@ -357,52 +241,4 @@ def _refuse_frame(drawing: pydicom.Dataset, series: Series, name: str) -> None:
         raise ImageFault(
             f"{name} was drawn in another frame of reference than the CT's, and names no series. "
             "Expected: an outline on this CT. Export both from one examination."
-        )
-
-
-def _taken_over(ct: sitk.Image, mask: sitk.Image, name: str) -> sitk.Image:
-    _refuse_swapped(ct, mask, name)
-    corners = np.array(box(mask))
-    points = np.array(np.meshgrid(*corners.T)).reshape(3, -1).T
-    index = np.array(
-        [
-            ct.TransformPhysicalPointToContinuousIndex(
-                mask.TransformContinuousIndexToPhysicalPoint(p.astype(float).tolist())
-            )
-            for p in points
-        ]
-    )
-    outside = (index < -0.5).any() or (index > np.array(ct.GetSize()) - 0.5).any()
-    parallel = np.allclose(ct.GetDirection(), mask.GetDirection(), atol=1e-4)
-    if parallel:
-        moved = nearest(mask, ct)
-    else:
-        moved = sitk.Resample(mask, ct, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
-    if outside or not sitk.GetArrayViewFromImage(moved).any():
-        raise ImageFault(
-            f"{name} does not lie inside the CT: mask {describe_grid(mask)}; CT "
-            f"{describe_grid(ct)}. Draw the lesion on this CT, or export both from one series."
-        )
-    _refuse_lost_header(ct, mask, name)
-    return moved
-
-
-def _refuse_lost_header(ct: sitk.Image, mask: sitk.Image, name: str) -> None:
-    """Refuse a mask of the CT's size that says it lies elsewhere, as without its header."""
-    away = np.abs(box_of(ct) - box_of(mask)).max()
-    if ct.GetSize() == mask.GetSize() and away > max(ct.GetSpacing()):
-        raise ImageFault(
-            f"{name} has the CT's size but another position: mask {describe_grid(mask)}; CT "
-            f"{describe_grid(ct)}. Expected: one grid. Save the mask with the CT's header."
-        )
-
-
-def _refuse_swapped(ct: sitk.Image, mask: sitk.Image, name: str) -> None:
-    """Refuse a mask whose size is the CT's in another order while its axes are the CT's."""
-    sizes = ct.GetSize(), mask.GetSize()
-    same_axes = np.allclose(ct.GetDirection(), mask.GetDirection(), atol=1e-4)
-    if sizes[0] != sizes[1] and sorted(sizes[0]) == sorted(sizes[1]) and same_axes:
-        raise ImageFault(
-            f"{name} has its axes swapped: mask {describe_grid(mask)}; CT {describe_grid(ct)}. "
-            "Expected: the CT's order. Save the mask with the CT's header (x, y, z)."
         )
