@@ -314,3 +314,21 @@ def test_a_map_and_a_mask_stay_where_the_patient_is(tmp_path):
     scan = scans.read_scan(ct, mask)
     series = scans.read_ct(corpus.write_ct(tmp_path / "series"))[0]
     assert np.allclose(box_of(scan.ct), box_of(series), atol=1e-3)
+
+
+def test_segments_whose_voxels_lie_in_another_folder_are_refused(tmp_path):
+    """As of any NRRD: a header could name anybody's file."""
+    (tmp_path / "in").mkdir()
+    header = {
+        "space": "left-posterior-superior", "space directions": np.diag(SPACING),
+        "space origin": np.array(ORIGIN), "encoding": "raw",
+        "Segment0_ID": "S0", "Segment0_Name": "Lesion", "Segment0_LabelValue": "1",
+    }  # fmt: skip
+    path = tmp_path / "in" / "lesion.seg.nrrd"
+    nrrd.write(str(path), lesion().T, header)
+    start, voxels = path.read_bytes().split(b"\n\n", 1)
+    (tmp_path / "other.raw").write_bytes(voxels)
+    path.write_bytes(start + b"\ndata file: ../other.raw\n\n")
+    ct = corpus.write_ct(tmp_path / "ct")
+    with pytest.raises(StudyError, match="in another folder or in several files"):
+        scans.read_scan(ct, path, "Lesion")

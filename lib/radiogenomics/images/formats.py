@@ -12,18 +12,18 @@ import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path, PureWindowsPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import SimpleITK as sitk
 
 from radiogenomics.images import nifti, nrrd
-from radiogenomics.images.nifti import check_spacing
+from radiogenomics.images.faults import check_spacing, cut_off, unreadable
 from radiogenomics.study.errors import ImageFault, MissingFile
 from radiogenomics.study.files import files_below
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters of it, our checks say
+T = TypeVar("T")
 ZIP = b"PK\x03\x04"
-NO_READER = "sitk::ERROR: Unable to determine ImageIO reader for"
 VOXEL_FILE = re.compile(r"^(?:ElementDataFile\s*=|data ?file:)(.*)$", re.M | re.I)
 CHUNK = 1 << 24  # bytes
 APART = (".hdr", ".img", ".hdr.gz", ".img.gz", ".vtk", ".gipl", ".gipl.gz")  # voxels elsewhere
@@ -91,42 +91,40 @@ def image_files(path: Path) -> list[Path]:
     return [path, *(kind.further(path) if kind else [])]
 
 
-def unreadable(path: Path, fault: Exception) -> ImageFault:
-    """Return the error of a file or folder whose reader failed, without paths."""
-    lines = [line for line in str(fault).strip().splitlines() if not line.startswith("Reason:")]
-    reason = lines[-1].replace(str(path.parent), "…").replace(NO_READER, "no image format fits")
-    reason = re.sub(r"\(0x[0-9a-f]+\)", "", reason)  # an address in memory, another one each time
-    return ImageFault(
-        f"{path.name} cannot be read as an image ({reason}). Export or copy it again."
-    )
-
-
 def read_file(path: Path) -> sitk.Image:
     """Return the 3D image in one file, its values as the file has them.
 
     Raises:
         ImageFault: a format that does not describe its voxels, a damaged file, not one volume.
     """
-    if path.name.lower().endswith(APART):
-        raise ImageFault(
-            f"{path.name} is of a format (Analyze, NIfTI in two files, VTK, GIPL) that does not "
-            "describe its voxels completely. Expected: NIfTI in one file, NRRD, MetaImage or "
-            "DICOM. Convert "
-            "it to .nii.gz."
-        )
-    kind = format_of(path) or Format((), _check_stream, sitk.ReadImage)
-    try:
-        _refuse_archive(path)
-        kind.check(path)
-        image = kind.read(path)
-    except RuntimeError as fault:
-        raise unreadable(path, fault) from None
+    image = read_with(path, lambda kind: kind.read(path))
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         shape = f"{image.GetDimension()}D, {image.GetNumberOfComponentsPerPixel()} values per voxel"
         raise ImageFault(f"{path.name} is {shape}. Expected: one 3D volume.")
     return image
+
+
+def read_with(path: Path, read: Callable[[Format], T]) -> T:
+    """Return what `read` makes of a file whose format has been checked.
+
+    Raises:
+        ImageFault: a format that does not describe its voxels, a damaged file.
+    """
+    if path.name.lower().endswith(APART):
+        raise ImageFault(
+            f"{path.name} is of a format (Analyze, NIfTI in two files, VTK, GIPL) that does not "
+            "describe its voxels completely. Expected: NIfTI in one file, NRRD, MetaImage or "
+            "DICOM. Convert it to .nii.gz."
+        )
+    kind = format_of(path) or Format((), _check_stream, sitk.ReadImage)
+    try:
+        _refuse_archive(path)
+        kind.check(path)
+        return read(kind)
+    except RuntimeError as fault:
+        raise unreadable(path, fault) from None
 
 
 def notes_of(path: Path) -> list[str]:
@@ -141,23 +139,21 @@ def _refuse_archive(path: Path) -> None:
             raise ImageFault(f"{path.name} is a zip archive. Expected: an image. Unpack it first.")
 
 
-def _check_header(path: Path) -> None:
-    """Refuse a MetaImage or NRRD of spacings 0 or below (read as 1, or without their sign)."""
-    if path.suffix.lower() in (".nrrd", ".nhdr"):
-        check_spacing(path, nrrd.spacing(nrrd.header(path)))
-    else:
-        _check_text_header(path)
-    _check_voxel_file(path)
-
-
-def _check_text_header(path: Path) -> None:
-    """Check the spacing of a MetaImage."""
+def _check_metaimage(path: Path) -> None:
+    """Refuse a spacing of 0 or below (read as 1, or without its sign), and voxels elsewhere."""
     with path.open("rb") as stream:
         start = stream.read(4096)
     for line in start.split(b"\n\n")[0].decode("latin-1").splitlines():
         name, _, value = line.replace("=", ":", 1).partition(":")
         if name.strip() == "ElementSpacing":
             check_spacing(path, [_number(v) for v in value.split()])
+    _check_voxel_file(path)
+
+
+def _check_nrrd(path: Path) -> None:
+    """Refuse the same of a NRRD file."""
+    check_spacing(path, nrrd.spacing(nrrd.header(path)))
+    _check_voxel_file(path)
 
 
 def _voxel_file(path: Path) -> str:
@@ -208,11 +204,9 @@ def _check_stream(path: Path) -> None:
             while stream.read(CHUNK):
                 pass
     except (OSError, EOFError, zlib.error) as fault:
-        raise ImageFault(
-            f"{path.name} cannot be read: it is damaged or cut off ({fault}). Copy it again."
-        ) from None
+        raise cut_off(path, fault) from None
 
 
-register(Format((".mhd", ".mha"), _check_header, sitk.ReadImage, _voxels_beside))
-register(Format((".nrrd", ".nhdr"), _check_header, nrrd.read, _voxels_beside, nrrd.notes))
+register(Format((".mhd", ".mha"), _check_metaimage, sitk.ReadImage, _voxels_beside))
+register(Format((".nrrd", ".nhdr"), _check_nrrd, nrrd.read, _voxels_beside, nrrd.notes))
 register(Format((".nii", ".nii.gz"), lambda path: None, nifti.read, notes=nifti.notes))

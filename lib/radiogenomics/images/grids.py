@@ -123,9 +123,18 @@ def nearest(mask: sitk.Image, grid: sitk.Image) -> sitk.Image:
 
 def box_of(image: sitk.Image) -> np.ndarray:
     """Return the lowest and highest place of an image's voxel centres, (2, 3), mm."""
-    ends = [(0, n - 1) for n in image.GetSize()]
-    corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T
-    return extent([image.TransformIndexToPhysicalPoint(c) for c in corners.tolist()])
+    return extent(places(image, np.zeros(3), np.array(image.GetSize()) - 1))
+
+
+def corners(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return the eight corners (8, 3) of a box from its lowest and its highest (3,)."""
+    return np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
+
+
+def places(image: sitk.Image, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return where the corners (8, 3) of a box of voxels (x, y, z) lie, mm."""
+    ends = corners(low, high) * np.array(image.GetSpacing())
+    return np.array(image.GetOrigin()) + ends @ axes(image)
 
 
 def box(mask: sitk.Image) -> tuple[np.ndarray, np.ndarray] | None:
@@ -184,11 +193,16 @@ def describe_grid(image: sitk.Image) -> str:
 
 def same_grid(a: sitk.Image, b: sitk.Image, tolerance_mm: float = 1e-2) -> bool:
     """Return whether two images have the same size, spacing, origin and axes."""
-    return a.GetSize() == b.GetSize() and all(
-        np.allclose(getattr(a, name)(), getattr(b, name)(), atol=tolerance)
-        for name, tolerance in (
-            ("GetSpacing", tolerance_mm / max(a.GetSize())),
-            ("GetOrigin", tolerance_mm),
-            ("GetDirection", 1e-4),
-        )
+    return same_but_moved(a, b, tolerance_mm) and np.allclose(
+        a.GetOrigin(), b.GetOrigin(), atol=tolerance_mm
+    )
+
+
+def same_but_moved(a: sitk.Image, b: sitk.Image, tolerance_mm: float = 1e-2) -> bool:
+    """Return whether two images have the same size, spacing and axes, wherever they lie."""
+    per_voxel = tolerance_mm / max(a.GetSize())
+    return (
+        a.GetSize() == b.GetSize()
+        and np.allclose(a.GetSpacing(), b.GetSpacing(), atol=per_voxel)
+        and np.allclose(a.GetDirection(), b.GetDirection(), atol=1e-4)
     )

@@ -9,8 +9,19 @@ import SimpleITK as sitk
 
 from radiogenomics.images import nrrd
 from radiogenomics.images.dicom.drawings import chosen
-from radiogenomics.images.formats import notes_of, read_file
-from radiogenomics.images.grids import axes, box, box_of, describe_grid, mask_on, nearest, same_grid
+from radiogenomics.images.formats import notes_of, read_file, read_with
+from radiogenomics.images.grids import (
+    axes,
+    box,
+    box_of,
+    describe_grid,
+    mask_on,
+    nearest,
+    places,
+    same_but_moved,
+    same_grid,
+    to_index,
+)
 from radiogenomics.study.errors import ImageFault
 
 NEARLY_WHOLE = 1e-4  # what a mask's scaled values may miss whole numbers by
@@ -18,23 +29,41 @@ NEARLY_WHOLE = 1e-4  # what a mask's scaled values may miss whole numbers by
 
 def file_mask(path: Path, label: str) -> tuple[sitk.Image, str, list[str]]:
     """Return the lesion in a mask that is an image file, what the file holds, and what to note."""
-    notes = [f"mask: {note}" for note in notes_of(path)]
-    segments = nrrd.segments(path) if path.suffix.lower() == ".nrrd" else {}
+    segments = {}
+    if path.suffix.lower() == ".nrrd":
+        segments = read_with(path, lambda kind: nrrd.segments(path))
     if segments:
-        numbered = dict(enumerate(segments, start=1))
-        numbers = chosen(numbered, label, "segment", path.name)
-        mask = nrrd.segment_mask(path, [numbered[n] for n in numbers])
-        if not sitk.GetArrayViewFromImage(mask).any():
-            raise ImageFault(f"{path.name}: segment {label} is empty. Expected: the lesion.")
-        return mask, ", ".join(map(str, numbered)), notes
-    labels = _whole(read_file(path))
-    return (
-        _labelled(labels, label, path.name), _labels(labels),
-        notes + ([] if label else _other_labels(labels)),
-    )  # fmt: skip
+        mask, held = _segment(path, segments, label), ", ".join(map(str, _numbered(segments)))
+        return mask, held, _notes(path)
+    labels = whole(read_file(path))
+    present = np.unique(sitk.GetArrayViewFromImage(labels))
+    mask = _labelled(labels, present, label, path.name)
+    return mask, _listed(present[present != 0]), _notes(path) + _others(present) * (not label)
 
 
-def _whole(mask: sitk.Image) -> sitk.Image:
+def _notes(path: Path) -> list[str]:
+    return [f"mask: {note}" for note in notes_of(path)]
+
+
+def _numbered(segments: dict[str, tuple[int, int]]) -> dict[int, str]:
+    return dict(enumerate(segments, start=1))
+
+
+def _segment(path: Path, segments: dict[str, tuple[int, int]], label: str) -> sitk.Image:
+    names = _numbered(segments)
+    parts = [segments[names[n]] for n in chosen(names, label, "segment", path.name)]
+    mask = read_with(path, lambda kind: nrrd.segment_mask(path, parts))
+    if not sitk.GetArrayViewFromImage(mask).any():
+        raise ImageFault(f"{path.name}: segment {label} is empty. Expected: the lesion.")
+    return mask
+
+
+def _listed(values: np.ndarray) -> str:
+    """Return values in words, the first six of them."""
+    return ", ".join(f"{v:g}" for v in values[:6]) + ", …" * (len(values) > 6)
+
+
+def whole(mask: sitk.Image) -> sitk.Image:
     """Return a mask whose values miss whole numbers by rounding alone with whole ones.
 
     A scaled NIfTI may hold 1 as 255 × 0.003921569.
@@ -46,50 +75,32 @@ def _whole(mask: sitk.Image) -> sitk.Image:
     return sitk.Cast(sitk.Round(mask), sitk.sitkInt32) if near else mask
 
 
-def _labels(mask: sitk.Image) -> str:
-    """Return the values of a mask's file in words, the background left out."""
-    values = [f"{v:g}" for v in np.unique(sitk.GetArrayViewFromImage(mask)) if v]
-    return ", ".join(values[:6]) + ", …" * (len(values) > 6)
-
-
-def _other_labels(mask: sitk.Image) -> list[str]:
+def _others(present: np.ndarray) -> list[str]:
     """Return a note where label 1 was taken because none was named, and others are there."""
-    values = np.unique(sitk.GetArrayViewFromImage(mask))
-    others = [f"{v:g}" for v in values if v not in (0, 1)]
+    others = [f"{v:g}" for v in present if v not in (0, 1)]
     return [f"label 1 used, not {', '.join(others[:6])}; name one in mask_label"] * bool(others)
 
 
-def _labelled(mask: sitk.Image, label: str, name: str) -> sitk.Image:
-    """Return the voxels of one label, or of several joined by +, as 1."""
-    values = sitk.GetArrayViewFromImage(mask)
-    present = np.unique(values)
+def _labelled(mask: sitk.Image, present: np.ndarray, label: str, name: str) -> sitk.Image:
+    """Return the voxels of one label, or of several joined by +, of those present, as 1."""
     try:
         wanted = [float(part) for part in (label or "1").split("+")]
     except ValueError:
         wanted = [float("nan")]
-    whole = (present == np.round(present)).all()
-    if whole and all(value in present and value for value in wanted):
-        return mask_on(mask, np.isin(values, wanted))
-    values = ", ".join(f"{v:g}" for v in present[:6]) + (", …" if len(present) > 6 else "")
+    numbers = (present == np.round(present)).all()
+    if numbers and all(value in present and value for value in wanted):
+        return mask_on(mask, np.isin(sitk.GetArrayViewFromImage(mask), wanted))
     lesions = present[present != 0]
     remedy = "Draw the lesion, or set mask_label in cohort.csv."
-    if not whole:
+    if not numbers:
         remedy = "Fractions are not labels: choose a threshold and save the lesion as 0 and 1."
     elif len(lesions) == 1:
         remedy = f"If that is the lesion, set mask_label = {int(lesions[0])} in cohort.csv."
     elif not len(lesions):
         remedy = "The mask is empty: draw the lesion."
     raise ImageFault(
-        f"{name} holds the labels {values}. Expected: {label or 1}, the lesion. {remedy}"
+        f"{name} holds the labels {_listed(present)}. Expected: {label or 1}, the lesion. {remedy}"
     )
-
-
-def places(mask: sitk.Image) -> np.ndarray:
-    """Return the corners (8, 3) of a lesion's box, mm."""
-    low, high = box(mask)
-    ends = np.array([low, high]).T.astype(float)
-    corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T
-    return np.array([mask.TransformContinuousIndexToPhysicalPoint(c.tolist()) for c in corners])
 
 
 def on_the_cts_grid(ct: sitk.Image, mask: sitk.Image, name: str) -> tuple[sitk.Image, list[str]]:
@@ -98,32 +109,19 @@ def on_the_cts_grid(ct: sitk.Image, mask: sitk.Image, name: str) -> tuple[sitk.I
     A mask of the CT's size and spacing that lies less than a voxel away is on the same grid:
     writers differ in whether a position is a voxel's centre or its corner.
     """
-    if same_grid(ct, mask):
-        return mask_on(ct, sitk.GetArrayViewFromImage(mask)), []
     away = np.array(mask.GetOrigin()) - np.array(ct.GetOrigin())
-    beside = sitk.Image(mask)
-    beside.SetOrigin(ct.GetOrigin())
-    if same_grid(ct, beside) and (np.abs(axes(ct) @ away) < ct.GetSpacing()).all():
-        note = f"mask lies {np.linalg.norm(away):.2f} mm beside the CT's grid: taken as on it"
-        return mask_on(ct, sitk.GetArrayViewFromImage(mask)), [note]
-    return _taken_over(ct, mask, name), ["mask copied from another grid"]
+    if not same_but_moved(ct, mask) or (np.abs(axes(ct) @ away) >= ct.GetSpacing()).any():
+        return _taken_over(ct, mask, name), ["mask copied from another grid"]
+    note = f"mask lies {np.linalg.norm(away):.2f} mm beside the CT's grid: taken as on it"
+    drawn = mask_on(ct, sitk.GetArrayViewFromImage(mask))
+    return drawn, [] if same_grid(ct, mask) else [note]
 
 
 def _taken_over(ct: sitk.Image, mask: sitk.Image, name: str) -> sitk.Image:
     _refuse_swapped(ct, mask, name)
-    corners = np.array(box(mask))
-    points = np.array(np.meshgrid(*corners.T)).reshape(3, -1).T
-    index = np.array(
-        [
-            ct.TransformPhysicalPointToContinuousIndex(
-                mask.TransformContinuousIndexToPhysicalPoint(p.astype(float).tolist())
-            )
-            for p in points
-        ]
-    )
+    index = to_index(ct, places(mask, *box(mask)))
     outside = (index < -0.5).any() or (index > np.array(ct.GetSize()) - 0.5).any()
-    parallel = np.allclose(ct.GetDirection(), mask.GetDirection(), atol=1e-4)
-    if parallel:
+    if np.allclose(ct.GetDirection(), mask.GetDirection(), atol=1e-4):
         moved = nearest(mask, ct)
     else:
         moved = sitk.Resample(mask, ct, sitk.Transform(), sitk.sitkNearestNeighbor, 0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import nibabel
 import numpy as np
@@ -17,6 +18,8 @@ import SimpleITK as sitk
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
+from radiogenomics.images.faults import check_spacing, cut_off, not_finite
+from radiogenomics.images.grids import corners
 from radiogenomics.study.errors import ImageFault
 
 IMAGES = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}  # by the length of the header
@@ -44,7 +47,7 @@ def read(path: Path) -> sitk.Image:
     header = _header(path, content)
     missing = _length(path, header) - len(content)
     if missing > 0:
-        raise _cut_off(path, f"{missing} bytes of the voxels are missing")
+        raise cut_off(path, f"{missing} bytes of the voxels are missing")
     _check_scale(path, header)
     try:
         image = IMAGES[header.sizeof_hdr].from_bytes(content)
@@ -66,27 +69,17 @@ def read(path: Path) -> sitk.Image:
     return made
 
 
-def not_finite(name: str, bad: int) -> ImageFault:
-    """Return the error of an image in which so many voxels are no finite numbers."""
-    return ImageFault(
-        f"{name}: {bad} voxels are not finite numbers. Expected: a number in each. Export again."
-    )
+def _opened(path: Path) -> BinaryIO:
+    return (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb")
 
 
 def _content(path: Path) -> bytes:
     """Return a file's bytes, unpacked to its end: readers fill one that is cut off with zeros."""
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opened(path, "rb") as stream:
+        with _opened(path) as stream:
             return stream.read()
     except (OSError, EOFError, zlib.error) as fault:
-        raise _cut_off(path, str(fault)) from None
-
-
-def _cut_off(path: Path, fault: str) -> ImageFault:
-    return ImageFault(
-        f"{path.name} cannot be read: it is damaged or cut off ({fault}). Copy it again."
-    )
+        raise cut_off(path, fault) from None
 
 
 def _length(path: Path, header: nibabel.Nifti1Header) -> int:
@@ -102,7 +95,7 @@ def _length(path: Path, header: nibabel.Nifti1Header) -> int:
 def _header(path: Path, start: bytes) -> nibabel.Nifti1Header:
     """Return a header as it stands in the file: nibabel's own opening mends it without a word."""
     if len(start) < 348:
-        raise _cut_off(path, "no whole header")
+        raise cut_off(path, "no whole header")
     sizes = [int.from_bytes(start[:4], order) for order in ("little", "big")]
     size = next((size for size in sizes if size in IMAGES), None)
     if size is None:
@@ -122,20 +115,9 @@ def _no_nifti(path: Path) -> ImageFault:
     )
 
 
-def check_spacing(path: Path, spacing: list[float]) -> None:
-    """Refuse voxels of size 0 or below, or of none (read as 1, or without their sign)."""
-    if not len(spacing) or not np.isfinite(spacing).all() or min(spacing) <= 0:
-        values = ", ".join(f"{v:g}" for v in spacing)
-        raise ImageFault(
-            f"{path.name}: voxel spacing ({values}) mm in the header. Expected: above 0. Export it "
-            "again; a negative spacing may mean a flipped axis."
-        )
-
-
 def notes(path: Path) -> list[str]:
     """Return what a header leaves open, or says twice."""
-    opened = gzip.open if path.suffix.lower() == ".gz" else open
-    with opened(path, "rb") as stream:
+    with _opened(path) as stream:
         header = _header(path, stream.read(max(IMAGES)))
     sform, qform = header.get_sform(coded=True), header.get_qform(coded=True)
     if not sform[1] and not qform[1]:
@@ -143,10 +125,10 @@ def notes(path: Path) -> list[str]:
     said = [f"its header counts in {unit}s, read as mm" for unit in (_unit(header),)
             if unit in TO_MM]  # fmt: skip
     if sform[1] and qform[1]:
-        size = np.array(header.get_data_shape()[:3]) - 1
-        corners = np.array(np.meshgrid(*[(0, n) for n in size])).reshape(3, -1)
-        apart = (sform[0] - qform[0])[:3] @ np.vstack([corners, np.ones(corners.shape[1])])
-        away = float(np.linalg.norm(apart, axis=0).max()) * TO_MM.get(_unit(header), 1.0)
+        ends = corners(np.zeros(3), np.array(header.get_data_shape()[:3]) - 1)
+        apart = nibabel.affines.apply_affine(sform[0], ends)
+        apart -= nibabel.affines.apply_affine(qform[0], ends)
+        away = float(np.linalg.norm(apart, axis=1).max()) * TO_MM.get(_unit(header), 1.0)
         said += [f"sform and qform lie {away:.1f} mm apart: the sform is taken"] * (away > APART_MM)
     return said
 

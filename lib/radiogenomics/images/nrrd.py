@@ -102,16 +102,15 @@ def segments(path: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def segment_mask(path: Path, names: list[str]) -> sitk.Image:
-    """Return the union of segments as a mask (uint8) on the file's grid.
+def segment_mask(path: Path, parts: list[tuple[int, int]]) -> sitk.Image:
+    """Return the union of segments (layer, value) as a mask (uint8) on the file's grid.
 
     Raises:
         ImageFault: a space that is not of a patient.
     """
     values, held = _voxels(path), header(path)
-    parts = segments(path)
     layers = values if layered(held) else values[np.newaxis]
-    mask = np.logical_or.reduce([layers[parts[n][0]] == parts[n][1] for n in names])
+    mask = np.logical_or.reduce([layers[layer] == value for layer, value in parts])
     return _image(path, mask.astype(np.uint8), held)
 
 

@@ -17,10 +17,10 @@ from radiogenomics.images.dicom.acquisition import acquisition
 from radiogenomics.images.dicom.choice import Wanted, choose_ct
 from radiogenomics.images.dicom.series import Series, read_series
 from radiogenomics.images.dicom.slices import in_order
-from radiogenomics.images.formats import notes_of, read_file, unreadable
-from radiogenomics.images.grids import Grid, canonical, grid_of, lps
-from radiogenomics.images.masks import file_mask, on_the_cts_grid, places, refuse_litres
-from radiogenomics.images.nifti import not_finite
+from radiogenomics.images.faults import not_finite, unreadable
+from radiogenomics.images.formats import notes_of, read_file
+from radiogenomics.images.grids import Grid, box, canonical, grid_of, lps, places
+from radiogenomics.images.masks import file_mask, on_the_cts_grid, refuse_litres
 from radiogenomics.study.errors import ImageFault, MissingFile
 
 CHOICE = ("ct_series", "ct_acquisition", "ct_kernels")  # columns; the last from study.toml
@@ -118,8 +118,7 @@ def read_scan(
     drawing = drawings.read_drawing(mask_path)
     mask, held, said = (None, "", []) if drawing else file_mask(mask_path, str(label))
     mask = mask and canonical(mask)
-    notes, about, patient_id = [], {}, ""
-    notes += said
+    notes, about, patient_id = list(said), {}, ""
     if ct_path.is_dir():
         if drawing:
             choice = replace(
@@ -129,7 +128,8 @@ def read_scan(
         series, others = choose_ct(ct_path, replace(choice, mask=mask))
         if drawing and not choice.referenced:
             _refuse_frame(drawing, series, mask_path.name)
-        series = in_order(series, ct_path.name, choice.points if drawing else places(mask))
+        lesion = choice.points if drawing else places(mask, *box(mask))
+        series = in_order(series, ct_path.name, lesion)
         notes += series.notes
         ct = _read_series(series, ct_path)
         about, patient_id = acquisition(series), str(series.first.get("PatientID", ""))
