@@ -253,9 +253,7 @@ def _check(given: argparse.Namespace) -> int:
     for line in faults:
         print(f"cohort.csv: {line}")
     eligibility.require_both(left, out, twins)
-    if faults:
-        return FAULTS
-    return FAULTS if out.step.isin(MENDABLE).any() else DONE
+    return FAULTS if faults or out.step.isin(MENDABLE).any() else DONE
 
 
 def _predict(given: argparse.Namespace) -> int:

@@ -93,10 +93,12 @@ def test_what_a_later_notebook_would_stop_at_is_told(tmp_path):
     assert "subgroups names ward" in unknown
 
 
-def test_a_path_of_5000_letters_excludes_its_patient_alone(tmp_path):
+def test_a_path_of_5000_letters_excludes_its_patient_alone(tmp_path, capsys):
     corpus.write_files(tmp_path)
     corpus.with_cell(1, "ct", "a/" * 2500 + "x.nii").to_csv(tmp_path / "cohort.csv", index=False)
     (tmp_path / "study.toml").write_text("")
     study = load_study(tmp_path, tmp_path / "reports")
     left, out, _ = eligibility.exclude(study, reading.read_cohort(study), complete=False)
     assert len(left) == 11 and out.patient.tolist() == ["P01"]
+    assert cli.main(["check", str(tmp_path)]) == 1
+    assert "P01: files: ct file missing" in capsys.readouterr().out

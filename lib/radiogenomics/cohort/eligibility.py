@@ -11,6 +11,7 @@ from radiogenomics.images import anonymity
 from radiogenomics.images.formats import content_hash
 from radiogenomics.study import tables
 from radiogenomics.study.errors import TableFault
+from radiogenomics.study.files import there
 from radiogenomics.study.study import Study
 
 OWN_COLUMNS = ("fault", "unread", "ct", "mask", "mask_2", "mask_label", "ct_series",
@@ -56,7 +57,7 @@ def exclude(
         checks.append(("clinical data", f"{column} missing", gone))
     for column in ("ct", "mask"):
         checks.append(("files", f"{column} not named in cohort.csv", table[column] == ""))
-        gone = ~table[column].map(lambda p: p != "" and _there(p))
+        gone = ~table[column].map(lambda p: p != "" and there(p))
         checks.append(("files", f"{column} file missing", gone))
     out = _first_reason(table, checks)
     paths = table.set_index("patient")[["ct", "mask"]]
@@ -91,10 +92,8 @@ def exclude(
 
 def with_images(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """Return the patients whose CT and mask are there, whatever else is wrong with their rows."""
-    there = [
-        all(p and _there(p) for p in pair) for pair in zip(table.ct, table["mask"], strict=True)
-    ]
-    left = table[there]
+    named = table.ct.ne("") & table["mask"].ne("")
+    left = table[named & table.ct.map(there) & table["mask"].map(there)]
     masks = [c for c in ("mask", "mask_2") if c in left]
     hashes = {f"{c}_hash": [readable_hash(Path(p)) if p else "" for p in left[c]] for c in masks}
     return left.assign(**hashes)
@@ -124,14 +123,6 @@ def cannot_run(study: Study, table: pd.DataFrame, left: pd.DataFrame) -> list[st
             f"columns of cohort.csv: {', '.join(c for c in table if c not in OWN_COLUMNS)}."
         )
     return faults
-
-
-def _there(path: str) -> bool:
-    """Return whether a path is a file or a folder; one that no system takes is neither."""
-    try:
-        return Path(path).is_file() or Path(path).is_dir()
-    except OSError:
-        return False
 
 
 def as_written(study: Study, path: str) -> str:

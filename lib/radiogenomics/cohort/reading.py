@@ -79,14 +79,15 @@ def read_table(study: Study) -> Reading:
         )
     raw = canonical(raw, study.settings.codes)
     cells = _cell_faults(raw, study)
-    needed = [cell for cell in cells if cell[1] not in _optional(study)]
+    spare = _optional(study)
+    needed = [cell for cell in cells if cell[1] not in spare]
     faults = [*_name_faults(raw), *_hospital_faults(raw, study), *_hopeless(raw, needed)]
     faults += _label_faults(raw, study.settings.label)
     bad = pd.DataFrame(
         [(i, column, raw[column].iloc[i], expected) for i, column, expected in cells],
         columns=["row", "column", "value", "expected"],
     )
-    optional = bad.column.isin(_optional(study))
+    optional = bad.column.isin(spare)
     texts = {name: _by_row(raw, part) for name, part in
              (("fault", bad[~optional]), ("unread", bad[optional]))}  # fmt: skip
     for cell in bad[optional].itertuples():
@@ -100,9 +101,9 @@ def _optional(study: Study) -> set[str]:
     return {*OPTIONAL, "smoking", "cea", "sex"} - needed
 
 
-def canonical(raw: pd.DataFrame, codes: Codes | None = None) -> pd.DataFrame:
+def canonical(raw: pd.DataFrame, codes: Codes) -> pd.DataFrame:
     """Write a table's codes as data/README.md does (F: female), paths with forward slashes."""
-    known = {c: coded(c, raw[c], codes or Codes()) for c in CODES if c in raw}
+    known = {c: coded(c, raw[c], codes) for c in CODES if c in raw}
     paths = {c: raw[c].str.replace("\\", "/", regex=False) for c in IMAGES if c in raw}
     sides = {"cohort": raw.cohort.str.casefold()} if "cohort" in raw else {}
     return raw.assign(**known, **paths, **sides)

@@ -12,7 +12,7 @@ import pydicom
 from radiogenomics.images.dicom.headers import read_header
 from radiogenomics.study.contract import NOTEBOOKS
 from radiogenomics.study.errors import StudyError
-from radiogenomics.study.files import SHIPPED, files_below, read_json
+from radiogenomics.study.files import SHIPPED, files_below, read_json, there
 
 UID = re.compile(r"(?<![\d.])(?:2\.25\.\d{10,}|[0-2](?:\.(?:0|[1-9]\d*)){6,})(?!\d)")
 TAGS = [
@@ -27,7 +27,6 @@ PERSONS = [
     "OtherPatientNames", "PatientBirthName", "RequestingPhysician",
 ]  # fmt: skip
 NUMBERS = ["PatientID", "OtherPatientIDs", "AccessionNumber", "StudyID"]
-LONGEST = 4096  # letters of a path
 JOINED = (" ", "", "_", "^", ", ", ",", ".", "-")  # how the parts of a name are put together
 LATIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 OWN = (".py", ".toml", ".j2", ".md")  # files of texts that are the library's own
@@ -44,9 +43,7 @@ def anonymous(text: str, images: Iterable[str]) -> str:
 
     A folder of slices is often named by the PatientID, a file by the patient's name.
     """
-    pattern = words_of(
-        identifiers(Path(p) for p in images if p and len(p) < LONGEST and Path(p).exists())
-    )
+    pattern = words_of(identifiers(Path(p) for p in images if p and there(p)))
     return pattern.sub("[DICOM header]", text) if pattern else text
 
 

@@ -14,13 +14,14 @@ from joblib import Parallel, delayed
 from radiogenomics.images import anonymity
 from radiogenomics.images.contact_sheet import thumbnail
 from radiogenomics.images.dicom.headers import first_of, patient_id
-from radiogenomics.images.grids import Grid, voxels_of
+from radiogenomics.images.grids import Grid, lattice, nearest, voxels_of
 from radiogenomics.images.nifti import NO_SIDES
 from radiogenomics.images.scans import Scan, choice_of, read_ct, read_scan
 from radiogenomics.images.twins import alike, fingerprint, same_voxels
 from radiogenomics.images.volumes import bounds, crop, require_voxels
 from radiogenomics.study import tables
 from radiogenomics.study.errors import ImageFault, TableFault
+from radiogenomics.study.files import there
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 
@@ -205,7 +206,8 @@ def _inspect_one(row: dict, settings: Settings) -> dict:
 
 def _refuse_by_settings(scan: Scan, settings: Settings) -> None:
     """Refuse a lesion too small to be measured, and sides that are not known where that matters."""
-    require_voxels(scan.ct, scan.mask, settings.radiomics.radiomics_spacing_mm)
+    grid = lattice(scan.ct, *bounds(scan.mask), settings.radiomics.radiomics_spacing_mm)
+    require_voxels(nearest(scan.mask, grid))
     if settings.images.unknown_orientation == "refuse" and NO_SIDES in "; ".join(scan.notes):
         raise ImageFault(
             f"{NO_SIDES}. Expected: an orientation (study.toml [images] unknown_orientation). "
@@ -251,7 +253,7 @@ def refuse_patient_ids(study: Study, table: pd.DataFrame) -> None:
         return
     named = 0
     for row in table.itertuples():
-        images = [Path(path) for path in (row.ct, row.mask) if path and Path(path).exists()]
+        images = [Path(path) for path in (row.ct, row.mask) if path and there(path)]
         words = {patient_id(path) for path in images} | anonymity.identifiers(map(first_of, images))
         named += _bare(row.patient) in {_bare(word) for word in words} - {""}
     if named:

@@ -22,6 +22,7 @@ from radiogenomics.images.formats import notes_of, read_file
 from radiogenomics.images.grids import Grid, box, canonical, grid_of, lps, places
 from radiogenomics.images.masks import file_mask, on_the_cts_grid, refuse_litres
 from radiogenomics.study.errors import ImageFault, MissingFile
+from radiogenomics.study.files import there
 
 CHOICE = ("ct_series", "ct_acquisition", "ct_kernels")  # columns; the last from study.toml
 LOWEST_HU = -1024.0  # of CT: what lies below was not reconstructed
@@ -82,7 +83,7 @@ def _in_hu(ct: sitk.Image) -> tuple[sitk.Image, list[str]]:
 
 def _there(path: Path | str) -> Path:
     path = Path(path)
-    if not (path.is_file() or path.is_dir()):
+    if not there(path):
         raise MissingFile(f"{path.name} is not there. Expected: an image file or a DICOM folder.")
     return path
 
@@ -216,6 +217,12 @@ def choice_of(patient: pd.Series | Mapping[str, Any]) -> Wanted:
     """Return which series of a DICOM folder a row of the cohort asks for."""
     series, acquisition, kernels = (str(patient.get(name, "") or "") for name in CHOICE)
     return Wanted(series, acquisition, tuple(filter(None, kernels.split("|"))))
+
+
+def read_from(patient: pd.Series | Mapping[str, Any]) -> list[str]:
+    """Return what decides which voxels a row of the cohort is read from: its part of cache keys."""
+    names = ("ct_hash", "mask_hash", "mask_label", *CHOICE)
+    return [str(patient.get(name, "")) for name in names]
 
 
 def _check_ct(ct: sitk.Image, name: str) -> None:

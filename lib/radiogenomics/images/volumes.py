@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 
 from radiogenomics.images import anonymity
 from radiogenomics.images.grids import box, lattice, nearest
-from radiogenomics.images.scans import CHOICE, read_pair
+from radiogenomics.images.scans import read_from, read_pair
 from radiogenomics.study import contract
 from radiogenomics.study.errors import ImageFault, MissingFile
 from radiogenomics.study.files import digest, whole_file
@@ -52,18 +52,17 @@ def resample(
     return on_grid(np.round(fine, HU_DECIMALS), grid), nearest(mask, grid)
 
 
-def require_voxels(ct: sitk.Image, mask: sitk.Image, spacing_mm: float) -> None:
-    """Refuse a lesion of fewer than 8 voxels at the spacing of the features.
+def require_voxels(lesion: sitk.Image) -> None:
+    """Refuse a lesion, resampled for its features, of fewer than 8 voxels.
 
     Raises:
         ImageFault: says how many there are.
     """
-    grid = lattice(ct, *bounds(mask), spacing_mm)
-    voxels = int(sitk.GetArrayFromImage(nearest(mask, grid)).sum())
+    voxels = int(sitk.GetArrayViewFromImage(lesion).sum())
     if voxels < SMALLEST:
         raise ImageFault(
-            f"the lesion has {voxels} voxels at {spacing_mm:g} mm. Expected: at least {SMALLEST}. "
-            "Check mask and mask_label."
+            f"the lesion has {voxels} voxels at {lesion.GetSpacing()[0]:g} mm. Expected: at least "
+            f"{SMALLEST}. Check mask and mask_label."
         )
 
 
@@ -164,9 +163,7 @@ def largest_slice(image: sitk.Image, lesion: sitk.Image) -> np.ndarray:
 
 def volume_path(study: Study, row: pd.Series) -> Path:
     """Return where a patient's volume is cached: named by content and settings."""
-    choice = [str(row.get(name, "")) for name in ("mask_label", *CHOICE)]
-    key = digest(row.ct_hash, row.mask_hash, choice, study.settings.preprocessing,
-                 sitk.__version__, 3)  # fmt: skip
+    key = digest(read_from(row), study.settings.preprocessing, sitk.__version__, 3)
     return study.derived / "volumes" / f"{key}.npy"
 
 

@@ -15,7 +15,7 @@ from joblib import Parallel, delayed
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 from radiogenomics.images import anonymity
-from radiogenomics.images.scans import CHOICE, read_pair
+from radiogenomics.images.scans import read_from, read_pair
 from radiogenomics.images.volumes import SPLINE_REACH, bounds, crop, require_voxels, resample
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import ImageFault
@@ -107,9 +107,9 @@ def extract(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
     Raises:
         StudyError: fewer than 8 voxels are left at the new spacing, or values are not finite.
     """
-    require_voxels(ct, mask, settings.radiomics_spacing_mm)
     resampled = resampled_on_full_grid if settings.grid == "pyradiomics" else resample
     pair = resampled(ct, mask, settings.radiomics_spacing_mm, settings.pad_mm)
+    require_voxels(pair[1])
     values = {k: float(v) for k, v in extractor(settings).execute(*pair, label=1).items()}
     bad = [name for name, value in values.items() if not np.isfinite(value)]
     if bad:
@@ -154,8 +154,7 @@ def extract_cohort(
 
 def _cache_path(study: Study, row: dict) -> Path:
     settings = measured_settings(study.settings.radiomics)
-    choice = [str(row.get(name, "")) for name in ("mask_label", *CHOICE)]
-    key = digest(row["ct_hash"], row["mask_hash"], choice, settings, VERSIONS, 3)
+    key = digest(read_from(row), settings, VERSIONS, 3)
     return study.derived / "features" / f"{key}.json"
 
 

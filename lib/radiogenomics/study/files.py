@@ -47,6 +47,14 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def there(path: str | Path) -> bool:
+    """Return whether a path is a file or a folder; one that no system takes is neither."""
+    try:
+        return Path(path).is_file() or Path(path).is_dir()
+    except OSError:
+        return False
+
+
 def files_below(folder: Path) -> list[Path]:
     """Return the files in a folder and below it in name order; links to folders are followed."""
     found, seen = [], set()

@@ -15,6 +15,7 @@ from radiogenomics.images import formats
 from radiogenomics.images.dicom.choice import Wanted, choose
 from radiogenomics.images.dicom.drawings import DRAWINGS
 from radiogenomics.images.dicom.series import find_series, scans_of
+from radiogenomics.images.masks import whole
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import files_below
 
@@ -75,7 +76,7 @@ def patients_in(folder: Path) -> list[Found]:
     if pairs:
         return _side_by_side([*_images(pairs[0][0]), *_images(pairs[0][1])])
     loose = [p for p in _images(folder) if p.parent == folder]
-    return [f for f in (*_side_by_side(loose), *map(_of_folder, folders)) if f is not None]
+    return [*_side_by_side(loose), *filter(None, map(_of_folder, folders))]
 
 
 def _images(folder: Path) -> list[Path]:
@@ -143,14 +144,13 @@ def _dicom(folder: Path) -> tuple[list[Path], list[Path], list[str]]:
     if not scans:
         return [], drawn, []
     place = Path(os.path.commonpath([f.parent for s in scans for f in s.files]))
-    notes = [f"{len(scans)} CT series"] if len(scans) > 1 else []
+    if len(scans) == 1:
+        return [place], drawn, []
     try:
-        notes += [f"{choose(series, place.name, Wanted())[0].describe()} is taken"] * (
-            len(scans) > 1
-        )
+        taken = f"{choose(series, place.name, Wanted())[0].describe()} is taken"
     except StudyError as fault:
-        notes.append(str(fault))
-    return [place], drawn, notes
+        taken = str(fault)
+    return [place], drawn, [f"{len(scans)} CT series", taken]
 
 
 def is_mask(path: Path) -> bool:
@@ -162,8 +162,7 @@ def is_mask(path: Path) -> bool:
         per_voxel = path.stat().st_size / float(np.prod(reader.GetSize()))
         if path.name.lower().endswith(".gz") and not PACKED < per_voxel < FULL:
             return per_voxel < PACKED
-        values = np.unique(sitk.GetArrayFromImage(formats.read_file(path)))
-    except (RuntimeError, StudyError, StopIteration):
+        values = np.unique(sitk.GetArrayFromImage(whole(formats.read_file(path))))
+    except (RuntimeError, StudyError):
         return bool(LESION.search(path.name) or re.search(r"(?i)mask|seg|label|roi", path.name))
-    whole = values.dtype.kind in "iu" or bool((np.abs(values - np.round(values)) < 1e-4).all())
-    return len(np.unique(np.round(values))) <= MASK_VALUES and whole and values.min() > -0.5
+    return values.dtype.kind in "iu" and len(values) <= MASK_VALUES and values.min() >= 0

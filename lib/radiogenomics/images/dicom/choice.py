@@ -21,6 +21,7 @@ from radiogenomics.images.dicom.series import (
     find_series,
     kernel_of,
     kind_of,
+    normal_of,
     position_of,
     scans_of,
 )
@@ -198,7 +199,6 @@ def _rank(series: Series, wanted: Wanted) -> tuple:
 
 def _axial(header: pydicom.Dataset) -> bool:
     try:
-        across, down = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
+        return bool(abs(normal_of(header)[2]) > AXIAL)
     except (AttributeError, TypeError, ValueError):
         return False
-    return abs(np.cross(across, down)[2]) > AXIAL

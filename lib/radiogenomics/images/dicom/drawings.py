@@ -67,8 +67,7 @@ def _check_whole(drawing: pydicom.Dataset, name: str) -> None:
         fault = f"has no {', '.join(absent)}" if absent else "ends too early"
         raise ImageFault(
             f"{name} {fault}: it is cut off or not a {drawing.Modality}. Expected: a whole file. "
-            "Copy "
-            "or export it again."
+            "Copy or export it again."
         )
 
 

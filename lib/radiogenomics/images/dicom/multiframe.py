@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -46,14 +47,18 @@ def _slice(header: pydicom.Dataset, places: tuple, index: int) -> pydicom.Datase
     made.update(header)
     made.file_meta = header.file_meta
     for tag, sequence in PLACES.items():
-        name = "FrameType" if tag == "ImageType" else tag
-        held = [p[sequence][0].get(name) for p in places if p.get(sequence)]
-        values = [value for value in held if value is not None]
-        if values:
-            setattr(made, tag, values[0])
+        value = grouped(places, sequence, "FrameType" if tag == "ImageType" else tag)
+        if value is not None:
+            setattr(made, tag, value)
     del made.NumberOfFrames
     made.InstanceNumber, made.frame_index = index + 1, index
     return made
+
+
+def grouped(places: tuple[pydicom.Dataset, ...], sequence: str, tag: str) -> Any:
+    """Return a value of the functional groups, the frame's before the shared, None without one."""
+    held = (place[sequence][0].get(tag) for place in places if place.get(sequence))
+    return next((value for value in held if value is not None), None)
 
 
 def voxels(path: Path, headers: tuple[pydicom.Dataset, ...]) -> np.ndarray:

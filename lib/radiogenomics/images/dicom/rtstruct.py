@@ -102,9 +102,10 @@ def _fill(mask: np.ndarray, index: list[np.ndarray], even_odd: bool) -> list[str
         mask[nearest] |= area
         crossing += crossed
     between = [h for h in by_height if abs(h - round(h)) > BETWEEN]
-    notes = [f"{len(between)} of {len(by_height)} contour heights lie between slices"]
-    notes = notes if between else []
-    return notes + [f"contours cross at {crossing} heights: united"] * bool(crossing)
+    said = f"{len(between)} of {len(by_height)} contour heights lie between slices"
+    return [said] * bool(between) + [f"contours cross at {crossing} heights: united"] * bool(
+        crossing
+    )
 
 
 def _by_height(index: list[np.ndarray]) -> dict[float, list[np.ndarray]]:

@@ -11,6 +11,7 @@ import pydicom
 import SimpleITK as sitk
 
 from radiogenomics.images.dicom.drawings import BETWEEN, chosen, outside_ct
+from radiogenomics.images.dicom.multiframe import grouped
 from radiogenomics.images.grids import axes, mask_on, to_index
 from radiogenomics.study.errors import ImageFault
 
@@ -80,11 +81,9 @@ def _pixels(seg: pydicom.Dataset, numbers: list[int], name: str) -> np.ndarray:
 
 def _segment_of(seg: pydicom.Dataset, group: pydicom.Dataset) -> int | None:
     """Return the segment of a frame; None where the writer left it out (one segment only)."""
-    for place in (group, *seg.get("SharedFunctionalGroupsSequence", [])):
-        sequence = place.get("SegmentIdentificationSequence")
-        if sequence and "ReferencedSegmentNumber" in sequence[0]:
-            return int(sequence[0].ReferencedSegmentNumber)
-    return None
+    places = (group, *seg.get("SharedFunctionalGroupsSequence", []))
+    number = grouped(places, "SegmentIdentificationSequence", "ReferencedSegmentNumber")
+    return None if number is None else int(number)
 
 
 def _plane(
@@ -94,10 +93,12 @@ def _plane(
     places = (group, *seg.get("SharedFunctionalGroupsSequence", []))
 
     def look(sequence: str, tag: str) -> np.ndarray:
-        for place in places:
-            if place.get(sequence) and place[sequence][0].get(tag):
-                return np.array(place[sequence][0].get(tag), float)
-        raise ImageFault(f"{name}: a frame has no {tag}. Expected: its position. Export it again.")
+        value = grouped(places, sequence, tag)
+        if value is None:
+            raise ImageFault(
+                f"{name}: a frame has no {tag}. Expected: its position. Export it again."
+            )
+        return np.array(value, float)
 
     origin = look("PlanePositionSequence", "ImagePositionPatient")
     ways = look("PlaneOrientationSequence", "ImageOrientationPatient").reshape(2, 3)

@@ -104,6 +104,12 @@ def _joined(every: list[Series]) -> list[Series]:
     ]  # fmt: skip
 
 
+def normal_of(header: pydicom.Dataset) -> np.ndarray:
+    """Return the normal (3,) of a slice, from its ImageOrientationPatient."""
+    across, down = np.array(header.ImageOrientationPatient, float).reshape(2, 3)
+    return np.cross(across, down)
+
+
 def scans_of(series: Series) -> list[Series]:
     """Return the CT scans of a series, without what is no slice of them; none of another kind.
 

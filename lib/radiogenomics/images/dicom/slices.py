@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 from pydicom.uid import UID
 
-from radiogenomics.images.dicom.series import Series
+from radiogenomics.images.dicom.series import Series, normal_of
 from radiogenomics.study.errors import ImageFault
 
 AROUND_MM = 16.0  # beside the lesion: what its features see
@@ -35,20 +35,18 @@ def in_order(series: Series, name: str, lesion: np.ndarray | None = None) -> Ser
         _check_slice(path, header)
     _check_alike(series, name)
     positions = np.array([h.ImagePositionPatient for h in series.headers], float)
-    across, down = np.array(series.first.ImageOrientationPatient, float).reshape(2, 3)
-    normal = np.cross(across, down)
+    normal = normal_of(series.first)
     order = np.argsort(positions @ normal, kind="stable")
+    notes = []
     if lesion is not None and len(lesion) and len(order) > 2:
         part = _even_part(positions[order] @ normal, lesion @ normal)
         if 1 < len(part) < len(order):
-            note = f"gaps between slices differ: {len(part)} of {len(order)} are read, around the "
-            series, order, positions = (
-                series.kept(order[part].tolist(), note + "lesion"), np.arange(len(part)),
-                positions[order[part]],
-            )  # fmt: skip
+            counts = f"{len(part)} of {len(order)}"
+            notes = [f"gaps between slices differ: {counts} are read, around the lesion"]
+            order = order[part]
     headers = tuple(series.headers[i] for i in order)
     _check_spacing(positions[order], normal, headers, name)
-    return series.kept(order.tolist())
+    return series.kept(order.tolist(), *notes)
 
 
 def _even_part(heights: np.ndarray, lesion: np.ndarray) -> np.ndarray:
@@ -130,9 +128,8 @@ def _check_spacing(
     if gaps.min() < 1e-3:
         at = int(gaps.argmin())
         raise ImageFault(
-            f"{name}: two slices are at the same position ({_instances(headers, at)}). Expected: "
-            "one. "
-            "The series holds two phases or copies: export one."
+            f"{name}: two slices are at the same position ({_instances(headers, at)}). "
+            "Expected: one. The series holds two phases or copies: export one."
         )
     usual = np.median(gaps)
     uneven = np.abs(gaps - usual)
@@ -170,5 +167,4 @@ def _instances(headers: tuple[pydicom.Dataset, ...], at: int, n: int = 2) -> str
 def gaps_of(series: Series) -> np.ndarray:
     """Return the ways (mm) between neighbouring slices along their normal."""
     positions = np.array([h.ImagePositionPatient for h in series.headers], float)
-    across, down = np.array(series.first.ImageOrientationPatient, float).reshape(2, 3)
-    return np.diff(positions @ np.cross(across, down))
+    return np.diff(positions @ normal_of(series.first))
