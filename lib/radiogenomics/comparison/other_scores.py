@@ -11,6 +11,7 @@ from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.cells import numbered, read_cells
 from radiogenomics.study.contract import COLUMNS, IN_SAMPLE
 from radiogenomics.study.errors import TableFault
+from radiogenomics.study.settings import Codes
 
 NEEDED = ("patient", "label", "model", "score")
 OPTIONAL = ["parameters"]
@@ -56,7 +57,8 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
-    table = canonical(raw.assign(cohort=raw.get("cohort", TEST), fold=raw.get("fold", "")))
+    raw = raw.assign(cohort=raw.get("cohort", TEST), fold=raw.get("fold", ""))
+    table = canonical(raw, Codes())
     score, fold = (pd.to_numeric(table[c], errors="coerce") for c in ("score", "fold"))
     label = pd.to_numeric(table.label, errors="coerce")
     counted = (table.fold == "") | ((fold % 1 == 0) & fold.between(0, MOST_FOLDS))
@@ -211,7 +213,7 @@ def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
     scored = scored.astype({"label": int}).rename_axis(None)
     if path is None:
         return scored.assign(patient=scored.index)
-    raw = canonical(_read(path, ("patient",)))
+    raw = canonical(_read(path, ("patient",)), Codes())
     twice = raw.patient[raw.patient.duplicated()].unique().tolist()
     gone = scored.index.difference(raw.patient, sort=False).tolist()
     for names, what in ((twice, "appear twice in"), (gone, "are missing in")):
