@@ -223,7 +223,7 @@ def _new(given: argparse.Namespace) -> int:
 
 
 def _check(given: argparse.Namespace) -> int:
-    from radiogenomics.images import inspection
+    from radiogenomics.images import description, inspection
 
     study = load_study(given.study)
     read = reading.read_table(study)
@@ -244,9 +244,8 @@ def _check(given: argparse.Namespace) -> int:
         print(f"{row.patient}: {row.step}: {row.reason}")
     for patient, reason in eligibility.further(out, failures):
         print(f"{patient}: images: {reason}")
-    flagged = masks[(masks["flags"] != "") | (masks["notes"] != "")] if len(masks) else masks
-    for row in flagged.itertuples():
-        print(f"{row.patient}: look at it: {'; '.join(t for t in (row.flags, row.notes) if t)}")
+    for line in description.worth_a_look(masks):
+        print(line)
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
     print(f"One row per patient: {study.tables / 'check.csv'}")
     faults = [*read.faults, *eligibility.cannot_run(study, table, left)]

@@ -102,3 +102,28 @@ def test_a_path_of_5000_letters_excludes_its_patient_alone(tmp_path, capsys):
     assert len(left) == 11 and out.patient.tolist() == ["P01"]
     assert cli.main(["check", str(tmp_path)]) == 1
     assert "P01: files: ct file missing" in capsys.readouterr().out
+
+
+def test_two_dates_make_the_interval_and_go_no_further(tmp_path):
+    table = corpus.cohort_table()
+    table["ct_date"] = "2021-03-31"
+    table.loc[1:3, "ct_date"] = ["20210331", "31.3.2021", "2021-03-31 10:22"]
+    table["Biopsy_Date"] = ["2021-04-02", "2021-03-31", "14.04.2021", "3/4/2021", *[""] * 8]
+    corpus.write_files(tmp_path)
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    (tmp_path / "study.toml").write_text("")
+    read = reading.read_cohort(load_study(tmp_path, tmp_path / "reports"))
+    assert read.interval_days[:3].tolist() == [2, 0, 14] and read.interval_days[3:].isna().all()
+    assert "biopsy_date is 'not a date'. Expected: a date such as 2021-03-31" in read.fault[3]
+    assert (read.fault.drop(3) == "").all() and not {"ct_date", "biopsy_date"} & set(read)
+    assert "2021-04" not in read.to_csv()
+
+
+def test_an_interval_that_is_given_goes_before_the_dates(tmp_path):
+    table = corpus.cohort_table().assign(ct_date="2021-03-31", biopsy_date="2021-04-02")
+    table["interval_days"] = ["5", *[""] * 11]
+    corpus.write_files(tmp_path)
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    (tmp_path / "study.toml").write_text("")
+    read = reading.read_cohort(load_study(tmp_path, tmp_path / "reports"))
+    assert read.interval_days.tolist() == [5, *[2] * 11]

@@ -6,7 +6,7 @@ import pytest
 import SimpleITK as sitk
 from radiogenomics.cohort import eligibility, reading
 from radiogenomics.cohort.sources import phantom, phantom_scans
-from radiogenomics.images import inspection, scans
+from radiogenomics.images import description, inspection, scans
 from radiogenomics.images.formats import content_hash
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import read_json
@@ -42,7 +42,7 @@ def test_files_are_small_and_lesions_lie_in_their_box(made):
     for row in table.itertuples():
         assert (made / row.ct).stat().st_size < 4e6
         scan = scans.read_scan(made / row.ct, made / row.mask)
-        assert not inspection.mask_row(scan, 0)["touches_border"]
+        assert not description.mask_row(scan, 0)["touches_border"]
 
 
 def test_patients_of_one_person_go_to_one_hospital():

@@ -13,7 +13,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from radiogenomics.images import inspection, scans
+from radiogenomics.images import description, scans
 from radiogenomics.images.dicom.acquisition import acquisition
 from radiogenomics.images.dicom.choice import _drawn_on, choose_ct
 from radiogenomics.images.dicom.slices import in_order
@@ -214,11 +214,11 @@ def test_acquisition_row_says_how_and_nothing_of_whom(tmp_path):
     case = corpus.good_case(tmp_path)
     case.series(ConvolutionKernel=["B30f", "I30f"], ContrastBolusAgent="Iohexol")
     scan = scans.read_scan(case.ct, case.mask)
-    row = inspection.acquisition_row(scan.ct, scan.acquisition, scan.file_grid)
+    row = description.acquisition_row(scan.ct, scan.acquisition, scan.file_grid)
     assert {k: row[k] for k in scan.acquisition} == {
         "vendor": "Example", "scanner": "Scanner 1", "kernel": "B30f/I30f", "kvp": 120.0,
         "mas": 100.0, "thickness_mm": 2.5, "contrast": "yes", "rescale": "1 × value -1024",
-        "gap_mm": 0.0, "uneven_mm": 0.0, "phase": "not recorded",
+        "gap_mm": 0.0, "uneven_mm": 0.0, "phase": "not recorded", "body_part": "not recorded",
     }  # fmt: skip
     assert row["size"] == "24×20×8" and row["orientation"] == "LPS" and row["slice_mm"] == 2.5
     header = pydicom.dcmread(next(case.ct.iterdir()))

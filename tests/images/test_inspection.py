@@ -1,17 +1,25 @@
 """Every scan is looked at before anything is computed: the rows, the flags, the contact sheet."""
 
 import base64
+import contextlib
 import io
+import signal
+import time
+from pathlib import Path
 
+import corpus
 import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
 from PIL import Image
-from radiogenomics.images import contact_sheet, inspection
+from radiogenomics.cohort import eligibility
+from radiogenomics.cohort.reading import read_cohort
+from radiogenomics.images import contact_sheet, description, inspection
 from radiogenomics.images.grids import grid_of
 from radiogenomics.images.scans import Scan, read_scan
 from radiogenomics.study import tables
+from radiogenomics.study.study import load_study
 
 
 def scan(lung=-800, inside=20, corner=(6, 12, 12), size=(4, 6, 6), hole=None):
@@ -30,7 +38,7 @@ def scan(lung=-800, inside=20, corner=(6, 12, 12), size=(4, 6, 6), hole=None):
 
 
 def test_row_is_what_was_drawn():
-    row = inspection.mask_row(scan(), 0)
+    row = description.mask_row(scan(), 0)
     assert row["voxels"] == 144 and row["volume_mm3"] == pytest.approx(144 * 0.8 * 0.8 * 1.25)
     assert row["slices"] == 4 and row["components"] == 1 and row["mean_hu"] == 20
     assert row["lung_near"] == 1.0 and row["air_share"] == 0 and row["flags"] == ""
@@ -44,12 +52,12 @@ def test_row_is_what_was_drawn():
         ({"hole": np.s_[7]}, "1 slices without outline in between"),
         ({"corner": (0, 12, 12)}, "touches the border of the CT"),
         ({"inside": -1000}, "100% of the lesion is air"),
-        ({"lung": 40}, "no lung within 10 mm"),
+        ({"lung": 40}, "no lung within 30 mm"),
         ({"lung": 0, "inside": 900}, "lowest value of the CT is 0: is it in HU?"),
     ],
 )
 def test_what_a_reader_should_look_at_is_flagged(case, flag):
-    assert flag in inspection.mask_row(scan(**case), 0)["flags"]
+    assert flag in description.mask_row(scan(**case), 0)["flags"]
 
 
 def test_thumbnail_shows_the_lesion_with_its_outline_in_3_kb(finished):
@@ -91,3 +99,63 @@ def test_a_thick_ct_among_thin_ones_is_noted():
     notes = inspection._thicker([*thin, {"patient": "T", "acquisition": {"slice_mm": 5.0}}])
     assert notes == [("T", "slices of 5 mm, the others' median is 1.2 mm")]
     assert inspection._thicker(thin) == [] == inspection._thicker([])
+
+
+def test_a_part_of_the_body_that_is_not_the_chest_is_flagged_without_its_name(tmp_path):
+    case = corpus.good_case(tmp_path)
+    rows = {}
+    for part in ("CHEST_TO_PELVIS", "THORAX", "HEAD", None):
+        case.series(BodyPartExamined=part)
+        rows[part] = description.mask_row(read_scan(case.ct, case.mask), 0)["flags"]
+    assert "another part of the body" in rows.pop("HEAD")
+    assert not any("part of the body" in flags for flags in rows.values())
+
+
+@pytest.mark.parametrize(("edge", "found"), [(26, True), (36, False)])
+def test_lung_is_looked_for_30_mm_around_the_lesion(edge, found):
+    hu = np.full((16, 40, 60), 40, np.int16)
+    hu[:, :, edge:] = -800
+    mask = np.zeros(hu.shape, np.uint8)
+    mask[6:10, 12:18, 12:18] = 1  # lung begins 8 or 18 voxels further on, of 2 mm
+    images = [sitk.GetImageFromArray(array) for array in (hu, mask)]
+    for image in images:
+        image.SetSpacing((2.0, 2.0, 2.0))
+    flags = description.mask_row(Scan(*images, grid_of(images[0])), 0)["flags"]
+    assert ("no lung within 30 mm" not in flags) is found
+
+
+def test_notes_of_many_are_one_line():
+    ends = [f"the CT ends {mm}.5 mm from the lesion" for mm in range(7)]
+    masks = pd.DataFrame({"patient": [f"P{i}" for i in range(7)], "flags": "", "notes": ends})
+    masks.loc[1, "flags"] = "2 parts"
+    masks.loc[2, "notes"] += "; of two examinations"
+    assert description.worth_a_look(masks) == [
+        "P1: look at it: 2 parts",
+        "7 patients (P0, P1, P2, P3, P4, …): noted: the CT ends 0.5 mm from the lesion",
+        "P2: noted: of two examinations",
+    ]
+    assert description.worth_a_look(pd.DataFrame()) == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+def test_reading_that_does_not_end_excludes_its_patient_alone(tmp_path, monkeypatch):
+    for i in range(3):
+        corpus.write_image(tmp_path / f"{i}.nii.gz", corpus.volume(i))
+    corpus.write_image(tmp_path / "mask.nii.gz", corpus.lesion())
+    table = corpus.cohort_table()[:3].assign(mask="mask.nii.gz", hospital="A")
+    table.assign(ct=[f"{i}.nii.gz" for i in range(3)]).to_csv(tmp_path / "cohort.csv", index=False)
+    (tmp_path / "study.toml").write_text("workers = 1\n[images]\ntime_limit_s = 1\n")
+    study = load_study(tmp_path, tmp_path / "reports")
+    cohort = eligibility.with_images(study, read_cohort(study))
+
+    def stalled(ct, *rest):
+        while Path(ct) == Path(cohort.ct[1]):
+            with contextlib.suppress(Exception):  # as around a file that cannot be read
+                time.sleep(0.01)
+        return read_scan(ct, *rest)
+
+    monkeypatch.setattr(inspection, "read_scan", stalled)
+    masks, _, failures, _ = inspection.inspect_cohort(study, cohort)
+    assert failures.patient.tolist() == ["P01"] and masks.patient.tolist() == ["P00", "P02"]
+    assert "not read within 1 seconds" in failures.reason[0]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)

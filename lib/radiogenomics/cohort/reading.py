@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.cohort.codes import CODES, OPTIONAL, coded
+from radiogenomics.cohort.dates import DATES, EXPECTED, with_interval
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import shipped
@@ -77,7 +78,7 @@ def read_table(study: Study) -> Reading:
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
             f"Expected: the columns of {shipped('data/README.md')}."
         )
-    raw = canonical(raw, study.settings.codes)
+    raw = with_interval(canonical(raw, study.settings.codes))
     cells = _cell_faults(raw, study)
     spare = _optional(study)
     needed = [cell for cell in cells if cell[1] not in spare]
@@ -138,6 +139,7 @@ def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
         if column == "age":
             years = numbers.between(0, OLDEST) | ~good | (raw[column] == "")
             checks.append((column, years, f"years, 0 to {OLDEST}"))
+    checks += [(c, raw[c] == "", EXPECTED) for c in DATES if c in raw]
     for column in [c for c in IMAGES if c in raw]:
         checks.append((column, raw[column].map(_inside), "a path inside the study folder"))
     label = study.settings.label
@@ -238,7 +240,7 @@ def _hospital_faults(raw: pd.DataFrame, study: Study) -> list[str]:
 
 def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     settings = study.settings
-    table = raw.replace("", np.nan)
+    table = raw.drop(columns=[c for c in DATES if c in raw]).replace("", np.nan)
     test = raw.hospital.isin(settings.hospitals.test)
     table["cohort"] = np.where(test, "test", "train")
     given = raw[settings.label.column.lower()].map(_code)

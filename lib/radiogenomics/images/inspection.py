@@ -13,12 +13,14 @@ from joblib import Parallel, delayed
 
 from radiogenomics.images import anonymity
 from radiogenomics.images.contact_sheet import thumbnail
+from radiogenomics.images.description import acquisition_row, mask_row
 from radiogenomics.images.dicom.headers import first_of, patient_id
-from radiogenomics.images.grids import Grid, lattice, nearest, voxels_of
+from radiogenomics.images.grids import lattice, nearest
 from radiogenomics.images.nifti import NO_SIDES
 from radiogenomics.images.scans import Scan, choice_of, read_ct, read_scan
+from radiogenomics.images.time_limit import time_limit
 from radiogenomics.images.twins import alike, fingerprint, same_voxels
-from radiogenomics.images.volumes import bounds, crop, require_voxels
+from radiogenomics.images.volumes import bounds, require_voxels
 from radiogenomics.study import tables
 from radiogenomics.study.errors import ImageFault, TableFault
 from radiogenomics.study.files import there
@@ -27,11 +29,7 @@ from radiogenomics.study.study import Study
 
 ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header gives them
 
-AIR_HU, LUNG_HU = -900.0, -500.0  # a lesion's voxels below: air; around it below: lung or air
-ROOM_HU = -950.0  # below: air outside the body, not lung
-SPLINE_NEEDS = 10  # voxels: beyond them a cubic B-spline's weights are below 1e-5
 THICKER = 2.0  # times the usual slice: features of both do not compare
-NEAR_MM = 10.0  # how far around the lesion lung is looked for
 COUNTED = (
     "vendor",
     "scanner",
@@ -42,97 +40,6 @@ COUNTED = (
     "rescale",
     "orientation",
 )
-
-
-def mask_row(scan: Scan, margin_mm: float) -> dict[str, float | int | str | bool]:
-    """Return one row of `masks.csv`: what the lesion is, lengths mm, volume mm³, values HU.
-
-    `flags` says what a reader should look at; none of it excludes a patient.
-
-    Args:
-        scan: CT and mask in canonical form.
-        margin_mm: what the features need of the CT around the lesion.
-    """
-    ct, mask = scan.ct, scan.mask
-    inside = voxels_of(mask)
-    hu = sitk.GetArrayViewFromImage(ct)[tuple(inside.T)]
-    drawn = np.unique(inside[:, 0])
-    row = {
-        "labels": scan.labels,
-        "voxels": len(inside),
-        "volume_mm3": round(len(inside) * float(np.prod(mask.GetSpacing())), 1),
-        "components": int(sitk.GetArrayFromImage(sitk.ConnectedComponent(mask)).max()),
-        "slices": len(drawn),
-        "empty_slices_between": int(drawn[-1] - drawn[0] + 1 - len(drawn)),
-        "touches_border": bool(
-            (inside == 0).any() or (inside == np.array(mask.GetSize()[::-1]) - 1).any()
-        ),
-        "mean_hu": round(float(hu.mean()), 1),
-        "min_hu": float(hu.min()),
-        "max_hu": float(hu.max()),
-        "air_share": round(float((hu < AIR_HU).mean()), 3),
-        "lung_near": round(_lung_near(ct, mask), 3),
-    }
-    notes = [*scan.notes, *_near_the_edge(scan, margin_mm)]
-    return row | {"flags": "; ".join(_flags(row, ct)), "notes": "; ".join(notes)}
-
-
-def _near_the_edge(scan: Scan, margin_mm: float) -> list[str]:
-    """Return a note where values around the lesion depend on where the CT's file was cropped."""
-    low, high = bounds(scan.mask)
-    spacing, size = np.array(scan.ct.GetSpacing()), np.array(scan.ct.GetSize())
-    room = np.minimum(low, size - 1 - high) * spacing
-    if (room >= margin_mm + SPLINE_NEEDS * spacing).all():
-        return []
-    return [f"the CT ends {room.min():.0f} mm from the lesion: features that look "
-            f"{margin_mm:g} mm around it depend on where it was cropped"]  # fmt: skip
-
-
-def _lung_near(ct: sitk.Image, mask: sitk.Image) -> float:
-    """Return the share of lung in the shell of 10 mm around the lesion."""
-    low, high = bounds(mask)
-    reach = np.ceil(NEAR_MM / np.array(ct.GetSpacing())).astype(int)
-    near, lesion = (crop(image, low - reach, high + reach) for image in (ct, mask))
-    distance = sitk.SignedMaurerDistanceMap(lesion, squaredDistance=False, useImageSpacing=True)
-    away = sitk.GetArrayViewFromImage(distance)
-    shell = sitk.GetArrayViewFromImage(near)[(away > 0) & (away <= NEAR_MM)]
-    return float(((shell < LUNG_HU) & (shell >= ROOM_HU)).mean()) if len(shell) else 0.0
-
-
-def _flags(row: dict, ct: sitk.Image) -> list[str]:
-    lowest = float(sitk.GetArrayViewFromImage(ct).min())
-    flags = {
-        "one slice only": row["slices"] == 1,
-        f"{row['components']} parts": row["components"] > 1,
-        f"{row['empty_slices_between']} slices without outline in between": row[
-            "empty_slices_between"
-        ],
-        "touches the border of the CT": row["touches_border"],
-        f"{row['air_share']:.0%} of the lesion is air": row["air_share"] > 0.5,
-        "no lung within 10 mm: outside the lungs?": row["lung_near"] < 0.01,
-        f"lowest value of the CT is {lowest:g}: is it in HU?": lowest > LUNG_HU,
-    }
-    return [text for text, applies in flags.items() if applies]
-
-
-def acquisition_row(
-    ct: sitk.Image, header: dict[str, float | str], grid: Grid
-) -> dict[str, float | int | str]:
-    """Return one row of `acquisition.csv`: the file's grid (mm), and its header's acquisition."""
-    x, y, z = grid.spacing
-    values = sitk.GetArrayViewFromImage(ct)
-    return {
-        "size": "×".join(map(str, grid.size)),
-        "pixel_x_mm": round(x, 4),
-        "pixel_y_mm": round(y, 4),
-        "slice_mm": round(z, 4),
-        "orientation": sitk.DICOMOrientImageFilter.GetOrientationFromDirectionCosines(
-            grid.direction
-        ),
-        "ct_min": float(values.min()),
-        "ct_max": float(values.max()),
-        **header,
-    }
 
 
 def inspect_cohort(
@@ -188,7 +95,8 @@ def _thicker(records: list[dict]) -> list[tuple[str, str]]:
 def _inspect_one(row: dict, settings: Settings) -> dict:
     record = {"patient": row["patient"], "patient_id": "", "reason": "", "print": None}
     try:
-        scan = read_scan(row["ct"], row["mask"], row["mask_label"], choice_of(row))
+        with time_limit(settings.images.time_limit_s):
+            scan = read_scan(row["ct"], row["mask"], row["mask_label"], choice_of(row))
         record["patient_id"] = scan.patient_id
         _refuse_by_settings(scan, settings)
         second = {"second_mask": _second_mask(row)} if _named(row.get("mask_2")) else {}

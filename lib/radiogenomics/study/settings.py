@@ -113,6 +113,7 @@ class Images:
     unknown_orientation: str = key(
         "note", "of a NIfTI whose header does not say how it lies", choices=("note", "refuse")
     )
+    time_limit_s: float = key(600.0, "longest time to read a patient's images, seconds", 1, 86_400)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ MASKS = declared(COHORT, "masks.csv", "a patient with images", """
     touches_border: True where the lesion reaches the CT's edge
     mean_hu, min_hu, max_hu: HU in the lesion
     air_share: share of the lesion's voxels below -900 HU
-    lung_near: share of lung within 10 mm of the lesion
+    lung_near: share of lung within 30 mm of the lesion
     flags: what a reader should look at
     notes: what was chosen or copied
     second_mask?: the second reader's outline: its volume, or why it cannot be used
@@ -52,7 +52,7 @@ ACQUISITION = declared(COHORT, "acquisition.csv", "a CT", """
     ct_min, ct_max: lowest and highest HU
     scanner?, kernel?: of the DICOM header, else of cohort.csv
     thickness_mm?: slice thickness, mm, likewise
-    vendor?, kvp?, mas?, contrast?, phase?, rescale?: of the DICOM header
+    vendor?, kvp?, mas?, contrast?, phase?, body_part?, rescale?: of the DICOM header
     gap_mm?: distance of slices less their thickness, mm
     uneven_mm?: largest difference of slice distances, mm
 """)  # fmt: skip

@@ -14,6 +14,7 @@ PHASES = {
     "native": "without contrast", "non-contrast": "without contrast", "inspi": "inspiration",
     "expi": "expiration",
 }  # fmt: skip
+CHEST = ("CHEST", "THORAX", "TORAX", "LUNG", "BODY", "TRUNK")  # of BodyPartExamined's words
 
 
 def acquisition(series: Series) -> dict[str, float | str]:
@@ -21,7 +22,8 @@ def acquisition(series: Series) -> dict[str, float | str]:
 
     `gap_mm` is the distance between slices without their thickness (below 0: they overlap),
     `uneven_mm` the largest difference of a distance from the usual one; `phase` is a word of the
-    series' description, where it has one of `PHASES`.
+    series' description, where it has one of `PHASES`; `body_part` is `chest`, `another` or
+    `not recorded`.
 
     Args:
         series: `in_order`'s.
@@ -39,6 +41,7 @@ def acquisition(series: Series) -> dict[str, float | str]:
         "gap_mm": round(usual - _number(first, "SliceThickness"), 3),
         "uneven_mm": round(float(np.abs(gaps - usual).max()), 3),
         "phase": _phase(first),
+        "body_part": _body_part(first),
         "contrast": "yes" if first.get("ContrastBolusAgent") else "not recorded",
         "rescale": _rescale(series),
     }
@@ -48,6 +51,14 @@ def _phase(header: pydicom.Dataset) -> str:
     """Return the phase that the series' description names; the description itself may name more."""
     description = str(header.get("SeriesDescription", "")).casefold()
     return next((phase for word, phase in PHASES.items() if word in description), "not recorded")
+
+
+def _body_part(header: pydicom.Dataset) -> str:
+    """Return whether the header's part of the body, which is often wrong, is the chest."""
+    word = str(header.get("BodyPartExamined", "")).upper()
+    if not word:
+        return "not recorded"
+    return "chest" if any(part in word for part in CHEST) else "another"
 
 
 def _number(header: pydicom.Dataset, tag: str) -> float:
