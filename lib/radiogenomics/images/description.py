@@ -35,7 +35,7 @@ def mask_row(scan: Scan, margin_mm: float) -> dict[str, float | int | str | bool
         "labels": scan.labels,
         "voxels": len(inside),
         "volume_mm3": round(len(inside) * float(np.prod(mask.GetSpacing())), 1),
-        "components": int(sitk.GetArrayFromImage(sitk.ConnectedComponent(mask)).max()),
+        "components": int(sitk.GetArrayFromImage(sitk.ConnectedComponent(mask, True)).max()),
         "slices": len(drawn),
         "empty_slices_between": int(drawn[-1] - drawn[0] + 1 - len(drawn)),
         "touches_border": bool(

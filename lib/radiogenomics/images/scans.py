@@ -77,7 +77,8 @@ def _in_hu(ct: sitk.Image) -> tuple[sitk.Image, list[str]]:
     if lowest >= LOWEST_HU:
         return out, []
     share = float((values < LOWEST_HU).mean())
-    note = f"{share:.1%} of the CT lies below {LOWEST_HU:g} HU (to {lowest:g}): taken as that"
+    part = f"{share:.1%}" if share >= 0.001 else "under 0.1%"
+    note = f"{part} of the CT lies below {LOWEST_HU:g} HU (to {lowest:g}): taken as that"
     return sitk.Maximum(out, LOWEST_HU), [note]
 
 

@@ -31,7 +31,7 @@ MASKS = declared(COHORT, "masks.csv", "a patient with images", """
     labels: values, segments or ROIs that the mask's file holds
     voxels: of the lesion
     volume_mm3: of the lesion, mm³
-    components: separate parts
+    components: separate parts; voxels that touch at a corner are one
     slices: with outline
     empty_slices_between: slices without outline between those with one
     touches_border: True where the lesion reaches the CT's edge
