@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.datadict import keyword_for_tag
 
 from radiogenomics.study.errors import ImageFault
 from radiogenomics.study.files import files_below
@@ -60,15 +61,15 @@ def _begun(path: Path) -> bool:
 
 
 def _readable(path: Path, header: pydicom.Dataset) -> pydicom.Dataset:
-    for tag in HEADER:
+    for tag in header.keys():  # noqa: SIM118 - items of a Dataset are its values
         try:
-            value = header.get(tag)
-            if value is not None and header[tag].VR in ("DS", "IS"):
-                np.asarray(value, float)
+            element = header[tag]
+            if element.VR in ("DS", "IS") and element.value is not None:
+                np.asarray(element.value, float)
         except Exception:  # noqa: BLE001 - pydicom raises many kinds on a damaged element
             raise ImageFault(
-                f"{path.name}: {tag} in its header cannot be read. Expected: a value as DICOM "
-                "writes it. Export the original series."
+                f"{path.name}: {keyword_for_tag(tag)} in its header cannot be read. Expected: a "
+                "value as DICOM writes it. Export the original series."
             ) from None
     return header
 
