@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from radiogenomics.cohort import eligibility, reading
+from radiogenomics.cohort import eligibility, reading, roles
 from radiogenomics.report import run as report
 from radiogenomics.report import single
 from radiogenomics.report.execution import NotebookFailed
@@ -19,6 +19,7 @@ from radiogenomics.study.errors import StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import found_study, load_study
 from radiogenomics.study.values import did_you_mean
+from radiogenomics.study.words import say
 
 DONE, FAULTS, USAGE = 0, 1, 2
 BUILT_IN = Path("data") / "phantom"
@@ -248,7 +249,9 @@ def _check(given: argparse.Namespace) -> int:
         print(line)
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
     print(f"One row per patient: {study.tables / 'check.csv'}")
-    faults = [*read.faults, *eligibility.cannot_run(study, table, left)]
+    if columns := roles.separating(study.settings, table):
+        print(f"cohort.csv: {say('cohort', 'separating', columns=columns)}")
+    faults = [*read.faults, *eligibility.cannot_run(study, left)]
     for line in faults:
         print(f"cohort.csv: {line}")
     eligibility.require_both(left, out, twins)

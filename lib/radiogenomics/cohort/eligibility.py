@@ -14,8 +14,6 @@ from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import there
 from radiogenomics.study.study import Study
 
-OWN_COLUMNS = ("fault", "unread", "ct", "mask", "mask_2", "mask_label", "ct_series",
-               "ct_acquisition", "ct_kernels", "patient", "cohort", "label")  # fmt: skip
 WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}
 
 
@@ -106,21 +104,14 @@ def further(out: pd.DataFrame, failures: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(rows.patient, rows.reason, strict=True))
 
 
-def cannot_run(study: Study, table: pd.DataFrame, left: pd.DataFrame) -> list[str]:
-    """Return what would stop a later notebook: too few of a label, unknown columns."""
+def cannot_run(study: Study, left: pd.DataFrame) -> list[str]:
+    """Return what would stop a later notebook: too few of a label."""
     training = left[left.cohort == "train"].label.value_counts().reindex([0, 1], fill_value=0)
     folds, faults = study.settings.evaluation.folds, []
     if 1 < training.min() < folds:
         faults.append(
             f"{training.min()} training patients have label {training.idxmin()}. Expected: one a "
             f"fold, {folds}. Set [evaluation] folds = {training.min()}, or add patients."
-        )
-    default = set(type(study.settings.evaluation)().subgroups)
-    unknown = set(study.settings.evaluation.subgroups) - set(table) - default
-    if unknown:
-        faults.append(
-            f"study.toml [evaluation] subgroups names {', '.join(sorted(unknown))}. Expected: "
-            f"columns of cohort.csv: {', '.join(c for c in table if c not in OWN_COLUMNS)}."
         )
     return faults
 

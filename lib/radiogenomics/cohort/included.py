@@ -9,6 +9,7 @@ import pandas as pd
 
 from radiogenomics.cohort.eligibility import as_written, exclude, readable_hash, require_both
 from radiogenomics.cohort.reading import IMAGES, NEEDED, read_cohort
+from radiogenomics.cohort.roles import sealed
 from radiogenomics.images.formats import content_hash, image_files
 from radiogenomics.images.scans import CHOICE
 from radiogenomics.study import contract, tables
@@ -119,13 +120,12 @@ def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
 def load_patients(study: Study) -> pd.DataFrame:
     """Return the patients who take part, as the notebooks before this one left them.
 
-    Labels of test patients are missing: they stay sealed until notebook 05 (`seal`).
+    Labels of test patients, and what tells them, are missing until notebook 05 (`seal`).
 
     Raises:
         StudyError: notebook 01 has not run.
     """
-    table = read_included(study)
-    return table.assign(label=table.label.astype("Int64").mask(table.cohort == "test"))
+    return sealed(study.settings, read_included(study))
 
 
 def split(patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from radiogenomics.cohort.codes import CODES, OPTIONAL, coded
 from radiogenomics.cohort.dates import DATES, EXPECTED, with_interval
+from radiogenomics.cohort.roles import role_faults
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import shipped
@@ -93,7 +94,8 @@ def read_table(study: Study) -> Reading:
              (("fault", bad[~optional]), ("unread", bad[optional]))}  # fmt: skip
     for cell in bad[optional].itertuples():
         raw.iloc[cell.row, raw.columns.get_loc(cell.column)] = ""
-    return Reading(_typed(raw, study).assign(**texts), faults, bad)
+    table = _typed(raw, study)
+    return Reading(table.assign(**texts), [*faults, *role_faults(study, table)], bad)
 
 
 def _optional(study: Study) -> set[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,6 @@ from radiogenomics.statistics.subgroups import groups, subgroup_table
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import COHORTS, IN_SAMPLE, KINDS
 from radiogenomics.study.study import Study
-from radiogenomics.study.words import say
 
 REGRESSIONS = ("Clinical", "LR")  # of the study's models; the others shrink or learn features
 RILEY = {
@@ -196,21 +194,6 @@ def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:
     wide = pd.DataFrame({model: pairs[model][1] for model in candidates})
     table = discrimination.delong_table(labels, wide).assign(cohort="test", scores="external")
     return table[list(tables.DELONG.columns)]
-
-
-def warnings(study: Study, signs: dict[str, Any]) -> pd.DataFrame:
-    """Return warnings.csv: where, warning (what the reports say in red, the index too)."""
-    text = {"acquisition": say("comparison", "acquisition_signs", **signs), "CNN": idle(study)}
-    return tables.WARNINGS.frame([(where, words) for where, words in text.items() if words])
-
-
-def idle(study: Study) -> str:
-    """Return the sentence on trainings of the CNN that failed, "" without one."""
-    if not study.has(tables.CNN_TRAININGS):
-        return ""
-    table = study.table(tables.CNN_TRAININGS)
-    failed = table.training[~table.learned.astype(bool)].tolist()
-    return say("models", "idle", idle=failed, trainings=len(table)) if failed else ""
 
 
 def fold_table(scores: pd.DataFrame) -> pd.DataFrame:
