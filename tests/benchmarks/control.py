@@ -20,6 +20,7 @@ from radiogenomics.cohort import eligibility, included, reading, seal
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.images import volumes
 from radiogenomics.models import classical, cnn_training, network
+from radiogenomics.models.platt import fit_after_selection
 from radiogenomics.radiomics import features, signature
 from radiogenomics.statistics.discrimination import auc_interval, delong_test, holm
 from radiogenomics.study.files import read_json
@@ -70,10 +71,11 @@ def null(folder: Path, patients: int, seed: int, _: str) -> dict:
     values, _ = features.extract_cohort(study, table)
     train, test = included.split(table)
     selector = signature.signature_pipeline(study.settings.radiomics, seed)
-    inside = selector.fit_transform(values.loc[train.patient], train.label.to_numpy())
+    inside, labels = values.loc[train.patient], train.label.to_numpy()
+    selector.fit(inside, labels)
     outside = selector.transform(values.loc[test.patient])
     scores = {
-        name: classical.probability(model.fit(inside, train.label), outside)
+        name: classical.probability(fit_after_selection(selector, model, inside, labels), outside)
         for name, model in classical.radiomics_models(seed).items()
     } | {"Clinical": clinical_scores(study, train, test)}
     return {"seed": seed, "n": len(test)} | {

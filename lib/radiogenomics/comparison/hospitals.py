@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.models import classical
+from radiogenomics.models.platt import fit_after_selection
 from radiogenomics.radiomics import second_reader, signature
 from radiogenomics.statistics.discrimination import auc_interval
 from radiogenomics.study import contract, tables
@@ -76,15 +77,16 @@ def _reason(others: pd.Series, labels: np.ndarray) -> str:
 def _scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame, features: pd.DataFrame) -> dict:
     seed, labels = study.settings.seed, rest.label.to_numpy(int)
     limit = study.settings.radiomics.reader_icc
+    selector = signature.signature_pipeline(study.settings.radiomics, seed)
+    inside = features.loc[rest.patient]
     if limit:  # as notebook 03 does, by the others' second readers
         second, _ = second_reader.second_features(study, rest)
-        icc = second_reader.icc_table(features.loc[rest.patient], second)
-        features = features[second_reader.repeatable(features, icc, limit)]
-    selector = signature.signature_pipeline(study.settings.radiomics, seed)
-    inside = selector.fit_transform(features.loc[rest.patient], labels)
+        first = second_reader.Repeatable(second, limit).set_output(transform="pandas")
+        selector.steps.insert(0, ("readers", first))
+    selector.fit(inside, labels)
     outside = selector.transform(features.loc[held.patient])
     scores = {
-        name: classical.probability(model.fit(inside, labels), outside)
+        name: classical.probability(fit_after_selection(selector, model, inside, labels), outside)
         for name, model in classical.radiomics_models(seed).items()
     }
     predictors = study.settings.clinical.predictors

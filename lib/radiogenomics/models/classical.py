@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 from sklearn.base import BaseEstimator, clone
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
@@ -22,7 +21,8 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 from radiogenomics.cohort.included import split
-from radiogenomics.models import predictions
+from radiogenomics.models import platt, predictions
+from radiogenomics.models.platt import fit_after_selection
 from radiogenomics.study import contract
 from radiogenomics.study.contract import IN_SAMPLE, KINDS
 from radiogenomics.study.errors import ModelMismatch, StudyError
@@ -69,14 +69,11 @@ def _folds(scores: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
 
 TRUSTED = {  # types of scikit-learn and numpy that skops does not list; no code comes with them
     "numpy.number",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
+    "radiogenomics.models.platt.Platt",
     "sklearn.compose._column_transformer.make_column_selector",
-    "sklearn.model_selection._split.StratifiedKFold",
     *(kind for model in contract.MODELS for kind in model.trusted),
 }
 Side = tuple[pd.DataFrame, pd.DataFrame]  # patients and their inputs
-PLATT_FOLDS = 5  # of the SVM's probabilities, within the patients it is fitted on
 CLIP = 1e-6  # scores nearer to 0 or 1 are taken as this before the logit of the stack
 
 
@@ -89,10 +86,10 @@ def folds(cohort: pd.DataFrame, n: int, seed: int) -> np.ndarray:
     strata = cohort.label.astype(str) + cohort.hospital.astype(str)
     fewest = cohort.label.value_counts().min()
     left = fewest - math.ceil(fewest / n)
-    if fewest < n or left < PLATT_FOLDS:
+    if fewest < n or left < platt.FOLDS:
         raise StudyError(
             f"folds = {n}, but one label has {fewest} training patients. Expected: at least one of "
-            f"each label per fold, and {PLATT_FOLDS} outside each fold, to calibrate the SVM's "
+            f"each label per fold, and {platt.FOLDS} outside each fold, to calibrate the SVM's "
             "probabilities. Set folds lower, or add training patients."
         )
     if strata.value_counts().min() < n:
@@ -152,10 +149,9 @@ def clinical_values(model: Pipeline) -> tuple[dict[str, list], list[str]]:
     return dict(zip(names["onehotencoder"], values, strict=True)), names["standardscaler"]
 
 
-def support_vectors(seed: int) -> CalibratedClassifierCV:
-    """Return the support vector machine with Platt scaling by `PLATT_FOLDS` folds, unfitted."""
-    folded = StratifiedKFold(PLATT_FOLDS, shuffle=True, random_state=seed)
-    return CalibratedClassifierCV(SVC(kernel="rbf", C=1.0, tol=1e-8), cv=folded, ensemble=False)
+def support_vectors(seed: int) -> platt.Platt:
+    """Return the support vector machine with Platt's probabilities, unfitted."""
+    return platt.Platt(SVC(kernel="rbf", C=1.0, tol=1e-8), seed)
 
 
 def signature_models(seed: int) -> dict[str, BaseEstimator]:
@@ -203,14 +199,14 @@ def radiomics_out_of_fold(
     fold: np.ndarray,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, np.ndarray]:
-    """Return out-of-fold scores of each model; the selection too sees the other folds alone."""
+    """Return out-of-fold scores of each model; all that is fitted sees the other folds alone."""
     scores = {name: np.empty(len(labels)) for name in models}
     for number in np.unique(fold):
         held = fold == number
         chosen = clone(selector).fit(features[~held], labels[~held])
-        inside, outside = (chosen.transform(features[rows]) for rows in (~held, held))
+        outside, rest = chosen.transform(features[held]), (features[~held], labels[~held])
         for name, model in models.items():
-            scores[name][held] = probability(clone(model).fit(inside, labels[~held]), outside)
+            scores[name][held] = probability(fit_after_selection(chosen, model, *rest), outside)
         progress(int(number), int(fold.max()))
     return scores
 

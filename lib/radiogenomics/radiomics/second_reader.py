@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import SimpleITK as sitk
 from scipy import stats
+from sklearn.pipeline import Pipeline
 
 from radiogenomics.images import anonymity
 from radiogenomics.images.formats import content_hash
 from radiogenomics.images.scans import read_pair
 from radiogenomics.radiomics.features import extract_cohort
+from radiogenomics.radiomics.lasso import Selector
 from radiogenomics.study import tables
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.study import Study
@@ -104,6 +106,36 @@ def repeatable(features: pd.DataFrame, table: pd.DataFrame, limit: float) -> lis
             "features reach. Set reader_icc = 0, or add second masks."
         )
     return kept
+
+
+class Repeatable(Selector):
+    """Keep features on which the two readers agree, by those of the fitted patients read twice."""
+
+    def __init__(self, second: pd.DataFrame, limit: float):
+        self.second = second
+        self.limit = limit
+
+    def fit(self, x: pd.DataFrame, y: np.ndarray | None = None) -> Repeatable:
+        """Compute the ICC of (patient, feature), of the first reader, with `second`."""
+        kept = repeatable(x, icc_table(x, self.second), self.limit)
+        return self._keep(x, x.columns.isin(kept), np.zeros(x.shape[1]))
+
+
+def with_readers(
+    selector: Pipeline, second: pd.DataFrame, limit: float, features: pd.DataFrame
+) -> Pipeline:
+    """Return a fitted selection with the readers' filter before it, as folds have to repeat it.
+
+    Args:
+        selector: fitted to the repeatable features of these patients.
+        second: the second reader's features (patient, feature).
+        limit: of the ICC; 0: the selection as it is.
+        features: the first reader's, before any selection.
+    """
+    if limit == 0:
+        return selector
+    first = Repeatable(second, limit).set_output(transform="pandas").fit(features)
+    return Pipeline([("readers", first), *selector.steps])
 
 
 def agreement(patients: pd.DataFrame) -> pd.DataFrame:
