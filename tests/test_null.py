@@ -29,7 +29,7 @@ def test_null_studies_are_significant_in_five_percent():
         a, b = shared + rng.normal(size=(2, 132))
         auc, variance = (part.item() for part in discrimination.delong(labels, a))
         alone.append(2 * stats.norm.sf(abs(auc - 0.5) / np.sqrt(variance)))
-        low, high = discrimination.auc_interval(labels, a)[1:]
+        low, high = discrimination.delong_interval(auc, variance)[1:]
         excluded.append(not low <= 0.5 <= high)
         paired.append(discrimination.delong_test(labels, a, b)[1])
     for p in (alone, paired):

@@ -9,7 +9,7 @@ from radiogenomics import paper_audit
 from radiogenomics.comparison.paper import PRINTED, load_paper, paper_of, table2
 from radiogenomics.models import network as cnn
 from radiogenomics.report import execution, pages
-from radiogenomics.statistics.discrimination import auc_interval
+from radiogenomics.statistics.discrimination import delong, delong_interval
 from radiogenomics.study import tables
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import CNN
@@ -188,7 +188,8 @@ def test_words_say_where_an_interval_fits_both():
     rng = np.random.default_rng(0)
     rows = {}
     for i in range(40):
-        auc, low, high = auc_interval(labels, rng.normal(size=132) + 2.2 * labels)
+        auc, variance = delong(labels, rng.normal(size=132) + 2.2 * labels)
+        auc, low, high = delong_interval(auc.item(), variance.item())
         values = {"auc": auc, "auc_low": low, "auc_high": high}
         rows[f"m{i}"] = {"test": {name: round(v, 2) for name, v in values.items()}}
     printed = {"decimals": 2, "cohorts": {"test": {"n": 132, "events": 66}}, "table2": rows}

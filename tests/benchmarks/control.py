@@ -55,7 +55,7 @@ def positive(folder: Path, patients: int, seed: int, augmentation: str) -> dict:
         x_train, train.label.to_numpy(), settings, seed, study.derived / "cnn"
     )
     score, clinical = network.score(fitted.model, x_test), clinical_scores(study, train, test)
-    auc, low, high = auc_interval(test.label, score)
+    auc, low, high, _ = auc_interval(test.label, score)
     truth = read_json(folder / "truth.json")["attainable_auc"]["image"]["test_patients"]
     return {
         "seed": seed, "n": len(test), "cnn": auc, "ci_low": low, "ci_high": high,
@@ -90,7 +90,7 @@ def verdict(reports: Path) -> pd.DataFrame:
     for model, part in scores[scores.cohort == "test"].groupby("model", sort=False):
         label, score = part.label.to_numpy(int), part.score.to_numpy()
         p = stats.mannwhitneyu(score[label == 1], score[label == 0]).pvalue
-        rows.append((model, *auc_interval(label, score), p))
+        rows.append((model, *auc_interval(label, score)[:3], p))
     table = pd.DataFrame(rows, columns=["model", "auc", "ci_low", "ci_high", "p"])
     return table.assign(p_holm=holm(table.p.to_numpy()))
 

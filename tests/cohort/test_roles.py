@@ -7,6 +7,7 @@ import pytest
 from radiogenomics import cli
 from radiogenomics.cohort import eligibility, included, reading, roles
 from radiogenomics.comparison import cautions
+from radiogenomics.study import tables
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.settings import Clinical, Settings
 from radiogenomics.study.study import load_study
@@ -86,7 +87,7 @@ def test_perfect_separation_is_told_in_red_and_by_check(tmp_path, capsys):
     study = study_of(tmp_path, toml, grade=[2, 1, 2, 0] * 7)
     left, out, flow = eligibility.exclude(study, reading.read_cohort(study))
     included.keep_included(study, left, out, flow)
-    told = cautions.warnings(study, NO_SIGNS).set_index("where").warning
+    told = cautions.warnings(study, NO_SIGNS, tables.WARNINGS.frame()).set_index("where").warning
     assert "grade separates the labels of all training patients" in told["Clinical"]
     cli.main(["check", str(tmp_path)])
     assert "grade separates the labels" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from radiogenomics.cohort import seal
 from radiogenomics.report import checklists, manuscript
 from radiogenomics.report.checklists import AUTHOR, MET, MISSING, NOT_APPLICABLE, STATED
 from radiogenomics.report.run import notebooks
-from radiogenomics.study import tables
+from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import Table
 from radiogenomics.study.settings import Author
 from radiogenomics.study.study import Study
@@ -223,7 +223,8 @@ def test_the_drafted_numbers_are_those_of_the_tables(copied):
     words = {h: " ".join(w for w, _ in s) for h, s in manuscript.draft(copied).items()}
     assert all(text.startswith(SIMULATED) for text in words.values())
     metrics = copied.table(tables.METRICS)
-    auc = metrics[(metrics.scores == "external") & (metrics.ci_method == "delong")]
+    external = metrics[(metrics.scores == "external") & (metrics.metric == "auc")]
+    auc = external[external.ci_method.isin(contract.AUC_INTERVALS)]
     for row in auc[auc.model != "Com_in_sample"].itertuples():
         told = f"{row.model} {row.value:.3f} ({row.ci_low:.3f} to {row.ci_high:.3f})"
         assert told in words["Results"]
@@ -253,5 +254,5 @@ def test_the_draft_tells_the_settings_that_each_notebook_ran_with(copied):
     copied.manifest_json.write_text(json.dumps(manifest))
     methods = " ".join(words for words, _ in manuscript.draft(copied)["Methods"])
     drawn = copied.table(tables.METRICS).resamples.max()
-    assert "DeLong's 90% confidence interval" in methods
+    assert "AUC with a 90% confidence interval" in methods
     assert f"bootstrap intervals ({drawn:,.0f} samples" in methods

@@ -5,7 +5,7 @@ import re
 
 import pandas as pd
 from radiogenomics.report import print_tables
-from radiogenomics.study import tables
+from radiogenomics.study import contract, tables
 from radiogenomics.study.words import SYNTHETIC
 
 
@@ -39,7 +39,7 @@ def test_cells_are_the_csvs(finished):
     assert list(table.index) == list(dict.fromkeys(external.model))
 
     table = printed(finished, "table2")[0]
-    auc = external[(external.metric == "auc") & (external.ci_method == "delong")]
+    auc = external[(external.metric == "auc") & external.ci_method.isin(contract.AUC_INTERVALS)]
     for row in auc.itertuples():
         cell = table[(table.Cohort == "test") & (table.Model == row.model)].AUC.item()
         assert cell == f"{row.value:.3f} ({row.ci_low:.3f} to {row.ci_high:.3f})"

@@ -9,7 +9,7 @@ import pandas as pd
 import patsy
 import pytest
 import statsmodels.api as sm
-from radiogenomics.statistics import calibration, decision, discrimination
+from radiogenomics.statistics import calibration, decision, discrimination, saturation
 from radiogenomics.statistics.calibration import KNOTS
 from scipy.special import expit, logit
 
@@ -116,9 +116,32 @@ def test_best_ranges_prefer_acting_on_nobody_or_everybody_in_a_tie():
     assert decision.best_ranges(curve, 0.5, 0.9)["from"].tolist() == [0.6]
 
 
-def test_certainty_that_is_wrong_has_no_calibration_slope():
+def test_certainty_that_is_wrong_is_moved_by_half_a_step():
     labels, scores = np.tile([0, 1], 30), np.tile([0.1, 0.8], 30)
     scores[1] = 0.0  # certain, and wrong
-    found = calibration.calibration(labels, scores).set_index("metric").value
-    assert found[["calibration_slope", "calibration_in_the_large"]].isna().all()
-    assert np.isfinite(found[["brier", "o_over_e"]]).all()
+    moved = np.where(scores == 0, 0.05, scores)  # the smallest step is 0.1
+    found, other = (calibration.calibration(labels, s).set_index("metric") for s in (scores, moved))
+    for metric in ("calibration_slope", "calibration_in_the_large"):
+        assert found.value[metric] == pytest.approx(other.value[metric], rel=1e-9)
+    assert found.value["brier"] == pytest.approx(np.mean((scores - labels) ** 2))
+    assert calibration.recalibration(labels, scores) == calibration.recalibration(labels, moved)
+
+
+def test_scores_without_a_step_move_half_the_way_to_the_next():
+    rng = np.random.default_rng(3)
+    p = rng.uniform(0.02, 0.97, 200)
+    p[:3] = 0, 1, 1
+    moved = saturation.unsaturated(p)
+    assert moved[0] == p[3:].min() / 2 and (moved[1:3] == (1 + p[3:].max()) / 2).all()
+    assert (moved[3:] == p[3:]).all() and saturation.saturated(p) == 3
+    assert (saturation.unsaturated(np.array([0.0, 1.0])) == [1e-6, 1 - 1e-6]).all()
+
+
+def test_one_certain_error_among_many_leaves_the_slope_near_its_own():
+    rng = np.random.default_rng(3)
+    logits = rng.normal(0, 1.5, 200)
+    labels = (rng.random(200) < expit(logits)).astype(int)
+    scores = expit(logits)
+    own = calibration.recalibration(labels, scores)[1]
+    scores[np.flatnonzero(labels == 0)[0]] = 1.0
+    assert 0.75 * own < calibration.recalibration(labels, scores)[1] < own

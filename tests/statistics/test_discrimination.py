@@ -37,15 +37,15 @@ def test_auc_and_intervals_are_procs(model):
     assert auc[0] == pytest.approx(expected["auc"], abs=1e-12)
     assert covariance[0, 0] == pytest.approx(expected["var_delong"], abs=1e-12)
     low, middle, high = expected["ci95_delong_lo_auc_hi"]
-    assert discrimination.auc_interval(LABELS, score(model)) == pytest.approx(
-        (middle, low, high), abs=1e-9
-    )
-    on_logit = discrimination.auc_interval(LABELS, score(model), on_logit=True)[1:]
-    assert on_logit == pytest.approx(expected["ci95_delong_logit"], abs=1e-9)
+    found = auc.item(), covariance.item()
+    plain, on_logit = (discrimination.delong_interval(*found, on_logit=on) for on in (False, True))
+    assert plain == pytest.approx((middle, low, high), abs=1e-9)
+    assert on_logit[1:] == pytest.approx(expected["ci95_delong_logit"], abs=1e-9)
     low, middle, high = expected["ci90_delong_lo_auc_hi"]
-    assert discrimination.auc_interval(LABELS, score(model), 0.9)[1:] == pytest.approx(
-        (low, high), abs=1e-9
-    )
+    assert discrimination.delong_interval(*found, 0.9)[1:] == pytest.approx((low, high), abs=1e-9)
+    quoted = discrimination.auc_interval(LABELS, score(model))
+    assert quoted[1:3] == pytest.approx(expected["ci95_delong_logit"], abs=2e-3)
+    assert quoted[1] < on_logit[1] and quoted[2] > on_logit[2] and quoted[3] == "delong-logit-t"
 
 
 @pytest.mark.parametrize("pair", sorted(ROC["pairs"]))
@@ -152,10 +152,18 @@ def test_calibration_is_rs(model):
 def test_edge_cases_have_stated_answers():
     labels = np.array([0, 0, 0, 1, 1, 1])
     perfect = np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9])
-    assert discrimination.auc_interval(labels, perfect) == (1, 1, 1)
-    assert discrimination.auc_interval(labels, np.full(6, 0.5)) == (0.5, 0.5, 0.5)
+    end = 0.025 ** (1 / 3)
+    *found, method = discrimination.auc_interval(labels, perfect)
+    assert found == pytest.approx([1, end, 1]) and method == "exact"
+    *found, method = discrimination.auc_interval(labels, -perfect)
+    assert found == pytest.approx([0, 0, 1 - end]) and method == "exact"
+    auc, low, high, method = discrimination.auc_interval(labels, np.full(6, 0.5))
+    assert auc == 0.5 and np.isnan([low, high]).all() and method == "none"
     assert discrimination.delong_test(labels, perfect, perfect**2) == (0, 1)
-    assert discrimination.delong_test(labels, perfect, 1 - perfect) == (np.inf, 0)
+    assert np.isnan(discrimination.delong_test(labels, perfect, 1 - perfect)).all()
+    for pair in ((perfect, np.full(6, 0.5)), (np.full(6, 0.5), perfect)):
+        z, p = discrimination.delong_test(labels, *pair)
+        assert np.isnan(z) and p == pytest.approx(0.1)  # 2 of the 20 ways to give out the labels
     one = discrimination.auc_interval(np.array([0, 0, 0, 1]), np.array([0.1, 0.4, 0.2, 0.3]))
     assert one[0] == pytest.approx(2 / 3) and np.isnan(one[1])
     table = measures.metrics_table(labels, perfect, {"half": 0.5}).set_index("metric")

@@ -8,19 +8,73 @@ import pandas as pd
 
 from radiogenomics.cohort.included import read_included
 from radiogenomics.cohort.roles import separating
+from radiogenomics.models.predictions import select
+from radiogenomics.statistics.saturation import saturated
 from radiogenomics.study import tables
+from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import say
 
+ENOUGH = 100  # test patients of the rarer label (Vergouwe 2005; Collins 2016)
 
-def warnings(study: Study, signs: dict[str, Any]) -> pd.DataFrame:
-    """Return warnings.csv: where, warning (what the reports say in red, the index too)."""
+
+def of_scores(scores: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+    """Return what scores and measures warn of: where, warning; the size of the test cohort first.
+
+    Args:
+        scores: predictions.csv with labels.
+        metrics: metrics.csv.
+    """
+    external = select(scores[scores.model != IN_SAMPLE], "external")
+    rows = [("test cohort", _few(external))]
+    auc = metrics[(metrics.metric == "auc") & metrics.ci_method.isin(AUC_INTERVALS)]
+    slope = metrics[(metrics.metric == "calibration_slope") & (metrics.ci_method == "wald")]
+    turned = [part[(part.scores == "external") & (part.ci_high < limit)].model
+              for part, limit in ((auc, 0.5), (slope, 0))]  # fmt: skip
+    for model in external.model.unique():
+        own = scores[scores.model == model]
+        facts = {
+            "turned": model in set(pd.concat(turned)),
+            "hard": set(external.score[external.model == model]) <= {0, 1},
+            "apart": _folds_apart(select(own, "out_of_fold")),
+            "saturated": {kind: (saturated(part.score.to_numpy()), len(part))
+                          for kind in ("external", "out_of_fold")
+                          if len(part := select(own, kind))},
+        }  # fmt: skip
+        rows.append((model, say("comparison", "score_cautions", model=model, **facts)))
+    return tables.WARNINGS.frame([row for row in rows if row[1]])
+
+
+def _few(external: pd.DataFrame) -> str:
+    """Return the sentence on a test cohort of fewer than 100 patients of a label, else ""."""
+    patients = external.drop_duplicates("patient")
+    counts = patients.label.value_counts().reindex([0, 1], fill_value=0)
+    if counts.min() >= ENOUGH:
+        return ""
+    return say("comparison", "few", rarer=int(counts.min()), n=len(patients), enough=ENOUGH)
+
+
+def _folds_apart(rows: pd.DataFrame) -> bool:
+    """Return whether all scores of one fold lie above all of another."""
+    by = rows.groupby("fold").score.agg(["min", "max"])
+    return bool(len(by) > 1 and by["min"].max() > by["max"].min())
+
+
+def warnings(study: Study, signs: dict[str, Any], scored: pd.DataFrame) -> pd.DataFrame:
+    """Return warnings.csv: where, warning (what the reports say in red, the index too).
+
+    Args:
+        study: whose trainings and predictors are looked at.
+        signs: `confounders.baselines`'s.
+        scored: `of_scores`.
+    """
     text = {
         "acquisition": say("comparison", "acquisition_signs", **signs),
         "CNN": idle(study),
         "Clinical": _separating(study),
     }
-    return tables.WARNINGS.frame([(where, words) for where, words in text.items() if words])
+    rows = [(where, words) for where, words in text.items() if words]
+    return tables.WARNINGS.frame([*scored.itertuples(index=False, name=None), *rows])
 
 
 def _separating(study: Study) -> str:

@@ -45,23 +45,23 @@ def baselines(
     reason = POOLED if pooled else ""
     own = {model: discrimination.delong(labels, wide[model])[0][0] for model in wide}
     for name, baseline in simple.items():
-        auc, low, high = discrimination.auc_interval(
+        auc, low, high, method = discrimination.auc_interval(
             labels, baseline.to_numpy(), study.settings.evaluation.confidence
         )
-        low, high = (np.nan, np.nan) if pooled else (low, high)
+        low, high, method = (np.nan, np.nan, "none") if pooled else (low, high, method)
         for model in wide:
             pair = wide[model].to_numpy(), baseline.to_numpy()
             z, p = (np.nan, np.nan) if pooled else discrimination.delong_test(labels, *pair)
-            rows.append((name, auc, low, high, model, own[model], z, p, reason))
-    names = ["baseline", "auc", "ci_low", "ci_high", "model", "auc_model", "z", "p", "reason"]
+            rows.append((name, auc, low, high, method, model, own[model], z, p, reason))
+    names = ["baseline", "auc", "ci_low", "ci_high", "ci_method", "model", "auc_model", "z", "p",
+             "reason"]  # fmt: skip
     for name, reason in left_out(train, test).items():
-        rows += [(name, *[np.nan] * 3, model, *[np.nan] * 3, reason) for model in wide]
+        rows += [(name, *[np.nan] * 3, "none", model, *[np.nan] * 3, reason) for model in wide]
     table = pd.DataFrame(rows, columns=names)
     linked = association(patients, study.settings.seed)
     signs = _signs(labels, simple, linked, pooled)
     fitted = "train" if len(train) else "test, cross-validated"
     counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
-    counts["ci_method"] = np.where(table.ci_low.notna(), "delong", "none")
     return table.assign(p_holm=discrimination.holm(table.p.to_numpy()), **counts), linked, signs
 
 
@@ -177,7 +177,7 @@ def _signs(
     certain = linked[linked.p_holm < CERTAIN][["cohort", "variable", "p"]].values.tolist()
     if "Acquisition" not in scores:
         return {"direction": "", "certain": certain}
-    auc, low, high = auc_interval(labels, scores.Acquisition.to_numpy(), 1 - CERTAIN)
+    auc, low, high, _ = auc_interval(labels, scores.Acquisition.to_numpy(), 1 - CERTAIN)
     above = auc > 0.5 and len(certain) > 0 if pooled else low > 0.5
     below = not pooled and high < 0.5
     interval = "cross-validated" if pooled else f"99% CI {low:.3f} to {high:.3f}"

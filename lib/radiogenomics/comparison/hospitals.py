@@ -55,12 +55,10 @@ def leave_one_out(
         if full and not reason:
             scores["CNN"] = _cnn_scores(study, *sides)
         for model in (*MODELS, "CNN") if full else MODELS:
-            interval, method = [float("nan")] * 3, "delong" if model in scores else "none"
+            interval = *[float("nan")] * 3, "none"
             if model in scores:
                 interval = auc_interval(labels, scores[model], study.settings.evaluation.confidence)
-            rows.append(
-                (hospital, model, len(labels), int(labels.sum()), *interval, method, reason)
-            )
+            rows.append((hospital, model, len(labels), int(labels.sum()), *interval, reason))
         progress(done, len(hospitals))
     return tables.HOSPITALS.frame(rows)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.statistics import calibration
-from radiogenomics.study.contract import IN_SAMPLE
+from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE
 from radiogenomics.study.words import print_p, with_interval
 
 Facts = dict[str, Any]
@@ -17,8 +17,8 @@ SIGNIFICANT = 0.05
 
 
 def aucs(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return each model's AUC of one kind of scores, with DeLong's interval (metrics.csv)."""
-    rows = metrics[(metrics.metric == "auc") & metrics.ci_method.isin(["delong", "none"])]
+    """Return each model's AUC of one kind of scores, with its interval (metrics.csv)."""
+    rows = metrics[(metrics.metric == "auc") & metrics.ci_method.isin(AUC_INTERVALS)]
     return rows[rows.scores == kind]
 
 
@@ -26,12 +26,9 @@ def headline(metrics: pd.DataFrame, best: str, truth: dict | None) -> Facts:
     """Return the highest external AUC, the models that share it, and what the CNN could reach."""
     auc = aucs(metrics, "external")
     top = auc.set_index("model").loc[best]
-    logit = metrics[(metrics.scores == "external") & (metrics.ci_method == "delong-logit")]
-    on_logit = logit.set_index("model").loc[best]
-    cut = top.ci_high == 1 > top.value
     ties = auc.model[(auc.value == top.value) & ~auc.model.isin([best, IN_SAMPLE])].tolist()
     cnn = auc.value[auc.model == "CNN"]
-    return {"top": top, "logit": on_logit if cut else None, "ties": ties,
+    return {"top": top, "ties": ties,
             "cnn": cnn.item() if len(cnn) else None, "truth": truth}  # fmt: skip
 
 

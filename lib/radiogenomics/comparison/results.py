@@ -21,7 +21,7 @@ from radiogenomics.statistics.sample_size import (
 )
 from radiogenomics.statistics.subgroups import groups, subgroup_table
 from radiogenomics.study import contract, tables
-from radiogenomics.study.contract import COHORTS, IN_SAMPLE, KINDS
+from radiogenomics.study.contract import AUC_INTERVALS, COHORTS, IN_SAMPLE, KINDS
 from radiogenomics.study.study import Study
 
 REGRESSIONS = ("Clinical", "LR")  # of the study's models; the others shrink or learn features
@@ -276,7 +276,7 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
     regressions, `riley` says for which model they hold and for which they are only a rough guide.
     """
     counts, rows = parameter_counts(study, scores), []
-    auc = table[(table.metric == "auc") & table.ci_method.isin(["delong", "none"])]
+    auc = table[(table.metric == "auc") & table.ci_method.isin(AUC_INTERVALS)]
     for row in auc[auc.scores == "external"].itertuples():
         inside = auc[(auc.model == row.model) & (auc.scores == "out_of_fold")]
         train = scores[(scores.model == row.model) & (scores.cohort == "train")]

@@ -23,6 +23,7 @@ from sklearn.svm import SVC
 from radiogenomics.cohort.included import split
 from radiogenomics.models import platt, predictions
 from radiogenomics.models.platt import fit_after_selection
+from radiogenomics.statistics.saturation import unsaturated
 from radiogenomics.study import contract
 from radiogenomics.study.contract import IN_SAMPLE, KINDS
 from radiogenomics.study.errors import ModelMismatch, StudyError
@@ -74,7 +75,6 @@ TRUSTED = {  # types of scikit-learn and numpy that skops does not list; no code
     *(kind for model in contract.MODELS for kind in model.trusted),
 }
 Side = tuple[pd.DataFrame, pd.DataFrame]  # patients and their inputs
-CLIP = 1e-6  # scores nearer to 0 or 1 are taken as this before the logit of the stack
 
 
 def folds(cohort: pd.DataFrame, n: int, seed: int) -> np.ndarray:
@@ -221,7 +221,7 @@ def stack() -> LogisticRegression:
 
 def stack_inputs(cnn: np.ndarray, svm: np.ndarray) -> np.ndarray:
     """Return the logits of CNN and SVM scores (patient, 2)."""
-    return logit(np.clip(np.stack([cnn, svm], axis=1), CLIP, 1 - CLIP))
+    return logit(np.stack([unsaturated(cnn), unsaturated(svm)], axis=1))
 
 
 def probability(model: BaseEstimator, inputs: pd.DataFrame | np.ndarray) -> np.ndarray:

@@ -77,11 +77,11 @@ def _stated(study: Study) -> list[Facts]:
     return [{"name": n.replace("_", " ").capitalize(), "text": t} for n, t in said.items() if t]
 
 
-def _external(study: Study, metric: str, method: str) -> pd.DataFrame:
+def _external(study: Study, metric: str, *methods: str) -> pd.DataFrame:
     """Return the external rows of metrics.csv that have a value, `Com_in_sample` left out."""
     table = study.table(tables.METRICS)
     table = table[(table.scores == "external") & (table.model != IN_SAMPLE)]
-    return table[(table.metric == metric) & (table.ci_method == method) & table.value.notna()]
+    return table[(table.metric == metric) & table.ci_method.isin(methods) & table.value.notna()]
 
 
 def _told(row: pd.Series, digits: int) -> str:
@@ -190,7 +190,7 @@ def _stability(study: Study) -> Facts:
 
 
 def _auc(study: Study) -> Facts:
-    rows = _external(study, "auc", "delong").sort_values("value", ascending=False)
+    rows = _external(study, "auc", *contract.AUC_INTERVALS).sort_values("value", ascending=False)
     if rows.empty:
         return {"models": []}
     n, events = rows[["n", "events"]].iloc[0].astype(int)

@@ -11,8 +11,9 @@ from scipy import optimize, stats
 from scipy.special import expit, logit
 
 from radiogenomics.statistics.discrimination import EvaluationError, checked, probabilities, wilson
+from radiogenomics.statistics.saturation import unsaturated
 
-CLIP = 1e-12  # scores nearer to 0 or 1 are taken as this where a logit is needed
+CLIP = 1e-12  # scores nearer to 0 or 1, but not at them, are taken as this before a logit
 LARGE = 4000  # patients from which one Newton step from the whole sample's estimate is enough
 METRICS = (
     "calibration_slope", "calibration_intercept", "calibration_in_the_large", "o_over_e", "brier",
@@ -77,11 +78,10 @@ def divided(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 def measures(positive: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Return the calibration of probabilities, each measure (resample,); `METRICS` in order.
 
-    Slope and intercept are of one logistic model on the score's logit (scores nearer to 0 or 1
-    than `CLIP` taken as that), calibration-in-the-large that of a model with slope 1 (Van Calster
-    2019). Slope and intercept are NaN where the scores separate the labels or are constant: no
-    maximum exists. All three are where a score of 0 or 1 contradicts its label: its logit is
-    infinite.
+    Slope and intercept are of one logistic model on the score's logit (`unsaturated`),
+    calibration-in-the-large that of a model with slope 1 (Van Calster 2019). Slope and intercept
+    are NaN where the scores separate the labels or are constant (no maximum exists), and where a
+    label has one patient.
 
     Args:
         positive: bool (patient,).
@@ -94,10 +94,8 @@ def measures(positive: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[s
     """
     n, events, expected = weights.sum(axis=1), weights @ positive.astype(float), weights @ p
     brier = weights @ (p - positive) ** 2 / n
-    intercept, slope, large = np.full((3, len(weights)), np.nan)
-    if not _contradicted(positive, p):
-        intercept, slope = intercept_and_slope(positive, _logit(p), weights)
-        large = in_the_large(positive, _logit(p), weights)
+    intercept, slope = intercept_and_slope(positive, _logit(p), weights)
+    large = in_the_large(positive, _logit(p), weights)
     return {
         "calibration_slope": slope,
         "calibration_intercept": intercept,
@@ -138,7 +136,7 @@ def _standard_errors(positive: np.ndarray, p: np.ndarray, large: float) -> np.nd
     """Return the standard errors of slope, intercept and calibration-in-the-large, then NaN."""
     x = _logit(p)
     covariance = np.full((2, 2), np.nan)
-    if _has_maximum(positive, x):
+    if _rarer(positive) > 1 and _has_maximum(positive, x):
         covariance = logistic(positive, np.column_stack([np.ones(len(x)), x])).covariance
     intercept, slope = np.sqrt(np.diag(covariance))
     shifted = expit(x + large)
@@ -146,12 +144,7 @@ def _standard_errors(positive: np.ndarray, p: np.ndarray, large: float) -> np.nd
 
 
 def _logit(p: np.ndarray) -> np.ndarray:
-    return logit(np.clip(p, CLIP, 1 - CLIP))
-
-
-def _contradicted(positive: np.ndarray, p: np.ndarray) -> bool:
-    """Return whether a score of 0 or 1 is not its label."""
-    return bool(((p == 0) & positive | (p == 1) & ~positive).any())
+    return logit(np.clip(unsaturated(p), CLIP, 1 - CLIP))
 
 
 def _has_maximum(positive: np.ndarray, x: np.ndarray) -> bool:
@@ -171,7 +164,7 @@ def intercept_and_slope(positive: np.ndarray, x: np.ndarray, weights: np.ndarray
     >>> intercept_and_slope(labels, x, np.ones((1, 4))).round(3).ravel()
     array([-1.362,  0.908])
     """
-    if not _has_maximum(positive, x):
+    if _rarer(positive) < 2 or not _has_maximum(positive, x):
         return np.full((2, len(weights)), np.nan)
     powers = np.stack([np.ones(len(x)), x, x**2], axis=1)
 
@@ -282,6 +275,7 @@ def smooth_curve(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.9
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "calibration")
+    p = unsaturated(p)
     x = _logit(p)
     rarer = min(positive.sum(), (~positive).sum())
     knots = np.quantile(x, KNOTS[5 if rarer >= MANY_EVENTS else 3])

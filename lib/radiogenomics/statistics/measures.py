@@ -15,7 +15,14 @@ import pandas as pd
 from scipy import stats
 
 from radiogenomics.statistics import calibration
-from radiogenomics.statistics.discrimination import auc, auc_interval, checked, wilson
+from radiogenomics.statistics.discrimination import (
+    auc,
+    auc_interval,
+    checked,
+    delong,
+    delong_interval,
+    wilson,
+)
 from radiogenomics.statistics.resampling import SCHEMES, Drawn, percentile_interval, resampled
 
 OF_PREVALENCE = ("accuracy", "ppv", "npv")  # measures that depend on prevalence, beside calibration
@@ -132,7 +139,8 @@ def metrics_table(
         more = _bootstrap(positive, scores, thresholds, drawn, confidence, bounded)
         value = table.drop_duplicates(["threshold_rule", "metric"])
         more = more.merge(value[["threshold_rule", "metric", "value"]], how="left")
-        more.loc[more.value.isna(), ["ci_low", "ci_high"]] = np.nan  # of what is not defined
+        undefined = more.value.isna() | (min(positive.sum(), (~positive).sum()) < 2)
+        more.loc[undefined, ["ci_low", "ci_high"]] = np.nan
         brier = (table.ci_method == "none") & table.metric.str.startswith("brier")
         table = pd.concat([table[~brier], more], ignore_index=True)
     columns = [*COLUMNS, *table.columns.difference(COLUMNS)]
@@ -145,10 +153,10 @@ def _closed_form(
 ) -> pd.DataFrame:  # fmt: skip
     """Return the measures at weights of 1 with the intervals that a formula gives."""
     once = np.ones((1, len(positive)))
-    area = float(auc(positive, scores, once)[0])
-    methods = (("delong", False), ("delong-logit", True))
-    rows = [("", "auc", area, *auc_interval(positive, scores, confidence, on_logit)[1:], method)
-            for method, on_logit in methods]  # fmt: skip
+    rows = [("", "auc", *auc_interval(positive, scores, confidence))]
+    area, variance = (float(part.squeeze()) for part in delong(positive, scores))
+    for method, on_logit in (("delong", False), ("delong-logit", True)):  # as pROC's
+        rows.append(("", "auc", *delong_interval(area, variance, confidence, on_logit), method))
     for rule, threshold in thresholds.items():
         counted = counts(positive, scores, threshold, once)
         for name, measure in AT_THRESHOLD.items():

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from radiogenomics.statistics.calibration import CLIP, SEPARATED, calibration, logistic
-from radiogenomics.statistics.discrimination import delong, delong_interval, holm
+from radiogenomics.statistics.discrimination import auc_interval, delong, holm
 
 CODED = ("hospital", "scanner", "kernel", "vendor", "lobe", "stage")  # numbers there are names
 FEW = 10  # patients of the rarer label below which a group is flagged and takes part in no test
@@ -116,13 +116,9 @@ def _group(
     row = {"n": len(inside), "events": events, "flag": _flag(events, len(inside) - events)}
     if events in (0, len(inside)):
         return row
-    aucs, covariance = delong(inside, values)
-    row["variance"] = covariance[0, 0]
-    auc = delong_interval(float(aucs[0]), row["variance"], confidence)
-    if row["variance"] == 0:  # separated, or constant: an interval would feign certainty
-        auc = (auc[0], float("nan"), float("nan"))
-    method = "none" if np.isnan(auc[1]) else "delong"
-    row |= dict(zip(("auc", "ci_low", "ci_high"), auc, strict=True)) | {"ci_method": method}
+    row["variance"] = float(delong(inside, values)[1].squeeze())
+    auc = auc_interval(inside, values, confidence)
+    row |= dict(zip(("auc", "ci_low", "ci_high", "ci_method"), auc, strict=True))
     if bounded:
         table = calibration(inside, values, confidence).set_index("metric")
         row["calibration_ci_method"] = "wald"

@@ -30,6 +30,7 @@ METRICS = {  # of metrics.csv (statistics.measures computes them), as tables for
     "brier": "Brier",
     "brier_scaled": "Brier, scaled",
 }
+AUC_INTERVALS = ("delong-logit-t", "exact", "none")  # ci_method of the rows that are quoted
 SYNTHETIC = "synthetic"  # the column that ends each table of simulated patients
 
 

@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
+from radiogenomics.study.contract import AUC_INTERVALS
+
 SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
 PRINTED = ("auc", "sensitivity", "specificity", "accuracy")  # columns of the paper's Table 2
 PACKAGE = Path(__file__).parents[1]
@@ -100,10 +102,10 @@ def tell(room: str, block: str, **facts: Any) -> None:
 def printed_rows(metrics: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of metrics.csv that the paper's Table 2 prints, external and in-sample.
 
-    AUC with DeLong's interval; sensitivity, specificity and accuracy at 0.5 with Wilson's.
+    AUC with its interval; sensitivity, specificity and accuracy at 0.5 with Wilson's.
     """
     used = metrics[metrics.scores.isin(["external", "in_sample"])]
-    auc = used[(used.metric == "auc") & (used.ci_method == "delong")]
+    auc = used[(used.metric == "auc") & used.ci_method.isin(AUC_INTERVALS)]
     half = used[(used.threshold_rule == "half") & (used.ci_method == "wilson")]
     return pd.concat([auc, half[half.metric.isin(PRINTED)]])
 
