@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from radiogenomics import cli
 from radiogenomics.cohort import included, seal
-from radiogenomics.comparison import evidence, figures, other_scores, readings, results
+from radiogenomics.comparison import evidence, figures, other_scores, plan, readings, results
 from radiogenomics.models import predictions
 from radiogenomics.report import single
 from radiogenomics.statistics import sample_size
@@ -15,7 +15,7 @@ from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study import contract, style, tables
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import read_json
-from radiogenomics.study.settings import Settings
+from radiogenomics.study.settings import Plan, Settings
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import say
 
@@ -326,7 +326,7 @@ def test_a_model_has_one_colour_in_every_figure(tmp_path):
     chosen = evidence.thresholds(study, scores)
     metrics = results.metrics(study, scores, chosen, dict.fromkeys(contract.KINDS, drawn))
     auc = metrics[(metrics.metric == "auc") & metrics.ci_method.isin(contract.AUC_INTERVALS)]
-    best = evidence.best(auc)
+    best = plan.judged(Plan(), names).primary
     curves = results.roc_curves(study, scores, "external", drawn)
     benefit = results.decision_curves(study, scores, dict.fromkeys(contract.KINDS, drawn))
     shown = [
@@ -354,8 +354,8 @@ def test_sentences_hold_where_nothing_is_to_be_said():
     ranks = pd.DataFrame(columns=["scores", "model", "ci_method", "threshold_rule", "metric"])
     slopes = readings.calibration_of(ranks.assign(value=[]), "raw")
     assert "no calibration slope" in say("comparison", "calibration", **slopes, level=0.95)
-    nothing = readings.thresholds_won(pd.DataFrame(columns=["model", "thresholds"]))
-    assert say("comparison", "decision", ranges=nothing) == ""
+    nothing = readings.benefit(tables.DECISION_BEST.frame())
+    assert say("comparison", "decision", **nothing) == ""
     steps = pd.DataFrame({"step": ["a", "b"], "kept": [5, 5], "dropped": [0, 0]})
     assert say("radiomics", "selection", steps=steps) == "5 of 5 features are selected."
 
@@ -365,6 +365,8 @@ def test_the_headline_names_ties_and_the_quoted_interval():
             ("B", "delong-logit-t", 0.8, 0.68, 0.88), ("B", "delong", 0.8, 0.7, 0.9)]  # fmt: skip
     metrics = pd.DataFrame(rows, columns=["model", "ci_method", "value", "ci_low", "ci_high"])
     metrics = metrics.assign(scores="external", metric="auc", n=25, events=12)
-    told = say("comparison", "roc", **readings.headline(metrics, "A", None), level=0.95)
+    judged = plan.judged(Plan(), ["A", "B"])
+    told = say("comparison", "roc", **readings.headline(metrics, judged, None), level=0.95)
+    assert told.startswith("**A**, the primary model (not declared beforehand")
     assert "0.800 (95% CI 0.550 to 0.930), in 25 patients with 12 events." in told
     assert told.endswith("B has the same AUC.")

@@ -135,7 +135,7 @@ def test_every_point_of_the_evaluation_has_its_table(finished):
         "calibration.csv": "predicted observed ci_low ci_high ci_method n events model curve",
         "recalibration.csv": "model intercept slope recalibrated metric value ci_low ci_method n",
         "recalibrated.csv": "patient label model score before",
-        "decision_best.csv": "model from to",
+        "decision_best.csv": "model reference from to thresholds of",
         "folds.csv": "model fold auc n events",
         "subgroups.csv": "model variable group n events auc flag p_interaction",
         "baselines.csv": "baseline auc model p p_holm fitted_on",

@@ -9,7 +9,7 @@ import pandas as pd
 import patsy
 import pytest
 import statsmodels.api as sm
-from radiogenomics.statistics import calibration, decision, discrimination, saturation
+from radiogenomics.statistics import calibration, discrimination, saturation
 from radiogenomics.statistics.calibration import KNOTS
 from scipy.special import expit, logit
 
@@ -103,17 +103,6 @@ def test_no_curve_where_none_exists():
         calibration.recalibration(labels, np.full(40, 0.5))
     with pytest.raises(discrimination.EvaluationError, match="would reverse their"):
         calibration.recalibration(LABELS, 1 - TABLE.p1.to_numpy())
-
-
-def test_best_ranges_prefer_acting_on_nobody_or_everybody_in_a_tie():
-    rows = [("all", 0.2, 0.1), ("none", 0.2, 0.0), ("a", 0.2, 0.1)]
-    rows += [("all", 0.4, -0.1), ("none", 0.4, 0.0), ("a", 0.4, 0.2)]
-    rows += [("all", 0.6, -0.3), ("none", 0.6, 0.0), ("a", 0.6, 0.1)]
-    curve = pd.DataFrame(rows, columns=["model", "threshold", "net_benefit"])
-    found = decision.best_ranges(curve)
-    assert found.model.tolist() == ["all", "a"]
-    assert found["from"].tolist() == [0.2, 0.4] and found["to"].tolist() == [0.2, 0.6]
-    assert decision.best_ranges(curve, 0.5, 0.9)["from"].tolist() == [0.6]
 
 
 def test_certainty_that_is_wrong_is_moved_by_half_a_step():

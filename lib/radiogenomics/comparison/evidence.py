@@ -1,4 +1,4 @@
-"""What notebook 05 judges: labelled scores, thresholds, who is best (paper, Statistics)."""
+"""What notebook 05 judges: labelled scores, thresholds, patients (paper, Statistics)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pandas as pd
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.included import read_included
 from radiogenomics.comparison import other_scores
+from radiogenomics.comparison.plan import Judged, judged
 from radiogenomics.images.inspection import ACQUISITION
 from radiogenomics.models.predictions import read_scores, score_table, select, write_scores
 from radiogenomics.statistics import roc
 from radiogenomics.statistics.resampling import FEWER, LARGE, Drawn, draw
 from radiogenomics.study import contract, tables
-from radiogenomics.study.contract import IN_SAMPLE
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
 
@@ -128,10 +128,9 @@ def drawn(study: Study, scores: pd.DataFrame, kind: str) -> Drawn | None:
     return draw(labels, resamples, study.settings.seed)
 
 
-def best(auc: pd.DataFrame) -> str:
-    """Return the model with the highest AUC; the in-sample stack only where it is alone."""
-    value = auc.set_index("model").value
-    return max(value.index, key=lambda model: (model != IN_SAMPLE, value[model]))
+def judged_models(study: Study, scores: pd.DataFrame) -> Judged:
+    """Return the primary and the reference model, by the study's plan, among those with scores."""
+    return judged(study.settings.plan, scores.model.unique())
 
 
 def patient_columns(study: Study, patients: pd.DataFrame) -> pd.DataFrame:

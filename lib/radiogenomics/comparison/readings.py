@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from radiogenomics.comparison.plan import Judged
 from radiogenomics.statistics import calibration
 from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE
 from radiogenomics.study.words import print_p, with_interval
@@ -22,13 +23,14 @@ def aucs(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
     return rows[rows.scores == kind]
 
 
-def headline(metrics: pd.DataFrame, best: str, truth: dict | None) -> Facts:
-    """Return the highest external AUC, the models that share it, and what the CNN could reach."""
+def headline(metrics: pd.DataFrame, judged: Judged, truth: dict | None) -> Facts:
+    """Return the primary model's external AUC, who shares it, and what the CNN could reach."""
+    best = judged.primary
     auc = aucs(metrics, "external")
     top = auc.set_index("model").loc[best]
     ties = auc.model[(auc.value == top.value) & ~auc.model.isin([best, IN_SAMPLE])].tolist()
     cnn = auc.value[auc.model == "CNN"]
-    return {"top": top, "ties": ties,
+    return {"top": top, "ties": ties, "declared": judged.declared,
             "cnn": cnn.item() if len(cnn) else None, "truth": truth}  # fmt: skip
 
 
@@ -42,10 +44,11 @@ def calibration_of(metrics: pd.DataFrame, model: str) -> Facts:
     return {"model": model, "slope": slope, "ratio": ratio}
 
 
-def thresholds_won(ranges: pd.DataFrame) -> dict[str, int]:
-    """Return at how many declared thresholds each model has the highest net benefit."""
-    won = ranges.groupby("model", sort=False).thresholds.sum()
-    return won.sort_values(ascending=False).to_dict()
+def benefit(ranges: pd.DataFrame) -> Facts:
+    """Return where the primary model is of more benefit than all else (decision_best.csv)."""
+    first = ranges.iloc[0] if len(ranges) else None
+    parts = [f"{r[2]:.2f} to {r[3]:.2f}" for r in ranges.itertuples(index=False) if r[4]]
+    return {"first": first, "parts": parts, "won": int(ranges.thresholds.sum())}
 
 
 def medians(scores: pd.DataFrame, model: str) -> Facts:

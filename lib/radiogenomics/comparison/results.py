@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.comparison.evidence import labelled, probabilities, rules_of
+from radiogenomics.comparison.plan import Judged
 from radiogenomics.models import classical
 from radiogenomics.models.predictions import score_table, select
 from radiogenomics.statistics import calibration, decision, discrimination, roc
@@ -175,12 +176,24 @@ def decision_curves(
     return pd.concat(curves, ignore_index=True)[list(tables.DECISION_CURVE.columns)]
 
 
-def best_ranges(study: Study, curves: pd.DataFrame) -> pd.DataFrame:
-    """Return decision_best.csv: which model has the highest net benefit where (declared range)."""
-    if not len(curves):
+def clear_benefit(
+    study: Study, scores: pd.DataFrame, judged: Judged, drawn: Drawn | None
+) -> pd.DataFrame:
+    """Return decision_best.csv: where the primary model is of more benefit, beyond chance.
+
+    One row a range of thresholds; a single row of 0 thresholds where there is none.
+    """
+    pairs = labelled(scores[scores.model.isin(probabilities(scores))], "external")
+    if judged.primary not in pairs or drawn is None:
         return tables.DECISION_BEST.frame()
-    rows = curves[(curves.scores == "external") & (curves.model != IN_SAMPLE)]
-    return decision.best_ranges(rows, *study.settings.evaluation.decision_range)
+    low, high = study.settings.evaluation.decision_range
+    asked = decision.THRESHOLDS[(low <= decision.THRESHOLDS) & (high >= decision.THRESHOLDS)]
+    against = {judged.reference: pairs[judged.reference][1]} if judged.reference in pairs else {}
+    level = study.settings.evaluation.confidence
+    found = decision.clear_thresholds(*pairs[judged.primary], against, asked, drawn, level)
+    ranges = decision.runs(found, asked) or [(np.nan, np.nan, 0)]
+    named = judged.primary, judged.reference if against else ""
+    return tables.DECISION_BEST.frame([(*named, *part, len(asked)) for part in ranges])
 
 
 def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:

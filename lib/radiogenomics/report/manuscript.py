@@ -26,7 +26,6 @@ Facts = dict[str, Any]
 Sentence = tuple[str, str]  # the text and the file that its numbers were read from
 Draft = dict[str, list[Sentence]]  # by heading
 
-WIDE = 0.05  # threshold probability: shorter ranges are not reported
 PACKAGES = ("radiogenomics", "tensorflow", "scikit-learn", "statsmodels", "simpleitk")
 STATED = (
     "design", "reference_standard", "interval", "segmentation", "readers", "blinding", "ethics",
@@ -216,12 +215,10 @@ def _calibration(study: Study) -> Facts:
 
 def _net_benefit(study: Study) -> Facts:
     table = study.table(tables.DECISION_BEST)
-    acts = {"all": "acting on everybody", "none": "acting on nobody"}
-    wide = table[table["to"] - table["from"] > WIDE]
-    ranges = [
-        f"{acts.get(r.model, r.model)} from {r[2]:.2f} to {r[3]:.2f}" for r in wide.itertuples()
-    ]
-    return {"ranges": ranges, "widest": WIDE}
+    ranges = [f"{r[2]:.2f} to {r[3]:.2f}" for r in table.itertuples(index=False) if r[4]]
+    first = table.iloc[0]
+    reference = first.reference if isinstance(first.reference, str) else ""
+    return {"model": first.model, "reference": reference, "ranges": ranges}
 
 
 def _baselines(study: Study) -> Facts:

@@ -71,10 +71,7 @@ def net_benefit(
     >>> net_benefit(np.array([True, False]), np.array([0.9, 0.6]), np.array([0.5]), np.ones((1, 2)))
     array([[0.]])
     """
-    odds = thresholds / (1 - thresholds)
-    called = scores[:, np.newaxis] >= thresholds
-    gain = called * np.where(positive[:, np.newaxis], 1.0, -odds) / len(scores)
-    return weights @ gain
+    return weights @ _gain(positive, scores, thresholds)
 
 
 def _benefit_interval(
@@ -93,26 +90,64 @@ def _benefit_interval(
     return low, high
 
 
-def best_ranges(curve: pd.DataFrame, low: float = 0, high: float = 1) -> pd.DataFrame:
-    """Return which model has the highest net benefit where: model, from, to, thresholds.
+def clear_thresholds(
+    labels: np.ndarray, scores: np.ndarray, against: Mapping[str, np.ndarray],
+    thresholds: np.ndarray, drawn: Drawn, confidence: float = 0.95,
+) -> np.ndarray:  # fmt: skip
+    """Return the thresholds at which one model is of more benefit than all else, beyond chance.
+
+    Its differences to treating all, to none and to each other model must all have a lower limit
+    above 0 in one simultaneous band over all thresholds: the bootstrap's quantile of the largest
+    standardised difference. Looking at many thresholds then costs nothing.
 
     Args:
-        curve: `decision_curve`'s.
-        low: the declared range's lower end.
-        high: its upper end.
+        labels: 0 or 1 (patient,).
+        scores: of the model that was chosen beforehand, probabilities (patient,).
+        against: other models' probabilities.
+        thresholds: of the declared range.
+        drawn: patients of the bootstrap.
+        confidence: of the band.
 
-    `all` and `none` win ties, then the model that comes first: a model is best only where it
-    gives more than treating everybody, nobody, or an earlier model.
+    Raises:
+        EvaluationError: bad labels or scores.
 
-    >>> curve = decision_curve([0, 0, 1, 1], {"CNN": [0.1, 0.6, 0.4, 0.9]}, thresholds=[0.25, 0.5])
-    >>> best_ranges(curve)[["model", "thresholds"]].values.tolist()
-    [['CNN', 1], ['all', 1]]
+    >>> from radiogenomics.statistics.resampling import draw
+    >>> labels = np.repeat([0, 1], 50)
+    >>> drawn = draw(labels == 1, 200, seed=1)
+    >>> clear_thresholds(labels, 0.1 + 0.8 * labels, {}, np.array([0.2, 0.5]), drawn)
+    array([0.2, 0.5])
     """
-    rows = curve[curve.threshold.between(low, high)]
-    names = sorted(rows.model.unique(), key=lambda m: m not in REFERENCES)
-    wide = rows.pivot(index="threshold", columns="model", values="net_benefit")[names].round(12)
-    best = wide.idxmax(axis=1)
-    run = (best != best.shift()).cumsum().rename("run")
-    parts = best.rename("model").reset_index().groupby(run.to_numpy())
-    ranges = [(g.model.iloc[0], g.threshold.min(), g.threshold.max(), len(g)) for _, g in parts]
-    return pd.DataFrame(ranges, columns=["model", "from", "to", "thresholds"])
+    positive, every = checked(labels, np.stack([scores, *against.values()]))
+    own, *models = probabilities(every, "decision curves")
+    others = [*(np.full(len(positive), end) for end in (np.inf, -np.inf)), *models]
+    gain = _gain(positive, own, thresholds)
+    gaps = np.hstack([gain - _gain(positive, other, thresholds) for other in others])
+    found = gaps.sum(axis=0)
+    values = resampled(lambda weights: {"": weights.astype(float) @ gaps}, drawn.free)[""]
+    spread = values.std(axis=0, ddof=1)
+    varies = spread > 0
+    if not varies.any():
+        return thresholds[:0]
+    largest = np.abs((values - found)[:, varies] / spread[varies]).max(axis=1)
+    low = found - np.quantile(largest, confidence) * spread
+    clear = (low > 0) & varies
+    return thresholds[clear.reshape(len(others), -1).all(axis=0)]
+
+
+def _gain(positive: np.ndarray, scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Return what each patient adds to the net benefit (patient, threshold)."""
+    odds = thresholds / (1 - thresholds)
+    called = scores[:, np.newaxis] >= thresholds
+    return called * np.where(positive[:, np.newaxis], 1.0, -odds) / len(scores)
+
+
+def runs(chosen: np.ndarray, thresholds: np.ndarray) -> list[tuple[float, float, int]]:
+    """Return (from, to, number) of the unbroken runs of chosen thresholds.
+
+    >>> runs(np.array([0.1, 0.2, 0.4]), np.array([0.1, 0.2, 0.3, 0.4]))
+    [(0.1, 0.2, 2), (0.4, 0.4, 1)]
+    """
+    taken = np.isin(thresholds, chosen)
+    run = np.cumsum(np.diff(taken.astype(int), prepend=0) == 1)
+    parts = [thresholds[taken & (run == number)] for number in range(1, run.max(initial=0) + 1)]
+    return [(float(part[0]), float(part[-1]), len(part)) for part in parts]

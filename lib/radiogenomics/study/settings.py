@@ -194,6 +194,14 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What was declared before the test cohort was looked at."""
+
+    primary: str = key("", "the model that is judged; empty: CNN, or the first, not declared")
+    reference: str = key("", "the model it is judged against; empty: Clinical, not declared")
+
+
+@dataclass(frozen=True)
 class GradCAM:
     """Grad-CAM."""
 
@@ -278,6 +286,7 @@ class Settings:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     radiomics: Radiomics = field(default_factory=Radiomics)
     cnn: CNN = field(default_factory=CNN)
+    plan: Plan = field(default_factory=Plan)
     evaluation: Evaluation = field(default_factory=Evaluation)
     gradcam: GradCAM = field(default_factory=GradCAM)
     author: Author = field(default_factory=Author)

@@ -246,9 +246,11 @@ DECISION_CURVE = declared(COMPARISON, "decision_curve.csv", "a model and thresho
     events
 """)  # fmt: skip
 DECISION_BEST = declared(COMPARISON, "decision_best.csv", "a range of thresholds", """
-    model: with the highest net benefit there
-    from, to: the range, within the declared one
-    thresholds: their number
+    model: the primary model
+    reference: the model it is judged against, beside treating all and none
+    from, to: where the simultaneous lower limits of its differences to each are above 0
+    thresholds: their number, 0 where there is no such range
+    of: thresholds in the declared range
 """)  # fmt: skip
 FOLDS = declared(COMPARISON, "folds.csv", "a model and fold", """
     model
