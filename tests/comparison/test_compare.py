@@ -370,3 +370,24 @@ def test_the_headline_names_ties_and_the_quoted_interval():
     assert told.startswith("**A**, the primary model (not declared beforehand")
     assert "0.800 (95% CI 0.550 to 0.930), in 25 patients with 12 events." in told
     assert told.endswith("B has the same AUC.")
+
+
+@pytest.mark.parametrize("words", [("False", "True"), ("wild-type", "Mutant"), ("no", "yes")])
+def test_labels_in_words_are_read_and_told(tmp_path, words):
+    rows = table()
+    spoken = rows.assign(label=[words[int(value)] for value in rows.label], weight=1.5)
+    found = other_scores.read_scores(written(tmp_path, spoken))
+    assert found.label.tolist() == rows.label.astype(int).tolist()
+    first, second = found.attrs["told"]
+    assert first.endswith(
+        f"label {words[1].casefold()!r} counts as 1, {words[0].casefold()!r} as 0"
+    )
+    assert second.endswith("column weight is not used")
+
+
+@pytest.mark.parametrize("words", [("low", "high"), ("0", "2"), ("2", "1")])
+def test_labels_of_which_none_is_known_as_1_are_refused(tmp_path, words):
+    rows = table()
+    spoken = rows.assign(label=[words[int(value)] for value in rows.label])
+    with pytest.raises(StudyError, match="unusable label"):
+        other_scores.read_scores(written(tmp_path, spoken))

@@ -18,6 +18,7 @@ OPTIONAL = ["parameters"]
 MOST_FOLDS = 100_000
 COHORTS = ("train", "test")
 TEST = "test"
+POSITIVE = ("1", "true", "yes", "positive", "pos", "+", "mutant", "mutated", "mut", "case")
 MEASURED = ("age", "thickness_mm", "volume_mm3")  # columns of numbers
 
 
@@ -26,7 +27,9 @@ def read_scores(path: Path) -> pd.DataFrame:
 
     Without a `cohort` column all patients are the test cohort; without `fold` training scores
     are in-sample. Scores outside [0, 1] are taken as they are. A column `parameters`, one number
-    a model, gives its candidate parameters, those that selection dropped included.
+    a model, gives its candidate parameters, those that selection dropped included. Labels may be
+    two words of which one is usual for 1 (true, yes, mutant). `attrs["told"]` says which was
+    taken, and which columns are not used.
 
     Raises:
         TableFault: names rows that cannot be read, are missing, appear twice or disagree.
@@ -57,7 +60,9 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
+    unused = raw.columns.difference([*COLUMNS, *OPTIONAL]).tolist()
     raw = raw.assign(cohort=raw.get("cohort", TEST), fold=raw.get("fold", ""))
+    raw["label"], told = _numbered_labels(raw.label)
     table = canonical(raw, Codes())
     score, fold = (pd.to_numeric(table[c], errors="coerce") for c in ("score", "fold"))
     label = pd.to_numeric(table.label, errors="coerce")
@@ -80,7 +85,25 @@ def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
         typed["parameters"] = pd.to_numeric(table.parameters, errors="coerce")
         good = (table.parameters == "") | (typed.parameters >= 1) & (typed.parameters % 1 == 0)
         _refuse_values(table, "parameters", good, "a whole number from 1, or empty", path)
-    return typed[[*COLUMNS, *[name for name in OPTIONAL if name in typed]]]
+    typed = typed[[*COLUMNS, *[name for name in OPTIONAL if name in typed]]]
+    told += [f"column {name} is not used" for name in unused]
+    typed.attrs["told"] = [f"{path.name}: {text}" for text in told]
+    return typed
+
+
+def _numbered_labels(labels: pd.Series) -> tuple[pd.Series, list[str]]:
+    """Return labels as 0 and 1, and what to say where one of two words was taken as 1."""
+    words = labels.str.casefold()
+    found = sorted(set(words) - {""})
+    positive = [word for word in found if word in POSITIVE]
+    if len(found) != 2 or len(positive) != 1 or found == ["0", "1"]:
+        return labels, []
+    (negative,) = set(found) - set(positive)
+    if negative.replace(".", "").isdigit():
+        return labels, []
+    return words.map({positive[0]: "1", negative: "0"}).fillna(""), [
+        f"label {positive[0]!r} counts as 1, {negative!r} as 0"
+    ]
 
 
 def _refuse_values(

@@ -33,6 +33,8 @@ def run_comparison(predictions: Path, out: Path, columns: Path | None = None) ->
         NotebookFailed: after the HTML was written.
     """
     scores = other_scores.read_scores(predictions)
+    for text in scores.attrs["told"]:
+        print(text)
     if columns is not None:
         other_scores.read_patients(columns, scores)
     study = _comparison_study(predictions, out)
