@@ -94,8 +94,8 @@ def sealed(settings: Settings, table: pd.DataFrame) -> pd.DataFrame:
     that separates the labels of the training patients.
     """
     test, train = table.cohort == "test", _training(table)
-    kept = {*OWN_COLUMNS, "hospital", *settings.eligibility.required, *_named(settings)} - {"label"}
-    others = [c for c in table if c not in (*kept, "label") and not c.endswith(OF_FILES)]
+    kept = {*OWN_COLUMNS, "hospital", *settings.eligibility.required, *_named(settings)}
+    others = [c for c in table if c not in kept and not c.endswith(OF_FILES)]
     telling = [c for c in others if separates(train, c)]
     source = settings.label.column.lower()
     columns = {c for c in ("label", source, *telling) if c in table}

@@ -122,7 +122,7 @@ def acquisition_row(
 
 
 def worth_a_look(masks: pd.DataFrame) -> list[str]:
-    """Return a line for each flagged patient, and one for what was noted of several same.
+    """Return a line for each flagged patient, and one for what was noted of several alike.
 
     Notes that differ in their numbers only are one line, with the first of them.
 
