@@ -154,7 +154,7 @@ def _run(given: argparse.Namespace) -> int:
     if given.study is None:
         _make_built_in(folder)
     study = load_study(folder, given.reports)
-    print(f"{study.settings.heading}: {folder} -> {study.reports}")
+    print("\n".join([f"{study.settings.heading}: {folder} -> {study.reports}", *study.notes]))
     with report.alone(study):
         try:
             states = report.run_study(study, given.only, given.start, overrides, given.force)
@@ -236,6 +236,8 @@ def _check(given: argparse.Namespace) -> int:
     )
     left, out, _ = eligibility.exclude(study, table, failures, complete=False)
     study.save_table(inspection.check_table(table, out, masks, acquisition), tables.CHECK)
+    for line in study.notes:
+        print(line)
     for line in read.folded():
         print(f"cohort.csv: {line}")
     without = (table.unread != "") & ~table.patient.isin(out.patient)

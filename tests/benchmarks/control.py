@@ -50,7 +50,7 @@ def positive(folder: Path, patients: int, seed: int, augmentation: str) -> dict:
     volumes.prepare(study, table)
     train, test = included.split(table)
     x_train, x_test = (volumes.load_volumes(study, t) for t in (train, test))
-    settings = dataclasses.replace(study.settings.cnn, augmentation=augmentation)
+    settings = dataclasses.replace(study.settings.cnn, augmentation=(augmentation,))
     fitted = cnn_training.train(
         x_train, train.label.to_numpy(), settings, seed, study.derived / "cnn"
     )
@@ -61,7 +61,7 @@ def positive(folder: Path, patients: int, seed: int, augmentation: str) -> dict:
         "seed": seed, "n": len(test), "cnn": auc, "ci_low": low, "ci_high": high,
         "attainable": truth, "clinical": auc_interval(test.label, clinical)[0],
         "p_cnn_clinical": delong_test(test.label, score, clinical)[1],
-        "best_epoch": fitted.best_epoch, "epochs": len(fitted.history),
+        "attempts": len(fitted.attempts[0]), "best_epoch": fitted.kept[0].kept.name,
     }  # fmt: skip
 
 

@@ -47,8 +47,8 @@ def study_of(folder, toml, **columns):
          "predictors names egfr"),
         ('[eligibility]\nrequired = ["age", "ecog"]', "required names ecog"),
         ('[eligibility]\nrequired = ["mask_2"]', "required names mask_2"),
-        ('[evaluation]\nsubgroups = ["ward", "sex"]', "subgroups names ward. Expected"),
-        ('[evaluation]\nsubgroups = ["cohort"]', "subgroups names cohort"),
+        ('[plan]\nsubgroups = ["ward", "sex"]', "subgroups names ward. Expected"),
+        ('[plan]\nsubgroups = ["cohort"]', "subgroups names cohort"),
         ('[clinical]\npredictors = ["sex", "egfr"]', "column egfr, which study.toml names, is the"),
     ],
 )  # fmt: skip
@@ -63,7 +63,7 @@ def test_columns_that_cannot_serve_are_refused_by_check_and_run(tmp_path, toml, 
 def test_columns_that_serve_pass_whatever_the_test_patients_hold(tmp_path):
     egfr = ["wt", "mut"] * 14
     egfr[0], egfr[1] = "mut", "wt"  # two training patients are otherwise
-    toml = '[clinical]\npredictors = ["sex", "egfr"]\n[evaluation]\nsubgroups = ["egfr", "stage"]'
+    toml = '[clinical]\npredictors = ["sex", "egfr"]\n[plan]\nsubgroups = ["egfr", "stage"]'
     reading.read_cohort(study_of(tmp_path, toml, egfr=egfr))
 
 

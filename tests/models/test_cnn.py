@@ -3,12 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from radiogenomics.models import cnn_training
+from radiogenomics.maps import gradcam
+from radiogenomics.models import cnn_training, cross_fitting
 from radiogenomics.models import network as cnn
+from radiogenomics.models.augmentation import augmented
 from radiogenomics.models.network import keras
 from radiogenomics.study.errors import SettingsFault, StudyError
-from radiogenomics.study.settings import CNN
+from radiogenomics.study.settings import CNN, Settings
+from radiogenomics.study.values import build, overridden
 from radiogenomics.study.words import say
+from scipy import ndimage
 
 SMALL = (16, 16, 16)
 
@@ -52,7 +56,7 @@ def test_another_network_is_an_entry_that_the_settings_name(monkeypatch, tmp_pat
     done = cnn_training.train(volumes, labels, settings, 3, tmp_path)
     assert len(done.model.layers) == 4 and done.model.count_params() == 122
     folders = [
-        cnn_training.training_folder(tmp_path, ["a"], s, 1) for s in (settings, CNN(epochs=1))
+        cross_fitting.training_folder(tmp_path, ["a"], s, 1) for s in (settings, CNN(epochs=1))
     ]
     assert folders[0] != folders[1]
     with pytest.raises(
@@ -65,8 +69,9 @@ def test_training_learns_and_stops_on_its_own_patients(tmp_path):
     volumes, labels = patients()
     settings = CNN(epochs=5, patience=2)
     done = cnn_training.train(volumes, labels, settings, 3, tmp_path)
-    assert done.history.loss.iloc[-1] < done.history.loss.iloc[0]
-    assert done.best_epoch == done.history.val_loss.argmin() + 1
+    [kept] = done.kept
+    assert kept.history.loss.iloc[-1] < kept.history.loss.iloc[0]
+    assert kept.kept.name == kept.history.val_loss.argmin() + 1
     fit, check = cnn_training.validation_split(labels, 0.2, 3)
     assert not set(fit) & set(check) and len(fit) + len(check) == len(labels)
     assert cnn.score(done.model, volumes).shape == (24,)
@@ -84,7 +89,7 @@ def test_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         cnn_training.train(volumes, labels, settings, 3, tmp_path / "cut", stop)
     resumed = cnn_training.train(volumes, labels, settings, 3, tmp_path / "cut")
-    assert resumed.history.equals(whole.history)
+    assert resumed.kept[0].history.equals(whole.kept[0].history)
     assert np.array_equal(cnn.score(resumed.model, volumes), cnn.score(whole.model, volumes))
 
 
@@ -103,9 +108,9 @@ def test_a_stop_between_history_and_network_trains_that_epoch_again(tmp_path, mo
     with pytest.raises(KeyboardInterrupt):
         cnn_training.train(volumes, labels, settings, 3, tmp_path / "cut")
     monkeypatch.setattr(cnn_training, "save", save)
-    assert len(pd.read_csv(tmp_path / "cut" / "history.csv")) == 2
+    assert len(pd.read_csv(tmp_path / "cut" / "network_1_attempt_1" / "history.csv")) == 2
     resumed = cnn_training.train(volumes, labels, settings, 3, tmp_path / "cut")
-    assert resumed.history.equals(whole.history)
+    assert resumed.kept[0].history.equals(whole.kept[0].history)
 
 
 def test_gpu_asked_for_and_absent_is_a_clear_error():
@@ -120,24 +125,151 @@ def test_flips_keep_front_and_back():
     rng = np.random.default_rng(0)
     batch = np.zeros((6, 4, 4, 4, 1), np.float32)
     batch[:, :, 0] = 1
-    flipped = cnn_training.augmented(batch, "flips", rng)
+    flipped = augmented(batch, ["flips"], rng)
     assert np.array_equal(flipped, batch)
     batch[:, 0] = 2
-    assert not np.array_equal(cnn_training.augmented(batch, "flips", rng), batch)
+    assert not np.array_equal(augmented(batch, ["flips"], rng), batch)
 
 
-def test_trainings_that_learned_nothing_are_told():
-    def training(loss):
-        history = pd.DataFrame({"epoch": [1, 2], "val_loss": [0.9, loss], "val_accuracy": 0.5})
-        return cnn_training.Training(None, history, 2)
+def test_shifts_and_rotations_move_noise_overlays():
+    rng, ball = np.random.default_rng(0), np.zeros((1, 16, 32, 32, 1), np.float32)
+    ball[0, 6:10, 10:22, 14:18] = 1
+    centre = np.array(ndimage.center_of_mass(ball[0, ..., 0]))
+    shifts = [augmented(ball, ["shifts"], rng)[0, ..., 0] for _ in range(20)]
+    moved = np.array([ndimage.center_of_mass(volume) for volume in shifts]) - centre
+    assert np.all(np.abs(moved) <= np.array([1, 2, 2]) + 1e-6) and moved.std(axis=0).min() > 0.2
+    turned = [augmented(ball, ["rotations"], rng)[0, ..., 0] for _ in range(20)]
+    assert np.allclose([ndimage.center_of_mass(v) for v in turned], centre, atol=0.05)
+    slopes = [np.polyfit(*np.argwhere(v[8] > 0.5).T, 1)[0] for v in turned]
+    assert 3 < np.degrees(np.arctan(np.abs(slopes))).max() <= 15.5
+    noisy = augmented(ball, ["noise"], rng)
+    assert noisy.dtype == np.float32 and noisy.min() >= 0 and noisy.max() <= 1
+    assert 0.005 < (noisy - ball).std() < 0.02  # half of it is cut off at 0
 
-    trainings = {"final": training(0.4), "fold 1": training(0.5), "fold 2": training(0.6)}
+
+def test_statistics_are_those_of_the_fitted_patients_in_their_order():
+    volumes, _ = patients(12)
+    model = cnn.build(SMALL, CNN(), 1)
+    norm = model.get_layer("norm_1")
+    before = keras.Model(model.input, norm.input)
+    parts = [before(part).numpy() for part in np.array_split(volumes, 3)]
+    cnn.freshen(model, volumes, 4)
+    expected = np.mean([part.mean(axis=(0, 1, 2, 3)) for part in parts], axis=0)
+    assert np.allclose(norm.moving_mean, expected, atol=1e-5)
+    expected = np.mean([part.var(axis=(0, 1, 2, 3)) for part in parts], axis=0)
+    assert np.allclose(norm.moving_variance, expected, atol=1e-5)
+    first = [layer.numpy() for layer in model.weights]
+    cnn.freshen(model, volumes, 4)  # what was there before does not count
+    assert all(np.array_equal(a, b.numpy()) for a, b in zip(first, model.weights, strict=True))
+    assert norm.momentum == CNN().batch_norm_momentum
+
+
+def test_a_training_that_finds_nothing_starts_again_on_the_same_patients(tmp_path, monkeypatch):
+    volumes, labels = patients()
+    losses, checked = iter([0.9, 0.8, 0.95, 0.5]), []
+
+    def loss(truth, scores, weights):
+        checked.append(truth.tolist())
+        return {"val_loss": next(losses), "val_accuracy": 0.5}
+
+    monkeypatch.setattr(cnn_training, "_validated", loss)
+    never = cnn_training.train(volumes, labels, CNN(epochs=1), 3, tmp_path / "never")
+    assert [one.number for one in never.attempts[0]] == [1, 2, 3] and never.kept[0].number == 2
+    share = 9 / 19
+    expected = -share * np.log(share) - (1 - share) * np.log(1 - share)
+    assert never.to_beat == pytest.approx(expected) and checked[0] == checked[1] == checked[2]
+    once = cnn_training.train(volumes, labels, CNN(epochs=1), 4, tmp_path / "once")
+    assert [one.number for one in once.attempts[0]] == [1]
+    first, second = (
+        keras.models.load_model(tmp_path / "never" / f"network_1_attempt_{n}" / "best.keras")
+        for n in (1, 2)
+    )
+    assert not np.array_equal(first.get_weights()[0], second.get_weights()[0])
+
+
+def test_patience_counts_after_the_warm_up():
+    history = pd.DataFrame({"epoch": range(1, 9), "val_loss": [0.5, *[0.9] * 7]})
+    stops = [cnn_training.stopped(history[:n], CNN(patience=3, warm_up=4)) for n in range(9)]
+    assert stops.index(True) == 7
+    stops = [cnn_training.stopped(history[:n], CNN(patience=3, warm_up=0)) for n in range(9)]
+    assert stops.index(True) == 4
+
+
+def test_a_cosine_falls_from_the_learning_rate_to_none():
+    rates = [cnn_training.learning_rate(n, CNN(epochs=4, schedule="cosine")) for n in range(1, 5)]
+    assert rates[0] == CNN().learning_rate and np.all(np.diff(rates) < 0) and rates[2] == 5e-4
+    assert cnn_training.learning_rate(9, CNN()) == CNN().learning_rate
+
+
+def test_label_weights_count_both_alike_and_leave_the_logit():
+    labels = np.array([1] * 3 + [0] * 9)
+    weights = cnn_training.label_weights(labels, CNN(class_weights="balanced"))
+    assert weights == pytest.approx([12 / 18, 12 / 6])
+    assert cnn_training.entropy(labels, weights) == pytest.approx(np.log(2))
+    share = cnn_training.entropy(labels, np.ones(2))
+    assert share == pytest.approx(-0.25 * np.log(0.25) - 0.75 * np.log(0.75))
+    volumes, _ = patients(4)
+    model = cnn.build(SMALL, CNN(), 1)
+    before = gradcam.logits(model, volumes)
+    after = gradcam.logits(cnn_training.corrected(model, weights), volumes)
+    moved = (after - before) @ [-1, 1]  # odds of the weighted patients, 1 to 1, become 3 to 9
+    assert np.allclose(moved, np.log(3 / 9), atol=1e-6)
+
+
+def test_networks_are_averaged_on_the_logit_scale_in_every_fold(tmp_path):
+    volumes, labels = patients(16)
+    fold, settings = np.arange(16) // 2 % 2 + 1, CNN(epochs=1, networks=2, attempts=1)
+    final, oof, trainings = cross_fitting.cross_fit(volumes, labels, fold, settings, 3, tmp_path)
+    first, second = (cnn.load(one.folder / "best.keras") for one in final.kept)
+    mean = (gradcam.logits(first, volumes) + gradcam.logits(second, volumes)) / 2
+    expected = 1 / (1 + np.exp(mean @ [1, -1]))
+    assert np.allclose(cnn.score(final.model, volumes), expected, atol=1e-5)
+    cnn.save(final.model, tmp_path / "average.keras")
+    assert np.allclose(
+        cnn.score(cnn.load(tmp_path / "average.keras"), volumes), expected, atol=1e-5
+    )
+    heat = [gradcam.class_maps(m, volumes[:2], "conv3d_3", 1) for m in (final.model, first, second)]
+    assert np.allclose(heat[0], (heat[1] + heat[2]) / 2, atol=1e-6)
+    table = cross_fitting.trainings_table(trainings, oof, fold)
+    assert table.training.tolist() == ["final"] * 2 + ["fold 1"] * 2 + ["fold 2"] * 2
+    outside = cnn.score(trainings["fold 1"].model, volumes[fold == 1])
+    assert len(trainings["fold 1"].kept) == 2 and np.array_equal(oof[fold == 1], outside)
+    history = cross_fitting.history_table(trainings)
+    assert history.groupby(["training", "network", "attempt"]).ngroups == 6
+
+
+def test_the_papers_protocol_is_one_word_that_single_settings_overrule():
+    paper = build(Settings, {"cnn": {"protocol": "paper", "networks": 2}}, "study.toml").cnn
+    assert (paper.attempts, paper.statistics, paper.warm_up, paper.networks) == (1, "moving", 0, 2)
+    flips = build(Settings, {"cnn": {"augmentation": "flips"}}, "study.toml")
+    assert flips.cnn.augmentation == ("flips",) and flips.cnn.attempts == 3
+    changed = overridden(flips, {"protocol": "paper"}).cnn
+    assert changed.augmentation == () and changed.attempts == 1
+    with pytest.raises(
+        SettingsFault, match="augmentation = .*shears.*Expected: one of none, flips"
+    ):
+        build(Settings, {"cnn": {"augmentation": ["shears"]}}, "study.toml")
+
+
+def test_trainings_that_found_nothing_are_told(tmp_path):
+    def training(*losses):
+        history = [
+            pd.DataFrame({"epoch": [1, 2], "val_loss": [0.9, loss], "val_accuracy": 0.5})
+            for loss in losses
+        ]
+        attempts = [
+            cnn_training.Attempt(n, tmp_path, part) for n, part in enumerate(history, start=1)
+        ]
+        return cnn_training.Training(None, [attempts], 0.69)
+
+    trainings = {"final": training(0.4), "fold 1": training(0.8, 0.5)}
+    trainings["fold 2"] = training(0.8, 0.75, 0.7)
     scores, fold = np.array([0.1, 0.9, 0.60, 0.65]), np.array([1, 1, 2, 2])
-    table = cnn_training.trainings_table(trainings, scores, fold)
-    assert table.learned.tolist() == [True, True, False]
+    table = cross_fitting.trainings_table(trainings, scores, fold)
+    assert table.learned.tolist() == [True, True, False] and table.attempt.tolist() == [1, 2, 3]
     assert table[["lowest", "highest"]].iloc[2].tolist() == [0.60, 0.65]
-    coin = cnn_training.trainings_table({"final": training(0.7)}, scores, fold)
-    assert coin.learned.tolist() == [False]
-    told = say("models", "trainings", idle=["fold 2"], trainings=3)
-    assert "1 of 3 trainings of the CNN failed (fold 2)" in told and 'class="alert"' in told
-    assert say("models", "trainings", idle=[], trainings=3) == "No training failed."
+    told = say("models", "trainings", idle=["fold 2"], again=["fold 1", "fold 2"], trainings=3)
+    assert "No signal found in 1 of 3 trainings of the CNN (fold 2)" in told
+    assert 'class="alert"' in told and "Started again with other weights: fold 1 and fold 2" in told
+    told = say("models", "trainings", idle=[], again=[], trainings=3)
+    assert told.startswith("In every training") and "again" not in told

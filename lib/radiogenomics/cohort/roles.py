@@ -25,11 +25,11 @@ def role_faults(study: Study, table: pd.DataFrame) -> list[str]:
     """
     settings, faults, named_wrongly = study.settings, [], set()
     usable = [c for c in table if c not in (*OWN_COLUMNS, settings.label.column.lower())]
-    given = type(settings.evaluation)().subgroups  # names of some that most cohorts do not have
+    given = type(settings.plan)().subgroups  # names of some that most cohorts do not have
     uses = {
         "[clinical] predictors": settings.clinical.predictors,
         "[eligibility] required": settings.eligibility.required,
-        "[evaluation] subgroups": [c for c in settings.evaluation.subgroups if c not in given],
+        "[plan] subgroups": [c for c in settings.plan.subgroups if c not in given],
     }
     for where, named in uses.items():
         wrong = [c for c in named if c not in usable]
@@ -49,7 +49,7 @@ def role_faults(study: Study, table: pd.DataFrame) -> list[str]:
 
 
 def _named(settings: Settings) -> list[str]:
-    named = dict.fromkeys((*settings.clinical.predictors, *settings.evaluation.subgroups))
+    named = dict.fromkeys((*settings.clinical.predictors, *settings.plan.subgroups))
     return [column for column in named if column not in OWN_COLUMNS]
 
 

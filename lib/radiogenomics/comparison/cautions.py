@@ -90,5 +90,5 @@ def idle(study: Study) -> str:
     if not study.has(tables.CNN_TRAININGS):
         return ""
     table = study.table(tables.CNN_TRAININGS)
-    failed = table.training[~table.learned.astype(bool)].tolist()
-    return say("models", "idle", idle=failed, trainings=len(table)) if failed else ""
+    failed = table.training[~table.learned.astype(bool)].unique().tolist()
+    return say("models", "idle", idle=failed, trainings=table.training.nunique()) if failed else ""

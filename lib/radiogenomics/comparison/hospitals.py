@@ -96,10 +96,10 @@ def _scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame, features: pd.D
 def _cnn_scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
     """Return the held-out patients' scores by a network that was trained on the others."""
     from radiogenomics.images import volumes  # TensorFlow, which few runs need here
-    from radiogenomics.models import cnn_training, network
+    from radiogenomics.models import cnn_training, cross_fitting, network
 
     settings, seed, labels = study.settings.cnn, study.settings.seed, rest.label.to_numpy(int)
     key = ["hospitals", volumes.volume_keys(study, rest), labels.tolist()]
-    folder = cnn_training.training_folder(study.derived, key, settings, seed)
+    folder = cross_fitting.training_folder(study.derived, key, settings, seed)
     fitted = cnn_training.train(volumes.load_volumes(study, rest), labels, settings, seed, folder)
     return network.score(fitted.model, volumes.load_volumes(study, held), settings.batch)

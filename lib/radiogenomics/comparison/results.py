@@ -186,7 +186,7 @@ def clear_benefit(
     pairs = labelled(scores[scores.model.isin(probabilities(scores))], "external")
     if judged.primary not in pairs or drawn is None:
         return tables.DECISION_BEST.frame()
-    low, high = study.settings.evaluation.decision_range
+    low, high = study.settings.plan.decision_range
     asked = decision.THRESHOLDS[(low <= decision.THRESHOLDS) & (high >= decision.THRESHOLDS)]
     against = {judged.reference: pairs[judged.reference][1]} if judged.reference in pairs else {}
     level = study.settings.evaluation.confidence
@@ -251,10 +251,9 @@ def subgroups(study: Study, scores: pd.DataFrame, patients: pd.DataFrame) -> pd.
     """Return subgroups.csv: every model in every group of the test cohort's patients."""
     wide = score_table(scores, "external")
     labels = next(iter(labelled(scores, "external").values()))[0]
-    settings = study.settings.evaluation
-    by = groups(patients.reindex(wide.index), settings.subgroups)
+    by = groups(patients.reindex(wide.index), study.settings.plan.subgroups)
     ranked = set(wide) - set(probabilities(scores))
-    return subgroup_table(labels, wide, by, settings.confidence, ranked)
+    return subgroup_table(labels, wide, by, study.settings.evaluation.confidence, ranked)
 
 
 def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[float, float]]:

@@ -7,7 +7,7 @@ import pandas as pd
 import SimpleITK as sitk
 
 from radiogenomics.images.volumes import resized_grid
-from radiogenomics.models.network import keras, tf
+from radiogenomics.models.network import keras, members, tf
 from radiogenomics.study.errors import UsageError
 
 BATCH = 8  # volumes that pass the network at once
@@ -16,7 +16,8 @@ FLAT = 1e-6  # of its highest value: a map that varies less is constant
 
 def conv_layers(model: keras.Model) -> list[str]:
     """Return the names of the convolutional layers, input to output."""
-    return [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv3D)]
+    layers = members(model)[0].layers
+    return [layer.name for layer in layers if isinstance(layer, keras.layers.Conv3D)]
 
 
 def class_map(model: keras.Model, volume: np.ndarray, layer: str, label: int) -> np.ndarray:
@@ -28,10 +29,11 @@ def class_maps(model: keras.Model, volumes: np.ndarray, layer: str, label: int) 
     """Return Grad-CAM maps, float32 (patient, z, y, x) on the layer's grid, not scaled.
 
     The gradient is that of the class's logit, not of its softmax, which flattens out where the
-    network is certain. A map that is zero everywhere stays zero.
+    network is certain. A map that is zero everywhere stays zero. Of an average of networks the
+    map is the mean of theirs: its logit is the mean of their logits.
 
     Args:
-        model: the paper's network.
+        model: a chain of layers, or an average of such networks.
         volumes: (patient, z, y, x, 1), from 0 to 1.
         layer: a convolutional layer's name.
         label: 1 for mutant, 0 for wild-type.
@@ -43,6 +45,10 @@ def class_maps(model: keras.Model, volumes: np.ndarray, layer: str, label: int) 
         raise UsageError(f"layer = {layer!r}. Expected: one of {', '.join(conv_layers(model))}.")
     if label not in (0, 1):
         raise UsageError(f"label = {label!r}. Expected: 1 (mutant) or 0 (wild-type).")
+    return np.mean([_one(part, volumes, layer, label) for part in members(model)], axis=0)
+
+
+def _one(model: keras.Model, volumes: np.ndarray, layer: str, label: int) -> np.ndarray:
     below = keras.Model(model.input, model.get_layer(layer).output)
     starts = range(0, len(volumes), BATCH)
     batches = (below(volumes[i : i + BATCH], training=False) for i in starts)
@@ -88,6 +94,10 @@ def _logits(head: keras.layers.Dense, last: tf.Tensor) -> tf.Tensor:
 
 def logits(model: keras.Model, volumes: np.ndarray) -> np.ndarray:
     """Return what the softmax gets, (patient, class), for volumes (patient, z, y, x, 1)."""
+    return np.mean([_own_logits(part, volumes) for part in members(model)], axis=0)
+
+
+def _own_logits(model: keras.Model, volumes: np.ndarray) -> np.ndarray:
     head = model.layers[-1]
     inner = keras.Model(model.input, head.input)
     starts = range(0, len(volumes), BATCH)

@@ -21,6 +21,7 @@ from radiogenomics.maps import gradcam
 from radiogenomics.maps.location import paired_p, random_maps
 from radiogenomics.models import cnn_training
 from radiogenomics.models import network as cnn
+from radiogenomics.models.cross_fitting import FINAL, FINISHED, training_folder
 from radiogenomics.models.network import keras
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.study import Study
@@ -90,8 +91,10 @@ def reset_networks(network: keras.Model, seed: int) -> Iterator[tuple[str, keras
     fresh = keras.models.clone_model(network)
     mixed = keras.models.clone_model(network)
     mixed.set_weights(network.get_weights())
-    for layer in reversed([layer for layer in network.layers if layer.weights]):
-        mixed.get_layer(layer.name).set_weights(fresh.get_layer(layer.name).get_weights())
+    pairs = list(zip(cnn.members(mixed), cnn.members(fresh), strict=True))
+    for layer in reversed([layer for layer in pairs[0][0].layers if layer.weights]):
+        for old, new in pairs:
+            old.get_layer(layer.name).set_weights(new.get_layer(layer.name).get_weights())
         if not isinstance(layer, keras.layers.BatchNormalization):
             yield layer.name, mixed
 
@@ -141,9 +144,9 @@ def fold_networks(study: Study, network: keras.Model) -> dict[str, keras.Model]:
     Each left out one fold of the training patients and had a seed of its own. They are in the
     study's caches, beside a final network with the same weights; empty if those are deleted.
     """
-    for path in sorted(study.derived.glob("cnn/*/final/best.keras")):
+    for path in sorted(study.derived.glob(f"cnn/*/{FINAL}/{FINISHED}")):
         if same_weights(cnn.load(path), network):
-            folds = sorted(path.parents[1].glob("fold_*/best.keras"))
+            folds = sorted(path.parents[1].glob(f"fold_*/{FINISHED}"))
             return {p.parent.name.replace("_", " "): cnn.load(p) for p in folds}
     return {}
 
@@ -161,13 +164,13 @@ def networks_of_seeds(
     train, _ = included.split(included.load_patients(study))
     volumes, labels = load_volumes(study, train), train.label.to_numpy()
     settings = study.settings.cnn
-    total, networks = SEEDS * settings.epochs, {}
+    each, networks = settings.epochs * settings.networks, {}
     for k in range(SEEDS):
         seed = study.settings.seed + OTHER_SEED + k
         folder = _folder(study, train, labels, settings, seed)
         networks[f"seed {seed}"] = cnn_training.train(
             volumes, labels, settings, seed, folder,
-            lambda done, _, k=k: progress(k * settings.epochs + done, total),
+            lambda done, _, k=k: progress(k * each + done, SEEDS * each),
         ).model  # fmt: skip
     return networks
 
@@ -188,8 +191,8 @@ def network_of_permuted_labels(
     seed, volumes = study.settings.seed, load_volumes(study, train)
     labels = np.random.default_rng([seed, 6]).permutation(train.label.to_numpy())
     folder = _folder(study, train, labels, settings, seed)
-    cnn_training.train(volumes, labels, settings, seed, folder, progress)
-    network = cnn.load(folder / "last.keras")
+    done = cnn_training.train(volumes, labels, settings, seed, folder, progress)
+    network = cnn.average([cnn.load(one.folder / "last.keras") for one in done.kept])
     called = cnn.score(network, volumes, settings.batch) >= 0.5
     return network, float(np.mean(called == labels))
 
@@ -199,7 +202,7 @@ def _folder(
 ) -> Path:
     """Return where a training of this module is kept."""
     key = ["sanity", volume_keys(study, train), labels.tolist()]
-    return cnn_training.training_folder(study.derived, key, settings, seed)
+    return training_folder(study.derived, key, settings, seed)
 
 
 def of_networks(

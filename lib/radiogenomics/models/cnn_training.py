@@ -1,4 +1,8 @@
-"""How the network is trained: one training, one more a fold, what is kept of them (paper, CNN)."""
+"""How one network is trained: epochs, the one that is kept, attempts, what an interruption leaves.
+
+The paper's training (section CNN) with three additions, each a setting: batch norm's statistics
+are made afresh after an epoch, a training that found nothing starts again, networks are averaged.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +15,56 @@ import pandas as pd
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
-from radiogenomics.models.network import build, keras, load, save, score, tf
-from radiogenomics.study import tables
-from radiogenomics.study.files import digest, whole_file
+from radiogenomics.models.augmentation import augmented
+from radiogenomics.models.network import average, build, freshen, keras, load, save, score
+from radiogenomics.study.files import whole_file
 from radiogenomics.study.settings import CNN
 
-SPAN = 0.1  # of unseen patients' scores, below which a network says the same of all
+
+@dataclass(frozen=True)
+class Attempt:
+    """One network's training that ended: its number, its folder, the curve of every epoch."""
+
+    number: int
+    folder: Path
+    history: pd.DataFrame
+
+    @property
+    def kept(self) -> pd.Series:
+        """The history's row of the best epoch; its name is the epoch."""
+        return self.history.set_index("epoch").loc[best_epoch(self.history)]
 
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training: the network at its best epoch and the curve of every epoch."""
+    """A finished training.
+
+    Attributes:
+        model: the network at its best epoch, or the average of several.
+        attempts: of each of its networks, every attempt.
+        to_beat: the entropy of the fitted patients' labels, what a network that knows their
+            share alone would reach.
+    """
 
     model: keras.Model
-    history: pd.DataFrame
-    best_epoch: int
+    attempts: list[list[Attempt]]
+    to_beat: float
 
     @property
-    def kept(self) -> pd.Series:
-        """The history's row of the best epoch."""
-        return self.history.set_index("epoch").loc[self.best_epoch]
+    def kept(self) -> list[Attempt]:
+        """Of each network the attempt whose best epoch has the lowest validation loss."""
+        return [_lowest(tried) for tried in self.attempts]
+
+
+@dataclass(frozen=True)
+class Patients:
+    """Who takes part in a training: volumes (patient, z, y, x, 1), labels, rows, label weights."""
+
+    volumes: np.ndarray
+    labels: np.ndarray
+    fit: np.ndarray
+    check: np.ndarray
+    weights: np.ndarray
 
 
 def train(
@@ -43,94 +77,72 @@ def train(
 ) -> Training:
     """Train on these patients; a part of them, never others, decides the epoch.
 
-    Every finished epoch is kept in `folder`; a training that was interrupted goes on from
-    there. An epoch's order, flips and dropout depend on the seed and its number alone.
+    A training whose validation loss never falls below the entropy of the labels starts again with
+    other weights, order and dropout, on the same patients, `attempts` times in all. Every
+    finished epoch is kept in `folder`; a training that was interrupted goes on from there.
 
     Args:
         volumes: float32 (patient, z, y, x, 1), from 0 to 1.
         labels: 0 or 1, (patient,).
-        settings: epochs, patience, learning rate, batch, validation part, augmentation.
+        settings: of the network and its training.
         seed: of the weights, the validation part, the order and the dropout.
-        folder: the checkpoint's place; one folder a training.
-        progress: called with (epochs done, epochs at most).
+        folder: the checkpoints' place; one folder a training.
+        progress: called with (epochs done, epochs without a further attempt).
     """
-    fit_rows, check_rows = validation_split(labels, settings.validation, seed)
-    steps = int(np.ceil(len(fit_rows) / settings.batch))
-    model, history = _resumed(folder, volumes.shape[1:4], settings, seed, steps)
-    for epoch in range(len(history) + 1, settings.epochs + 1):
-        if stopped(history, settings.patience):
-            break
-        row = _epoch(model, volumes, labels, fit_rows, check_rows, settings, seed, epoch)
-        history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
-        _keep(folder, model, history)
-        progress(epoch, settings.epochs)
-    progress(settings.epochs, settings.epochs)
-    best = best_epoch(history)
-    return Training(load(folder / "best.keras"), history, best)
+    fit, check = validation_split(labels, settings.validation, seed)
+    patients = Patients(volumes, labels, fit, check, label_weights(labels[fit], settings))
+    to_beat, total = entropy(labels[fit], patients.weights), settings.networks * settings.epochs
+    attempts = []
+    for number in range(1, settings.networks + 1):
+        tried: list[Attempt] = []
+        while len(tried) < settings.attempts and not _beaten(tried, to_beat):
+            place = folder / f"network_{number}_attempt_{len(tried) + 1}"
+            own = _own_seed(seed, number, len(tried) + 1)
+            before = (number - 1) * settings.epochs
+            history = _attempt(
+                patients, settings, own, place, lambda done, n=before: progress(n + done, total)
+            )
+            tried.append(Attempt(len(tried) + 1, place, history))
+        attempts.append(tried)
+    progress(total, total)
+    kept = [load(_lowest(tried).folder / "best.keras") for tried in attempts]
+    models = [corrected(model, patients.weights) for model in kept]
+    return Training(average(models), attempts, to_beat)
 
 
-def cross_fit(
-    volumes: np.ndarray,
-    labels: np.ndarray,
-    fold: np.ndarray,
-    settings: CNN,
-    seed: int,
-    folder: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> tuple[Training, np.ndarray, dict[str, Training]]:
-    """Train on all training patients, and once without each fold.
-
-    Returns:
-        The network of all, each patient's score by the network that has not seen its fold
-        (patient,), and every training by name (`final`, `fold 1`, ...).
-    """
-    numbers = [int(n) for n in np.unique(fold)]
-    total = settings.epochs * (len(numbers) + 1)
-    trainings, score_oof = {}, np.empty(len(labels))
-    for done, number in enumerate([0, *numbers]):
-        rows = fold != number
-        name = f"fold {number}" if number else "final"
-        trainings[name] = train(
-            volumes[rows], labels[rows], settings, seed + number, folder / name.replace(" ", "_"),
-            lambda epochs, _, done=done: progress(done * settings.epochs + epochs, total),
-        )  # fmt: skip
-        if number:
-            score_oof[~rows] = score(trainings[name].model, volumes[~rows])
-    return trainings["final"], score_oof, trainings
+def _lowest(tried: list[Attempt]) -> Attempt:
+    return min(tried, key=lambda attempt: attempt.kept.val_loss)
 
 
-def trainings_table(
-    trainings: dict[str, Training], score_oof: np.ndarray, fold: np.ndarray
-) -> pd.DataFrame:
-    """Return what came of each training of `cross_fit`.
-
-    Returns:
-        training, best_epoch, val_loss, val_accuracy, lowest, highest (of a fold's network: the
-        scores of the patients that it has not seen), learned: whether the validation loss fell
-        below that of a coin, log 2, and those scores span `SPAN` at least.
-    """
-    rows = []
-    for name, training in trainings.items():
-        row = {"training": name, "best_epoch": training.best_epoch}
-        row |= {"val_loss": training.kept.val_loss, "val_accuracy": training.kept.val_accuracy}
-        learned = training.kept.val_loss < np.log(2)
-        if name != "final":
-            unseen = score_oof[fold == int(name.split()[1])]
-            row |= {"lowest": unseen.min(), "highest": unseen.max()}
-            learned &= np.ptp(unseen) >= SPAN
-        rows.append(row | {"learned": bool(learned)})
-    return tables.CNN_TRAININGS.frame(rows)
+def _beaten(tried: list[Attempt], to_beat: float) -> bool:
+    return bool(tried) and _lowest(tried).kept.val_loss < to_beat
 
 
-def history_table(trainings: dict[str, Training]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Return cnn_history.csv, and the epoch that each training keeps."""
-    rows = [training.history.assign(training=name) for name, training in trainings.items()]
-    return pd.concat(rows), {name: training.best_epoch for name, training in trainings.items()}
+def _own_seed(seed: int, network: int, attempt: int) -> int:
+    """Return the study's seed for the first attempt of the first network, others for the rest."""
+    if (network, attempt) == (1, 1):
+        return seed
+    return int(np.random.SeedSequence([seed, network, attempt]).generate_state(1)[0])
 
 
-def training_folder(derived: Path, keys: list, settings: CNN, seed: int) -> Path:
-    """Return where trainings on these patients (keys of their volumes) and settings are kept."""
-    return derived / "cnn" / digest(keys, settings, seed, keras.__version__, tf.__version__)
+def label_weights(labels: np.ndarray, settings: CNN) -> np.ndarray:
+    """Return the weight of each label, (0 and 1): equal, or such that both count alike."""
+    if settings.class_weights == "none":
+        return np.ones(2)
+    return len(labels) / (2 * np.bincount(labels, minlength=2))
+
+
+def entropy(labels: np.ndarray, weights: np.ndarray) -> float:
+    """Return the cross-entropy of the labels' (weighted) share as everyone's probability."""
+    shares = np.bincount(labels, weights[labels], minlength=2) / weights[labels].sum()
+    return float(-np.sum(shares * np.log(shares)))
+
+
+def corrected(model: keras.Model, weights: np.ndarray) -> keras.Model:
+    """Take the weights of the labels out of a network's logit (King 2001, prior correction)."""
+    head = model.layers[-1]
+    head.bias.assign(head.bias.numpy() - np.log(weights))
+    return model
 
 
 def validation_split(
@@ -146,71 +158,93 @@ def best_epoch(history: pd.DataFrame) -> int:
     return int(history.epoch[history.val_loss.idxmin()])
 
 
-def stopped(history: pd.DataFrame, patience: int) -> bool:
-    """Return whether `patience` epochs have gone by since the best one."""
-    return len(history) > 0 and len(history) - best_epoch(history) >= patience
+def stopped(history: pd.DataFrame, settings: CNN) -> bool:
+    """Return whether `patience` epochs have gone by since the best one and the warm-up."""
+    since = max(best_epoch(history), settings.warm_up) if len(history) else len(history)
+    return len(history) > 0 and len(history) - since >= settings.patience
+
+
+def learning_rate(epoch: int, settings: CNN) -> float:
+    """Return the learning rate of an epoch, from 1."""
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    return settings.learning_rate * (1 + np.cos(np.pi * (epoch - 1) / settings.epochs)) / 2
+
+
+def _attempt(
+    patients: Patients, settings: CNN, seed: int, folder: Path, progress: Callable[[int], None]
+) -> pd.DataFrame:
+    """Train one network to its end; an epoch depends on the seed and its number alone."""
+    model, history = _resumed(folder, patients, settings, seed)
+    for epoch in range(len(history) + 1, settings.epochs + 1):
+        if stopped(history, settings):
+            break
+        row = _epoch(model, patients, settings, seed, epoch)
+        history = pd.concat([history, pd.DataFrame([row])], ignore_index=True)
+        _keep(folder, model, history)
+        progress(epoch)
+    return history
 
 
 def _epoch(
-    model: keras.Model, volumes: np.ndarray, labels: np.ndarray, fit_rows: np.ndarray,
-    check_rows: np.ndarray, settings: CNN, seed: int, epoch: int,
-) -> dict[str, float]:  # fmt: skip
+    model: keras.Model, patients: Patients, settings: CNN, seed: int, epoch: int
+) -> dict[str, float]:
     rng = np.random.default_rng([seed, epoch])
     for layer in (part for part in model.layers if isinstance(part, keras.layers.Dropout)):
         state = layer.seed_generator.state
         state.assign(np.array([seed % 2**31, epoch], dtype=state.dtype))
-    order = rng.permutation(fit_rows)
-    batches = np.array_split(order, int(np.ceil(len(order) / settings.batch)))
+    model.optimizer.learning_rate.assign(learning_rate(epoch, settings))
+    order = rng.permutation(patients.fit)
     seen = {"loss": 0.0, "accuracy": 0.0}
-    for rows in batches:
-        batch = augmented(volumes[rows], settings.augmentation, rng)
+    for rows in np.array_split(order, _steps(patients, settings)):
+        batch = augmented(patients.volumes[rows], settings.augmentation, rng)
+        labels = patients.labels[rows]
         model.reset_metrics()
-        step = model.train_on_batch(batch, labels[rows], return_dict=True)
+        step = model.train_on_batch(batch, labels, patients.weights[labels], return_dict=True)
         seen = {name: seen[name] + step[name] * len(rows) / len(order) for name in seen}
-    checked = _validated(labels[check_rows], score(model, volumes[check_rows], settings.batch))
+    if settings.statistics == "fresh":
+        freshen(model, patients.volumes[np.sort(patients.fit)], settings.batch)
+    scores = score(model, patients.volumes[patients.check], settings.batch)
+    checked = _validated(patients.labels[patients.check], scores, patients.weights)
     return {"epoch": epoch, **{k: float(v) for k, v in seen.items()}, **checked}
 
 
-def _validated(labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """Return cross-entropy and accuracy of scores (patient,)."""
-    accuracy = float(np.mean((scores >= 0.5) == labels))
-    return {"val_loss": float(log_loss(labels, scores, labels=[0, 1])), "val_accuracy": accuracy}
+def _validated(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, float]:
+    """Return cross-entropy, weighted by label, and accuracy of scores (patient,)."""
+    loss = log_loss(labels, scores, sample_weight=weights[labels], labels=[0, 1])
+    return {"val_loss": float(loss), "val_accuracy": float(np.mean((scores >= 0.5) == labels))}
 
 
-def augmented(batch: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Return the batch (patient, z, y, x, 1), flipped at random in z and x if asked."""
-    if kind == "none":
-        return batch
-    flips = rng.random((len(batch), 2)) < 0.5
-    out = [v[::-1] if z else v for v, (z, _) in zip(batch, flips, strict=True)]
-    return np.stack([v[:, :, ::-1] if x else v for v, (_, x) in zip(out, flips, strict=True)])
+def _steps(patients: Patients, settings: CNN) -> int:
+    return int(np.ceil(len(patients.fit) / settings.batch))
 
 
 def _compiled(model: keras.Model, learning_rate: float) -> keras.Model:
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        weighted_metrics=["accuracy"],
         jit_compile=False,
     )
     return model
 
 
 def _resumed(
-    folder: Path, shape: tuple[int, int, int], settings: CNN, seed: int, steps: int
+    folder: Path, patients: Patients, settings: CNN, seed: int
 ) -> tuple[keras.Model, pd.DataFrame]:
-    """Return the network and its history as the last whole epoch, of so many steps, left them.
+    """Return the network and its history as the last whole epoch left them.
 
     The history may be a row ahead: a stop between the two files. That epoch is trained again.
     """
     if (folder / "last.keras").exists():
         model = load(folder / "last.keras")
         history = pd.read_csv(folder / "history.csv")
-        epochs, rest = divmod(int(model.optimizer.iterations.numpy()), steps)
+        epochs, rest = divmod(int(model.optimizer.iterations.numpy()), _steps(patients, settings))
         if epochs and not rest and epochs <= len(history):
             return model, history[:epochs]
-    model = _compiled(build(shape, settings, seed), settings.learning_rate)
-    return model, pd.DataFrame({"epoch": pd.Series(dtype=int), "val_loss": pd.Series(dtype=float)})
+    model = build(patients.volumes.shape[1:4], settings, seed)
+    history = pd.DataFrame({"epoch": pd.Series(dtype=int), "val_loss": pd.Series(dtype=float)})
+    return _compiled(model, settings.learning_rate), history
 
 
 def _keep(folder: Path, model: keras.Model, history: pd.DataFrame) -> None:

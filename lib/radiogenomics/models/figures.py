@@ -41,7 +41,7 @@ def steps(
         (0.5, 0.5, ["<b>Radiomics</b>", f"{features:,} features", *selection, "LR, SVM, Bayes"]),
         (0.85, 0.5, ["<b>CNN</b>", f"input {shape}", f"{parameters:,} parameters",
                      f"{training.epochs} epochs at most",
-                     f"augmentation: {training.augmentation}"]),
+                     f"augmentation: {', '.join(training.augmentation) or 'none'}"]),
         (0.66, 0.18, ["<b>Com</b>: CNN and SVM, logistic regression",
                       f"of out-of-fold scores, {folds} folds"]),
         (0.5, 0.05, ["external test of every model: AUC, calibration, net benefit"]),
@@ -66,16 +66,19 @@ def steps(
     return figure
 
 
-def learning_curves(history: pd.DataFrame, best: dict[str, int]) -> go.Figure:
-    """Draw loss and accuracy of every epoch: training, epoch, loss, accuracy, val_*.
+def learning_curves(history: pd.DataFrame, outcome: pd.DataFrame) -> go.Figure:
+    """Draw loss and accuracy of every epoch of the attempts that are kept.
 
     Args:
-        history: one row an epoch of a training (`final` and each fold).
-        best: the epoch kept of each training.
+        history: `cnn_history.csv`.
+        outcome: `cnn_trainings.csv`.
     """
     figure = make_subplots(cols=2, subplot_titles=["loss", "accuracy"])
-    for name, rows in history.groupby("training", sort=False):
-        main = name == "final"
+    several = outcome.network.max() > 1
+    kept = history.merge(outcome[["training", "network", "attempt", "best_epoch"]])
+    for (training, network), rows in kept.groupby(["training", "network"], sort=False):
+        main = training == "final" and network == 1
+        name = f"{training}, network {network}" if several else training
         for column, measure in ((1, "loss"), (2, "accuracy")):
             for part, colour in (("", LABELS[0]), ("val_", LABELS[1])):
                 kind = "validation" if part else "fitted"
@@ -84,9 +87,13 @@ def learning_curves(history: pd.DataFrame, best: dict[str, int]) -> go.Figure:
                     name=f"{name}, {kind}", legendgroup=kind, showlegend=main and column == 1,
                     line={"color": colour, "width": 2.5 if main else 1}, opacity=1 if main else 0.4,
                 )  # fmt: skip
-    figure.add_vline(x=best["final"], line={"dash": "dot", "color": BACK}, row=1, col=1)
+    line = {"dash": "dot", "color": BACK}
+    figure.add_vline(x=outcome.best_epoch.iloc[0], line=line, row=1, col=1)
+    beat = {"annotation_text": "share of labels alone", "line": line}
+    figure.add_hline(y=outcome.to_beat.iloc[0], **beat, row=1, col=1)
     figure.update_xaxes(title="epoch").update_layout(height=420)
-    return titled(figure, "Training of the CNN (pale: folds)")
+    pale = "folds, further networks" if several else "folds"
+    return titled(figure, f"Training of the CNN (pale: {pale})")
 
 
 def lasso_path(path: pd.DataFrame, errors: pd.DataFrame, chosen: float) -> go.Figure:

@@ -42,6 +42,7 @@ with _quiet():
 
 FILTERS = (32, 64, 128, 256)
 NETWORK = "cnn.keras"  # the study's, among its models
+TINY = 1e-30  # of a probability, before its logarithm
 
 
 def build(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
@@ -141,6 +142,47 @@ def load(path: Path) -> keras.Model:
 def save_network(study: Study, model: keras.Model) -> None:
     """Keep the study's network among its models."""
     save(model, study.models / NETWORK)
+
+
+def average(models: list[keras.Model]) -> keras.Model:
+    """Return one network whose logits are the mean of these networks' (`members` finds them)."""
+    if len(models) == 1:
+        return models[0]
+    inputs = keras.Input(models[0].input_shape[1:], name="volume")
+    logs = []
+    for number, model in enumerate(models, start=1):
+        model.name = f"network_{number}"
+        logs.append(keras.ops.log(keras.ops.maximum(model(inputs), TINY)))
+    mean = keras.layers.Average(name="mean")(logs)
+    return keras.Model(inputs, keras.layers.Softmax(name="probability")(mean), name="average")
+
+
+def members(model: keras.Model) -> list[keras.Model]:
+    """Return the networks that `average` joined; of any other network itself."""
+    return [part for part in model.layers if isinstance(part, keras.Model)] or [model]
+
+
+def freshen(model: keras.Model, volumes: np.ndarray, batch: int) -> None:
+    """Set batch norm's statistics to their mean over one pass through these volumes, in order.
+
+    In training a batch is normalised by its own mean and variance: the moving ones are used
+    afterwards alone, and lag behind in the first epochs (Izmailov 2018, section 3.2).
+
+    Args:
+        model: in training; its weights stay as they are.
+        volumes: of the patients it is fitted to, as they are, (patient, z, y, x, 1).
+        batch: patients at once.
+    """
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    momenta = [norm.momentum for norm in norms]
+    seen = 0
+    for part in np.array_split(volumes, int(np.ceil(len(volumes) / batch))):
+        for norm in norms:
+            norm.momentum = seen / (seen + len(part))
+        model(part, training=True)
+        seen += len(part)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def load_network(study: Study) -> keras.Model:

@@ -144,20 +144,26 @@ def _models(study: Study) -> Facts:
 
 
 def _training(study: Study) -> Facts:
-    history = study.table(tables.CNN_HISTORY)
-    final = history[history.training == "final"]
+    history, outcome = study.table(tables.CNN_HISTORY), study.table(tables.CNN_TRAININGS)
+    kept = history.merge(outcome[["training", "network", "attempt"]])
+    final = kept[(kept.training == "final") & (kept.network == 1)]
     return {
         "cnn": study.ran_with(contract.TRAINING).cnn,
         "epochs": len(final),
         "best": final.epoch[final.val_loss.idxmin()],
-        "folds": history.training.nunique() - 1,
+        "folds": outcome.training.nunique() - 1,
+        "again": int((outcome.attempts > 1).sum()),
     }
 
 
 def _statistics(study: Study) -> Facts:
     used = study.ran_with(contract.COMPARISON).evaluation
     drawn = study.table(tables.METRICS).resamples.max()
-    return {"level": used.confidence, "declared": used.decision_range, "drawn": drawn}
+    return {
+        "level": used.confidence,
+        "declared": study.ran_with(contract.COMPARISON).plan.decision_range,
+        "drawn": drawn,
+    }
 
 
 def _software(study: Study) -> Facts:

@@ -6,14 +6,17 @@ docs/settings.md and the study.toml of a new study are printed from these declar
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, get_type_hints
 
 
 class Key(NamedTuple):
     """What is known of a setting: its meaning, its limits (of each number), its choices.
 
-    `rising`: of a pair, the lower number comes first. `step`: a multiple of it.
+    `rising`: of a pair, the lower number comes first. `step`: a multiple of it. `means`: of a
+    choice, the other settings of its section that it stands for, where they are not given.
     """
 
     meaning: str
@@ -22,6 +25,7 @@ class Key(NamedTuple):
     choices: tuple[str, ...] = ()
     rising: bool = False
     step: int = 1
+    means: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
 def key(default: Any, *declared: Any, **more: Any) -> Any:
@@ -155,27 +159,55 @@ class Radiomics:
     stability: int = key(100, "resamples that judge the selection's stability", 0, 1000)
 
 
+AS_THE_PAPER = {
+    "augmentation": (), "class_weights": "none", "schedule": "constant", "networks": 1,
+    "attempts": 1, "warm_up": 0, "statistics": "moving",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class CNN:
     """The network and its training."""
 
+    protocol: str = key(
+        "workbook", "paper: no augmentation, no restart, moving statistics, where not given below",
+        choices=("workbook", "paper"), means=MappingProxyType({"paper": AS_THE_PAPER}),
+    )  # fmt: skip
     network: str = key("paper", "a network of models/network.py, NETWORKS")
     epochs: int = key(16, "most passes over the training patients", 1, 1000)
     patience: int = key(6, "epochs without a lower validation loss before it stops", 1, 1000)
+    warm_up: int = key(4, "epochs before patience counts", 0, 1000)
+    attempts: int = key(
+        3, "trainings at most, with other weights, until one beats the labels' entropy", 1, 10
+    )
+    networks: int = key(1, "networks whose logits are averaged, in every fold too", 1, 20)
     learning_rate: float = key(1e-3, "of Adam", 1e-8, 1)
+    schedule: str = key(
+        "constant", "of the learning rate: constant, or falling to 0 as a cosine",
+        choices=("constant", "cosine"),
+    )  # fmt: skip
+    class_weights: str = key(
+        "none", "balanced: both labels count alike; scores are corrected for it",
+        choices=("none", "balanced"),
+    )  # fmt: skip
     batch: int = key(8, "patients per step", 1, 256)
     dropout: float = key(0.3, "share of units dropped before the output", 0, 0.95)
-    batch_norm_momentum: float = key(0.9, "of the running means", 0, 0.9999)
+    batch_norm_momentum: float = key(0.9, "of the moving statistics", 0, 0.9999)
+    statistics: str = key(
+        "fresh", "of batch norm after an epoch: of one more pass over the fitted, or the moving",
+        choices=("fresh", "moving"),
+    )  # fmt: skip
     validation: float = key(0.2, "share of training patients that choose the epoch", 0.05, 0.5)
-    augmentation: str = key(
-        "none", "none, as the paper, or flips in x and z", choices=("none", "flips")
-    )
+    augmentation: tuple[str, ...] = key(
+        (), "changes at random: flips (x, z), shifts, rotations (axial plane), noise",
+        choices=("none", "flips", "shifts", "rotations", "noise"),
+    )  # fmt: skip
     device: str = key("auto", "gpu stops where there is none", choices=("auto", "cpu", "gpu"))
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Cross-validation, intervals, thresholds and subgroups."""
+    """Cross-validation, intervals and thresholds."""
 
     folds: int = key(3, "folds of the cross-validation in training", 2, 20)
     confidence: float = key(0.95, "level of every interval", 0.5, 0.999)
@@ -184,13 +216,6 @@ class Evaluation:
         "quick", "full also trains the CNN without each hospital", choices=("quick", "full")
     )
     fixed_sensitivity: float = key(0.9, "sensitivity of a third threshold; 0: none", 0, 1)
-    decision_range: tuple[float, float] = key(
-        (0.05, 0.95), "clinically relevant threshold probabilities", 0, 1, rising=True
-    )
-    subgroups: tuple[str, ...] = key(
-        ("sex", "age", "smoking_history", "stage", "lobe", "hospital", "scanner", "thickness_mm"),
-        "columns that make subgroups",
-    )
 
 
 @dataclass(frozen=True)
@@ -199,6 +224,13 @@ class Plan:
 
     primary: str = key("", "the model that is judged; empty: CNN, or the first, not declared")
     reference: str = key("", "the model it is judged against; empty: Clinical, not declared")
+    decision_range: tuple[float, float] = key(
+        (0.05, 0.95), "clinically relevant threshold probabilities", 0, 1, rising=True
+    )
+    subgroups: tuple[str, ...] = key(
+        ("sex", "age", "smoking_history", "stage", "lobe", "hospital", "scanner", "thickness_mm"),
+        "columns that make subgroups",
+    )
 
 
 @dataclass(frozen=True)
@@ -241,7 +273,7 @@ class Author:
     usage: str = key("", "who is to use the models, on whom, with which input; what if it is poor")
     limitations: str = key("", "limitations of the study")
     guideline: str = key("", "the reporting guideline that the manuscript follows")
-    protocol: str = key("", "where the study protocol is")
+    study_protocol: str = key("", "where the study protocol is")
     registration: str = key("", "where the study is registered")
     funding: str = key("", "who paid")
     conflicts: str = key("", "conflicts of interest")
@@ -297,3 +329,10 @@ class Settings:
     def heading(self) -> str:
         """The title of the reports."""
         return self.title or f"{self.label.name} or {self.label.negative_name} from chest CT"
+
+
+MOVED = {  # where a setting was in earlier study.toml files, and where it is
+    ("evaluation", "decision_range"): ("plan", "decision_range"),
+    ("evaluation", "subgroups"): ("plan", "subgroups"),
+    ("author", "protocol"): ("author", "study_protocol"),
+}

@@ -16,7 +16,7 @@ from radiogenomics.study.contract import NOTEBOOKS, SELECTION, SYNTHETIC, Notebo
 from radiogenomics.study.errors import MissingFile, SettingsFault
 from radiogenomics.study.files import digest, read_json, whole_file, write_json
 from radiogenomics.study.settings import Settings
-from radiogenomics.study.values import build, overridden
+from radiogenomics.study.values import build, in_place, overridden
 
 LAB = "lab"  # folder in the reports for exploring by hand
 FITTED = "fitted.json"  # in `models`: settings that they were fitted with
@@ -24,11 +24,15 @@ FITTED = "fitted.json"  # in `models`: settings that they were fitted with
 
 @dataclass(frozen=True)
 class Study:
-    """One study: its folder (raw data, never changed), its report folder and its settings."""
+    """One study: its folder (raw data, never changed), its report folder and its settings.
+
+    `notes` say which settings study.toml has at an earlier place.
+    """
 
     folder: Path
     reports: Path
     settings: Settings
+    notes: tuple[str, ...] = ()
 
     @property
     def cohort_csv(self) -> Path:
@@ -95,7 +99,7 @@ class Study:
         state = read_json(self.manifest_json).get("notebooks", {}).get(notebook.name, {})
         if "settings" not in state:
             return self.settings
-        return build(Settings, state["settings"], notebook.name)
+        return build(Settings, in_place(state["settings"])[0], notebook.name)
 
     def keep_fitted(self, *sections: str) -> None:
         """Keep, beside the saved models, the seed and the settings that they were fitted with."""
@@ -216,7 +220,8 @@ def load_study(folder: str | Path, reports: str | Path | None = None, **override
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise SettingsFault(f"{path} is not valid TOML: {fault}. Correct that line.") from None
+    raw, notes = in_place(raw)
     settings = overridden(build(Settings, raw, str(path)), override)
     beside = folder.parent.parent if folder.parent.name == "data" else Path.cwd()
     reports = Path(reports) if reports else beside / "reports" / folder.name
-    return Study(folder, reports.resolve(), settings)
+    return Study(folder, reports.resolve(), settings, tuple(notes))

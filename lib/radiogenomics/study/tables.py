@@ -151,18 +151,24 @@ CNN_LAYERS = declared(TRAINING, "cnn_layers.csv", "a layer", """
     parameters: moving statistics of batch norm counted
     trainable: parameters that training changes
 """)  # fmt: skip
-CNN_HISTORY = declared(TRAINING, "cnn_history.csv", "an epoch of a training", """
+CNN_HISTORY = declared(TRAINING, "cnn_history.csv", "an epoch of an attempt", """
     training: final, or the fold left out
+    network: from 1, of those that are averaged
+    attempt: from 1; a training that finds nothing starts again
     epoch: from 1
     loss, accuracy: of the patients it is fitted to
     val_loss, val_accuracy: of the patients held out to choose the epoch
 """)  # fmt: skip
-CNN_TRAININGS = declared(TRAINING, "cnn_trainings.csv", "a training", """
+CNN_TRAININGS = declared(TRAINING, "cnn_trainings.csv", "a network of a training", """
     training: final, or the fold left out
+    network: from 1, of those that are averaged
+    attempt: that is kept
+    attempts: that were made
     best_epoch: with the lowest validation loss
     val_loss, val_accuracy: of that epoch
+    to_beat: entropy of the fitted patients' labels, the loss of knowing their share alone
+    learned: whether the loss is lower
     lowest?, highest?: scores of the fold's patients
-    learned: False: a loss of log 2 or more, or scores that span under 0.1
 """)  # fmt: skip
 CNN_ROBUSTNESS = declared(TRAINING, "cnn_robustness.csv", "a test patient and change", """
     patient

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from radiogenomics.study.errors import SettingsFault, StudyError, UsageError
 from radiogenomics.study.files import shipped
-from radiogenomics.study.settings import Settings, key_of, keys, sections
+from radiogenomics.study.settings import MOVED, Settings, key_of, keys, sections
 
 SHORT = 20  # names that one can read in a line
 
@@ -45,10 +45,30 @@ def overridden(settings: Settings, override: dict[str, Any]) -> Settings:
 def _replaced(settings: Settings, section: str, name: str, value: Any) -> Settings:
     part = getattr(settings, section) if section else settings
     try:
-        new = dataclasses.replace(part, **{name: _checked(type(part), name, value, "parameter")})
+        value = _checked(type(part), name, value, "parameter")
+        new = dataclasses.replace(part, **_implied(type(part), {name: value}), **{name: value})
     except StudyError as fault:
         raise UsageError(str(fault)) from None
     return dataclasses.replace(settings, **{section: new}) if section else new
+
+
+def in_place(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return a file's settings where they belong today, and a line for each that was elsewhere.
+
+    Raises:
+        SettingsFault: a setting is at both places.
+    """
+    raw = {name: dict(part) if isinstance(part, dict) else part for name, part in raw.items()}
+    notes = []
+    for (section, name), (other, new) in MOVED.items():
+        if not isinstance(raw.get(section), dict) or name not in raw[section]:
+            continue
+        there = raw.setdefault(other, {})
+        if new in there:
+            raise SettingsFault(f"study.toml: [{section}] {name} is [{other}] {new}. Keep one.")
+        there[new] = raw[section].pop(name)
+        notes.append(f"study.toml: [{section}] {name} is now [{other}] {new}: move the line.")
+    return raw, notes
 
 
 def build(kind: type, raw: dict[str, Any], where: str) -> Any:
@@ -68,7 +88,16 @@ def build(kind: type, raw: dict[str, Any], where: str) -> Any:
             values[name] = build(hints[name], value, f"{where} [{name}]")
         else:
             raise SettingsFault(f"{where}: {name} is a section: write [{name}] and its keys below.")
-    return kind(**values)
+    return kind(**(_implied(kind, values) | values))
+
+
+def _implied(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that choices among the values stand for."""
+    sets: dict[str, Any] = {}
+    for name in set(values) & set(keys(kind)):
+        means = key_of(kind, name).means
+        sets |= means.get(values[name], {}) if means else {}
+    return sets
 
 
 def _checked(kind: type, name: str, value: Any, where: str) -> Any:
@@ -78,7 +107,7 @@ def _checked(kind: type, name: str, value: Any, where: str) -> Any:
     expected = ""
     if new is None:
         expected = f"something like {getattr(kind, name)!r}"
-    elif declared.choices and new not in declared.choices:
+    elif declared.choices and not set(numbers) <= set(declared.choices):
         expected = f"one of {', '.join(choice or 'empty' for choice in declared.choices)}"
     elif declared.low is not None and not all(declared.low <= n <= declared.high for n in numbers):
         expected = f"from {declared.low} to {declared.high}"

@@ -297,7 +297,7 @@ test = ["B"]
 stability = 20  # resamples of the selection; 100 by default
 
 [cnn]
-augmentation = "flips"  # not in the paper, which reports none
+augmentation = ["flips"]  # not in the paper, which reports none
 
 [author]
 ethics = "None needed: simulated CT around published outlines (LIDC-IDRI, CC BY 3.0)"

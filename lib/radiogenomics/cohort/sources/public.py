@@ -215,7 +215,7 @@ required = {rules["required"]}
 histology = {rules["histology"]}
 max_interval_days = {rules["max_interval_days"]}
 
-[evaluation]
+[plan]
 subgroups = ["sex", "age", "smoking_history", "hospital", "affiliation", "outline_source",
              "scanner", "thickness_mm"]
 
