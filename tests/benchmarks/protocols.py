@@ -85,7 +85,7 @@ def run(folder: Path, patients: int, cohorts: list, seeds: list, protocols: list
         for seed in seeds:
             for protocol in protocols:
                 key = protocol, patients, cohort, seed
-                if not (read()[KEY] == key).all(axis=1).any():
+                if not (read()[KEY] == list(key)).all(axis=1).any():
                     keep(dict(zip(KEY, key, strict=True)) | one(folder, *key))
                     print(read().iloc[-1:].to_string(index=False, header=False), flush=True)
 

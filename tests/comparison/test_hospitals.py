@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
+from radiogenomics.cohort import seal
 from radiogenomics.comparison import hospitals
 from radiogenomics.study.settings import Evaluation, Radiomics, Settings
 from radiogenomics.study.study import Study
@@ -27,8 +28,14 @@ def test_each_hospital_is_left_out_once(tmp_path, monkeypatch):
     study.tables.mkdir()
     values.to_parquet(study.tables / "features.parquet")
     found = hospitals.leave_one_out(study, patients)
-    assert found.groupby("hospital").model.nunique().to_dict() == {"A": 4, "B": 4, "C": 4}
-    assert (found[found.model == "LR"].auc > 0.8).all() and (found.n == 50).all()
+    by = found.groupby("hospital").model.nunique().to_dict()
+    assert by == {"A": 4, "B": 4, "C": 4, "pooled": 4}
+    own, over = found[found.hospital != "pooled"], found[found.hospital == "pooled"]
+    assert (own[own.model == "LR"].auc > 0.8).all() and (own.n == 50).all()
+    assert (over.n == 150).all() and (over.ci_low < over.auc).all() and over.tau.notna().all()
+    assert (over.prediction_low <= over.ci_low).all() and own.o_over_e.notna().all()
+    assert (own.calibration_slope_low < own.calibration_slope).all()
+    assert [one["purpose"] for one in seal.openings(study)] == ["leave out hospitals"]
     assert hospitals.leave_one_out(study, patients[patients.hospital != "C"]).empty
     asked = []
     monkeypatch.setattr(hospitals, "_cnn_scores", lambda s, rest, held: asked.append(
@@ -36,7 +43,8 @@ def test_each_hospital_is_left_out_once(tmp_path, monkeypatch):
     full = dataclasses.replace(study.settings, evaluation=Evaluation(checks="full"))
     found_full = hospitals.leave_one_out(dataclasses.replace(study, settings=full), patients)
     assert asked == [(100, 50, set())] * 3
-    assert (found_full[found_full.model == "CNN"].auc == 1).all() and len(found_full) == 15
+    cnn = found_full[found_full.model == "CNN"]  # AUCs of 1 have no variance: not pooled
+    assert (cnn.auc == 1).all() and set(cnn.hospital) == {"A", "B", "C"} and len(found_full) == 19
     few = patients[(patients.hospital == "A") | (patients.label == 0) | (patients.index % 25 == 1)]
     found = hospitals.leave_one_out(study, few).set_index(["hospital", "model"])
     assert found.loc["A"].auc.isna().all() and (found.reason == "").sum() > 0

@@ -185,8 +185,9 @@ def test_test_labels_were_opened_in_order_and_recorded(finished):
 
 def test_paper_vs_run_has_every_row_and_the_mark(finished):
     table = finished.table(tables.PAPER_VS_RUN)
-    assert len(table) == 12 * 4 + 9 and table.value.notna().all() and table.synthetic.all()
-    p = table[table.metric == "delong_p"]
+    assert len(table) == 12 * 4 + 9 and table.synthetic.all()
+    p = table[table.metric == "delong_p"]  # of four patients a pair may have no variance
+    assert table.value[table.metric != "delong_p"].notna().all()
     assert p.warning.notna().tolist() == (p.cohort == "train").tolist()
     one = p[(p.against == "LR") & (p.cohort == "test")].value.item()
     pairs = finished.table(tables.DELONG).set_index(["model_a", "model_b"]).p

@@ -7,6 +7,8 @@ import statsmodels.api as sm
 from radiogenomics.statistics import subgroups
 from scipy import stats
 from scipy.special import expit, logit
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 RNG = np.random.default_rng(8)
 
@@ -114,7 +116,10 @@ def test_tests_between_groups_hold_their_level(n, shares, slope):
         labels = rng.permutation(np.arange(n) < 0.46 * n).astype(int)
         score = expit(slope * (labels - 0.5) + rng.normal(size=n))
         part = rng.choice(len(shares), n, p=shares)
-        rows = [subgroups._group(labels, score, part == g, 0.95, False) for g in range(len(shares))]
+        rows = [
+            subgroups._group(labels[part == g], score[part == g], 0.95, False)
+            for g in range(len(shares))
+        ]
         found["q"].append(subgroups.heterogeneity(rows))
         found["interaction"].append(subgroups.interaction(labels, score, part))
     for name, p in found.items():
@@ -141,3 +146,30 @@ def test_numbers_that_are_names_are_not_halved():
     numbers = hospital.astype(float).rename("thickness_mm")
     halves = subgroups.groups(pd.DataFrame({"thickness_mm": numbers}), ("thickness_mm",))
     assert set(halves.thickness_mm) == {"under 4.5", "4.5 and over"}
+
+
+def test_hits_at_a_cutoff_and_no_calibration_interval_of_few():
+    labels = np.array([1, 1, 1, 0] + [1, 0] * 20)
+    score = np.r_[[0.9, 0.2, 0.8, 0.1], RNG.random(40)]
+    by = pd.DataFrame({"hospital": ["A"] * 4 + ["B"] * 40})
+    table = subgroups.subgroup_table(labels, pd.DataFrame({"m": score}), by, cutoffs={"m": 0.5})
+    few, many = table.iloc[0], table.iloc[1]
+    assert few.sensitivity == pytest.approx(2 / 3) and few.specificity == 1
+    low, high = proportion_confint(2, 3, method="wilson")
+    assert (few.sensitivity_low, few.sensitivity_high) == pytest.approx((low, high))
+    calibrated = ["o_over_e", "calibration_in_the_large"]
+    edges = [f"{name}_{side}" for name in calibrated for side in ("low", "high")]
+    assert few[edges].isna().all() and few[calibrated].notna().all() and many[edges].notna().all()
+    assert (few.calibration_ci_method, many.calibration_ci_method) == ("none", "wald")
+    assert few.ci_low <= 0.5 <= few.ci_high or np.isnan(few.ci_low)
+
+
+def test_both_tests_are_corrected_over_a_models_variables():
+    n = 400
+    labels, score = RNG.integers(0, 2, n), RNG.random(n)
+    by = pd.DataFrame({v: RNG.choice(["a", "b"], n) for v in ("sex", "lobe", "stage")})
+    table = subgroups.subgroup_table(labels, pd.DataFrame({"m": score}), by)
+    once = table.drop_duplicates("variable")
+    for test in ("p_heterogeneity", "p_interaction"):
+        theirs = multipletests(once[test], method="holm")[1]
+        assert once[f"{test}_holm"].to_numpy() == pytest.approx(theirs)

@@ -15,6 +15,7 @@ from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import say
 
+TEST_COHORT = "test cohort"  # in column `where` of warnings.csv
 ENOUGH = 100  # test patients of the rarer label (Vergouwe 2005; Collins 2016)
 
 
@@ -26,7 +27,7 @@ def of_scores(scores: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
         metrics: metrics.csv.
     """
     external = select(scores[scores.model != IN_SAMPLE], "external")
-    rows = [("test cohort", _few(external))]
+    rows = [(TEST_COHORT, _few(external))]
     auc = metrics[(metrics.metric == "auc") & metrics.ci_method.isin(AUC_INTERVALS)]
     slope = metrics[(metrics.metric == "calibration_slope") & (metrics.ci_method == "wald")]
     turned = [part[(part.scores == "external") & (part.ci_high < limit)].model

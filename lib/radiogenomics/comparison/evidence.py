@@ -114,6 +114,17 @@ def rules_of(chosen: pd.DataFrame, model: str) -> dict[str, float]:
     return dict(zip(rows.rule, rows.threshold, strict=True))
 
 
+def cutoffs(study: Study, chosen: pd.DataFrame) -> dict[str, float]:
+    """Return each model's cut-off: 0.5, of other scores than probabilities Youden's.
+
+    Args:
+        study: its plan may declare others.
+        chosen: thresholds.csv.
+    """
+    usual = chosen[chosen.rule.isin(["half", "youden"])].drop_duplicates("model")
+    return dict(zip(usual.model, usual.threshold, strict=True))
+
+
 def drawn(study: Study, scores: pd.DataFrame, kind: str) -> Drawn | None:
     """Draw the bootstrap's patients of one kind of scores, the same for every model.
 

@@ -7,14 +7,19 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from radiogenomics.cohort import seal
 from radiogenomics.models import classical
 from radiogenomics.models.platt import fit_after_selection
 from radiogenomics.radiomics import second_reader, signature
-from radiogenomics.statistics.discrimination import auc_interval
+from radiogenomics.statistics.calibration import calibration
+from radiogenomics.statistics.discrimination import auc_interval, delong
+from radiogenomics.statistics.pooling import pooled_auc
 from radiogenomics.study import contract, tables
 from radiogenomics.study.study import Study
 
 FEWEST = 3  # hospitals
+POOLED = "pooled"
+OF_POOLED = ("ci_low", "ci_high", "prediction_low", "prediction_high", "tau")
 MODELS = ("Clinical", *(model.name for model in contract.ON_SIGNATURE))
 NEEDED = 5  # patients of each label in the others: the SVM's Platt scaling has five folds
 
@@ -23,11 +28,12 @@ def leave_one_out(
     study: Study, patients: pd.DataFrame,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:  # fmt: skip
-    """Return each hospital's AUC by models that were fitted on all the others.
+    """Return each hospital's AUC and calibration by models that were fitted on all the others.
 
-    Clinical, LR, SVM and Bayes, selection included; the CNN, which is trained once more for each
-    hospital, with `checks = "full"` alone. `reason` says why a hospital has no AUC: one label
-    only, or too few patients of a label in the others.
+    The AUCs are pooled over hospitals (`pooled_auc`). Clinical, LR, SVM and Bayes, selection
+    included; the CNN, which is trained once more for each hospital, with `checks = "full"`
+    alone. `reason` says why a hospital has no AUC: one label only, or too few patients of a
+    label in the others.
 
     Args:
         study: settings and seed.
@@ -35,12 +41,12 @@ def leave_one_out(
         progress: called with (done, total) after each hospital.
 
     Returns:
-        hospital, model, n, events, auc, ci_low, ci_high, ci_method, reason; no rows with fewer
-        than three hospitals, or where the study has no features.
+        hospitals.csv; no rows with fewer than three hospitals, or where the study has no features.
     """
     possible = "hospital" in patients and study.has(tables.FEATURES)
     if not possible or patients.hospital.nunique() < FEWEST:
         return tables.HOSPITALS.frame()
+    seal.record(study, contract.COMPARISON.name, "leave out hospitals")
     # PyRadiomics, of no use to `compare`
     from radiogenomics.radiomics.features import load_features
 
@@ -55,12 +61,42 @@ def leave_one_out(
         if full and not reason:
             scores["CNN"] = _cnn_scores(study, *sides)
         for model in (*MODELS, "CNN") if full else MODELS:
-            interval = *[float("nan")] * 3, "none"
-            if model in scores:
-                interval = auc_interval(labels, scores[model], study.settings.evaluation.confidence)
-            rows.append((hospital, model, len(labels), int(labels.sum()), *interval, reason))
+            row = {"hospital": hospital, "model": model, "n": len(labels), "reason": reason}
+            row |= {"events": int(labels.sum()), "ci_method": "none"}
+            level = study.settings.evaluation.confidence
+            rows.append(row | (_judged(labels, scores[model], level) if model in scores else {}))
         progress(done, len(hospitals))
-    return tables.HOSPITALS.frame(rows)
+    found = pd.DataFrame(rows)
+    pooled = _pooled(found, study.settings.evaluation.confidence)
+    return tables.HOSPITALS.frame(pd.concat([found, pooled]).to_dict("records"))
+
+
+def _judged(labels: np.ndarray, score: np.ndarray, confidence: float) -> dict:
+    """Return a model's measures in one hospital; `variance` is the AUC's."""
+    auc = auc_interval(labels, score, confidence)
+    row = dict(zip(("auc", "ci_low", "ci_high", "ci_method"), auc, strict=True))
+    row["variance"] = float(delong(labels, score)[1].squeeze())
+    measures = calibration(labels, score, confidence).set_index("metric")
+    for name in ("o_over_e", "calibration_slope"):
+        value, low, high = measures.loc[name, ["value", "ci_low", "ci_high"]]
+        row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+    return row
+
+
+def _pooled(found: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Return a row a model whose AUC three hospitals or more have."""
+    rows = []
+    for model, part in found.groupby("model", sort=False):
+        if (
+            "variance" not in part
+            or (over := pooled_auc(part.auc, part.variance, confidence)) is None
+        ):
+            continue
+        counted = part[part.variance > 0]
+        row = {"hospital": POOLED, "model": model, "ci_method": "hartung-knapp", "reason": ""}
+        row |= {"n": counted.n.sum(), "events": counted.events.sum(), "auc": over.value}
+        rows.append(row | {name: getattr(over, name) for name in OF_POOLED})
+    return pd.DataFrame(rows)
 
 
 def _reason(others: pd.Series, labels: np.ndarray) -> str:

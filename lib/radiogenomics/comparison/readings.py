@@ -15,6 +15,15 @@ Facts = dict[str, Any]
 NEAR = 0.0005  # difference of AUCs that three decimals do not show
 WEAK = 0.5  # slope below which out-of-fold scores predict weakly
 SIGNIFICANT = 0.05
+CHANGE = "brier_change"  # a row of recalibration.csv
+
+
+def pooled_hospitals(table: pd.DataFrame, model: str) -> pd.Series | None:
+    """Return the pooled row of hospitals.csv of a model, or of the first that has one."""
+    rows = table[table.hospital == "pooled"].set_index("model", drop=False)
+    if rows.empty:
+        return None
+    return rows.loc[model] if model in rows.index else rows.iloc[0]
 
 
 def aucs(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -63,13 +72,14 @@ def brier_changes(table: pd.DataFrame) -> Facts:
     """Return whom the recalibration helped, whom not, whose scores are weak, who has none."""
     lost = table[table.reason.notna()].set_index("model").reason.to_dict()
     fitted = table[table.metric.notna()]
-    wide = fitted.pivot(index="model", columns=["metric", "recalibrated"], values="value")
-    change = wide["brier", True] - wide["brier", False] if len(wide) else pd.Series(dtype=float)
+    change = fitted[fitted.metric == CHANGE].set_index("model")
+    lower, higher = change.ci_high < 0, change.ci_low > 0
     return {
-        "lower": change.index[change < 0].tolist(),
-        "higher": change.index[change > 0].tolist(),
+        "lower": change.index[lower].tolist(),
+        "higher": change.index[higher].tolist(),
+        "unclear": change.index[~lower & ~higher].tolist(),
         "weak": fitted.model[fitted.slope.abs() < WEAK].unique().tolist(),
-        "fitted": len(wide),
+        "fitted": len(change),
         "lost": lost,
     }
 
@@ -95,7 +105,7 @@ def smallest_p(table: pd.DataFrame) -> Facts:
 def subgroup_counts(table: pd.DataFrame) -> Facts:
     """Return how many groups there are, how many are flagged, and the smallest interaction p."""
     once = table.drop_duplicates(["variable", "group"])
-    tested = table.dropna(subset="p_holm") if "p_holm" in table else table.iloc[:0]
+    tested = table.dropna(subset="p_interaction_holm")
     first = tested.loc[tested.p_interaction.idxmin()] if len(tested) else None
     flagged = int(once.flag.fillna("").ne("").sum())
     return {"groups": len(once), "flagged": flagged, "first": first}
@@ -133,6 +143,7 @@ def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame | None:
         index=["model", "intercept", "slope"], columns=["metric", "when"], values="value"
     )
     order = [(m, w) for m in calibration.METRICS for w in ("before", "after")]
+    order.append((CHANGE, "after"))
     return wide[order].round(3).T
 
 
@@ -148,5 +159,6 @@ def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame | None:
         return None
     by = table[table.model == model].groupby("variable", sort=False)
     few = by.flag.agg(lambda flags: f"{(flags.fillna('') != '').sum()} of {len(flags)}")
-    names = ["p_heterogeneity", "p_interaction", "p_holm"]
+    tests = ("p_heterogeneity", "p_interaction")
+    names = [f"{test}{end}" for test in tests for end in ("", "_holm")]
     return by[names].first().round(3).assign(few=few)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
-from radiogenomics.comparison.evidence import labelled, probabilities, rules_of
+from radiogenomics.comparison.evidence import cutoffs, labelled, probabilities, rules_of
 from radiogenomics.comparison.plan import Judged
 from radiogenomics.models import classical
 from radiogenomics.models.predictions import score_table, select
@@ -148,6 +148,10 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd
             fit = {"model": model, "intercept": intercept, "slope": slope, "recalibrated": done}
             fit["ci_method"] = np.where(measures.ci_low.notna(), "wald", "none")
             rows.append(measures.assign(**fit, n=len(labels), events=int(labels.sum())))
+        change = calibration.brier_change(labels, before, new, study.settings.evaluation.confidence)
+        row = fit | {"ci_method": "paired-t", "metric": "brier_change", "n": len(labels)}
+        row |= dict(zip(("value", "ci_low", "ci_high"), change, strict=True))
+        rows.append(pd.DataFrame([row | {"events": int(labels.sum())}]))
         columns = {"patient": patients, "label": labels, "model": model, "score": new}
         after.append(pd.DataFrame(columns | {"before": before}))
     if not rows:
@@ -247,13 +251,16 @@ def optimism(scores: pd.DataFrame, by_fold: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("model").round(3) if rows else pd.DataFrame()
 
 
-def subgroups(study: Study, scores: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
+def subgroups(
+    study: Study, scores: pd.DataFrame, chosen: pd.DataFrame, patients: pd.DataFrame
+) -> pd.DataFrame:
     """Return subgroups.csv: every model in every group of the test cohort's patients."""
     wide = score_table(scores, "external")
     labels = next(iter(labelled(scores, "external").values()))[0]
     by = groups(patients.reindex(wide.index), study.settings.plan.subgroups)
     ranked = set(wide) - set(probabilities(scores))
-    return subgroup_table(labels, wide, by, study.settings.evaluation.confidence, ranked)
+    at = cutoffs(study, chosen)
+    return subgroup_table(labels, wide, by, study.settings.evaluation.confidence, ranked, at)
 
 
 def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[float, float]]:

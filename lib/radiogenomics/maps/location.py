@@ -17,6 +17,7 @@ from scipy import ndimage, stats
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import lesion_box
 from radiogenomics.maps import gradcam
+from radiogenomics.statistics.discrimination import holm
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
 
@@ -166,7 +167,19 @@ def located_checks(table: pd.DataFrame) -> pd.DataFrame:
         rows.append((check, pairs[share].mean(), pairs[chance].mean(), len(pairs), p))
     for name in ("zero", "constant"):
         rows.append((f"{name} maps", table[f"{name}_map"].sum(), 0, len(table), np.nan))
-    return pd.DataFrame(rows, columns=["check", "value", "reference", "n", "p"])
+    return with_holm(rows)
+
+
+def with_holm(rows: list[tuple]) -> pd.DataFrame:
+    """Return checks (check, value, reference, n, p) with p corrected for their number (Holm).
+
+    n patients can give no p below 2 / 2ⁿ: where that is too large after the correction, there is
+    no p, for it would be no finding that there is nothing.
+    """
+    table = pd.DataFrame(rows, columns=["check", "value", "reference", "n", "p"])
+    tests = table.p.notna().sum()
+    table["p"] = table.p.where(tests * 2.0 ** (1 - table.n) < CLEAR)
+    return table.assign(p_holm=holm(table.p.to_numpy(float)))
 
 
 def paired_p(difference: pd.Series) -> float:

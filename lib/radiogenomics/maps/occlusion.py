@@ -13,7 +13,7 @@ from scipy import stats
 from skimage.measure import block_reduce
 
 from radiogenomics.maps import gradcam
-from radiogenomics.maps.location import RANDOM, Place, hits, paired_p, random_maps
+from radiogenomics.maps.location import RANDOM, Place, hits, paired_p, random_maps, with_holm
 from radiogenomics.models.network import keras
 from radiogenomics.study import tables
 
@@ -113,7 +113,7 @@ def occlusion_checks(table: pd.DataFrame) -> pd.DataFrame:
         pairs = table[[measure, chance_]].dropna()
         p = paired_p(pairs[measure] - pairs[chance_])
         rows.append((check, pairs[measure].mean(), pairs[chance_].mean(), len(pairs), p))
-    return pd.DataFrame(rows, columns=["check", "value", "reference", "n", "p"])
+    return with_holm(rows)
 
 
 def reading(checks: pd.DataFrame) -> dict[str, pd.Series]:

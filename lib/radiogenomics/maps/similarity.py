@@ -18,7 +18,7 @@ from skimage.metrics import structural_similarity
 from radiogenomics.cohort import included
 from radiogenomics.images.volumes import load_volumes, volume_keys
 from radiogenomics.maps import gradcam
-from radiogenomics.maps.location import paired_p, random_maps
+from radiogenomics.maps.location import paired_p, random_maps, with_holm
 from radiogenomics.models import cnn_training
 from radiogenomics.models import network as cnn
 from radiogenomics.models.cross_fitting import FINAL, FINISHED, training_folder
@@ -232,7 +232,7 @@ def similarity_checks(table: pd.DataFrame) -> pd.DataFrame:
             pairs = pairs.dropna()
             p = paired_p(pairs.a - pairs.b)
             rows.append((f"{name}: {measure}", pairs.a.mean(), pairs.b.mean(), len(pairs), p))
-    return pd.DataFrame(rows, columns=["check", "value", "reference", "n", "p"])
+    return with_holm(rows)
 
 
 def last_reset(table: pd.DataFrame, chance: pd.DataFrame) -> dict[str, Any]:

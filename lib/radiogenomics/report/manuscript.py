@@ -16,6 +16,7 @@ import pandas as pd
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.eligibility import excluded
 from radiogenomics.comparison import readings
+from radiogenomics.comparison.cautions import TEST_COHORT
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import IN_SAMPLE, Table
 from radiogenomics.study.files import read_json
@@ -204,6 +205,11 @@ def _auc(study: Study) -> Facts:
     return {"models": models, "n": n, "events": events, "level": level}
 
 
+def _test_size(study: Study) -> Facts:
+    table = study.table(tables.WARNINGS)
+    return {"text": " ".join(table.warning[table["where"] == TEST_COHORT])}
+
+
 def _proportions(study: Study) -> Facts:
     names = ("sensitivity", "specificity")
     rows = pd.concat(_external(study, name, "wilson") for name in names)
@@ -254,6 +260,7 @@ RESULTS: list[Part] = [
     (tables.TABLE1_COHORTS, "characteristics", _characteristics),
     (tables.SIGNATURE, "signature", lambda s: {"features": len(s.table(tables.SIGNATURE))}),
     (tables.STABILITY, "stability", _stability),
+    (tables.WARNINGS, "test_size", _test_size),
     (tables.METRICS, "auc", _auc),
     (tables.DELONG, "comparison/pairs", lambda s: readings.smallest_p(s.table(tables.DELONG))),
     (tables.METRICS, "proportions", _proportions),

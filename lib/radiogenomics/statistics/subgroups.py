@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from scipy.special import expit, logit
 
 from radiogenomics.statistics.calibration import CLIP, SEPARATED, calibration, logistic
 from radiogenomics.statistics.discrimination import auc_interval, delong, holm
+from radiogenomics.statistics.measures import AT_THRESHOLD, counts
 
 CODED = ("hospital", "scanner", "kernel", "vendor", "lobe", "stage")  # numbers there are names
 FEW = 10  # patients of the rarer label below which a group is flagged and takes part in no test
@@ -20,6 +21,8 @@ AGES = ((0, 55, "under 55"), (55, 65, "55 to 64"), (65, 200, "65 and over"))
 UNKNOWN = "not known"
 COLUMNS = [
     "model", "variable", "group", "n", "events", "auc", "ci_low", "ci_high", "ci_method",
+    "threshold", "sensitivity", "sensitivity_low", "sensitivity_high",
+    "specificity", "specificity_low", "specificity_high",
     "o_over_e", "o_over_e_low", "o_over_e_high", "calibration_in_the_large",
     "calibration_in_the_large_low", "calibration_in_the_large_high", "calibration_ci_method",
     "flag", "p_heterogeneity", "p_interaction",
@@ -65,9 +68,9 @@ def _grouped(values: pd.Series, by: pd.Series) -> pd.Series:
 
 def subgroup_table(
     labels: np.ndarray, scores: pd.DataFrame, by: pd.DataFrame, confidence: float = 0.95,
-    ranked: Iterable[str] = (),
+    ranked: Iterable[str] = (), cutoffs: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
-    """Return AUC and calibration of every model in every group, and tests between groups.
+    """Return every model's AUC, calibration and hits in every group, and tests between groups.
 
     Args:
         labels: 0 or 1 (patient,).
@@ -75,12 +78,15 @@ def subgroup_table(
         by: `groups` of the same patients.
         confidence: of the intervals.
         ranked: models used for AUC only: they have scores outside [0, 1] elsewhere.
+        cutoffs: of sensitivity and specificity (Wilson's intervals), by model.
 
     Returns:
-        model, variable, group, n, events, auc, ci_low, ci_high, o_over_e and its interval,
-        calibration_in_the_large, flag, p_heterogeneity (Cochran's Q of the groups' AUCs' logits),
-        p_interaction (Rao's test of score × group in a logistic model) and p_holm, the
-        latter over a model's variables. Scores outside [0, 1] have no calibration.
+        model, variable, group, n, events, auc, ci_low, ci_high, threshold, sensitivity and
+        specificity, o_over_e and calibration_in_the_large with their intervals (none in flagged
+        groups, where Wald's would exclude the ideal by chance), flag, p_heterogeneity (Cochran's
+        Q of the groups' AUCs' logits), p_interaction (Rao's test of score × group in a logistic
+        model), and both corrected over a model's variables. Scores outside [0, 1] have no
+        calibration.
 
     >>> by = pd.DataFrame({"sex": ["female"] * 4 + ["male"] * 4})
     >>> scores = pd.DataFrame({"CNN": [0.1, 0.4, 0.35, 0.8, 0.2, 0.6, 0.5, 0.9]})
@@ -95,9 +101,11 @@ def subgroup_table(
         bounded = model not in ranked and values.min() >= 0 and values.max() <= 1
         for variable, (parts, names) in factors.items():
             results = [
-                _group(labels, values, parts == names.get_loc(g), confidence, bounded)
+                _group(labels[inside], values[inside], confidence, bounded)
+                | _hits(labels[inside], values[inside], (cutoffs or {}).get(model), confidence)
                 | {"group": g}
                 for g in sorted(names, key=_place)
+                for inside in [parts == names.get_loc(g)]
             ]
             tests = {
                 "p_heterogeneity": heterogeneity(results),
@@ -105,13 +113,25 @@ def subgroup_table(
             }
             rows += [{"model": model, "variable": variable} | row | tests for row in results]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    return table.assign(p_holm=_holm_by_model(table)) if len(table) else table
+    return _holm_by_model(table)
 
 
-def _group(
-    labels: np.ndarray, scores: np.ndarray, part: np.ndarray, confidence: float, bounded: bool
-) -> dict:
-    inside, values = labels[part], scores[part]
+def _hits(
+    labels: np.ndarray, scores: np.ndarray, cutoff: float | None, confidence: float
+) -> dict[str, float]:
+    """Return a group's sensitivity and specificity at a cut-off, where it has one."""
+    if cutoff is None:
+        return {}
+    found = counts(labels == 1, scores, cutoff, np.ones((1, len(labels))))
+    row = {"threshold": cutoff}
+    for name in ("sensitivity", "specificity"):
+        share = AT_THRESHOLD[name](found)
+        low, high, _ = share.interval(confidence)
+        row |= {name: share.value()[0], f"{name}_low": low, f"{name}_high": high}
+    return row
+
+
+def _group(inside: np.ndarray, values: np.ndarray, confidence: float, bounded: bool) -> dict:
     events = int(inside.sum())
     row = {"n": len(inside), "events": events, "flag": _flag(events, len(inside) - events)}
     if events in (0, len(inside)):
@@ -121,10 +141,12 @@ def _group(
     row |= dict(zip(("auc", "ci_low", "ci_high", "ci_method"), auc, strict=True))
     if bounded:
         table = calibration(inside, values, confidence).set_index("metric")
-        row["calibration_ci_method"] = "wald"
+        row["calibration_ci_method"] = "none" if row["flag"] else "wald"
         for metric in ("o_over_e", "calibration_in_the_large"):
             row[metric] = table.value[metric]
-            row |= {f"{metric}_{side}": table.loc[metric, f"ci_{side}"] for side in ("low", "high")}
+            for side in ("low", "high"):
+                of_group = np.nan if row["flag"] else table.loc[metric, f"ci_{side}"]
+                row[f"{metric}_{side}"] = of_group
     return row
 
 
@@ -208,8 +230,11 @@ def _rao(labels: np.ndarray, design: np.ndarray, added: np.ndarray) -> float:
     return float(stats.chi2.sf((along**2 / spread[new]).sum(), new.sum()))
 
 
-def _holm_by_model(table: pd.DataFrame) -> pd.Series:
-    once = table.drop_duplicates(["model", "variable"]).copy()
-    once["p_holm"] = once.groupby("model").p_interaction.transform(lambda p: holm(p.to_numpy()))
+def _holm_by_model(table: pd.DataFrame) -> pd.DataFrame:
+    """Add both tests' p values corrected over a model's variables, p_*_holm."""
     both = ["model", "variable"]
-    return table[both].merge(once[[*both, "p_holm"]], on=both, how="left").p_holm
+    once = table.drop_duplicates(both)[both].copy()
+    for test in ("p_heterogeneity", "p_interaction"):
+        by = table.drop_duplicates(both).groupby("model")[test]
+        once[f"{test}_holm"] = by.transform(lambda p: holm(p.to_numpy(float)))
+    return table.merge(once, on=both, how="left")

@@ -280,22 +280,29 @@ SUBGROUPS = declared(COMPARISON, "subgroups.csv", "a model and group of test pat
     events
     auc: of the group
     ci_low, ci_high, ci_method
+    threshold: of sensitivity and specificity
+    sensitivity, sensitivity_low, sensitivity_high: with Wilson's interval
+    specificity, specificity_low, specificity_high: with Wilson's interval
     o_over_e, o_over_e_low, o_over_e_high: observed over expected events, with interval
     calibration_in_the_large: intercept with slope 1
     calibration_in_the_large_low, calibration_in_the_large_high: its interval
-    calibration_ci_method: method of both intervals
+    calibration_ci_method: method of both intervals; none in flagged groups
     flag: few events or non-events
     p_heterogeneity: Cochran's Q of the AUCs' logits, flagged groups left out
     p_interaction: Rao's score test of score × group, flagged groups left out
-    p_holm?: of the interaction, corrected for the model's variables
+    p_heterogeneity_holm, p_interaction_holm: corrected for the model's variables
 """)  # fmt: skip
-HOSPITALS = declared(COMPARISON, "hospitals.csv", "a hospital left out and model", """
-    hospital: whose patients no model was fitted to
+HOSPITALS = declared(COMPARISON, "hospitals.csv", "a hospital left out and model, or pooled", """
+    hospital: whose patients no model was fitted to; pooled
     model
     n
     events
     auc: of models fitted to all other hospitals
-    ci_low, ci_high, ci_method
+    ci_low, ci_high, ci_method: pooled, Hartung-Knapp's
+    prediction_low, prediction_high: pooled, where a new hospital's AUC would lie
+    tau: pooled, spread between hospitals of the AUC's logit
+    o_over_e, o_over_e_low, o_over_e_high: observed over expected events, with Wald's interval
+    calibration_slope, calibration_slope_low, calibration_slope_high: with Wald's interval
     reason
 """)  # fmt: skip
 BASELINES = declared(COMPARISON, "baselines.csv", "a baseline and model", """
@@ -371,7 +378,8 @@ GRADCAM_CHECKS = declared(MAPS, "gradcam_checks.csv", "a check of the maps", """
     check: its name
     value, reference: mean over patients; of random maps, or what chance would give
     n
-    p: Wilcoxon's signed-rank test
+    p: Wilcoxon's signed-rank test; empty where so few patients cannot reach 0.05 after Holm
+    p_holm: corrected for the checks of one section
     layer: whose maps
 """)  # fmt: skip
 
