@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics.cohort import eligibility, figures, included, reading
-from radiogenomics.study import tables
+from radiogenomics.study import load_study, tables
 from radiogenomics.study.errors import StudyError
-from radiogenomics.study.settings import Clinical, Hospitals, Settings
+from radiogenomics.study.settings import Clinical, Cohorts, Settings
 from radiogenomics.study.study import Study
 
 
@@ -119,7 +119,7 @@ def test_a_cohort_that_changed_after_notebook_01_is_refused(study):
     left, out, flow = eligibility.exclude(study, reading.read_cohort(study))
     included.keep_included(study, left, out, flow)
     assert len(included.read_included(study)) == 12
-    swapped = Settings(workers=1, hospitals=Hospitals(("B",), ("A",)))
+    swapped = Settings(workers=1, cohorts=Cohorts(train=("B",), test=("A",)))
     with pytest.raises(StudyError, match="has changed since notebook 01.*--from 01"):
         included.read_included(dataclasses.replace(study, settings=swapped))
     write(study, label={0: 1})
@@ -247,3 +247,61 @@ def test_failures_that_end_a_study_are_kept(study):
     with pytest.raises(StudyError, match="0 patients with label 1"):
         included.drop_failures(study, failures)
     assert study.table(tables.EXCLUSIONS).patient.tolist() == lost
+
+
+def split_by(tmp_path, cohorts, **columns):
+    """The cohort of each of six patients, and the table's columns, under a [cohorts] section."""
+    table = pd.DataFrame({"patient": [f"P{i}" for i in range(6)], "label": [0, 1] * 3,
+                          "ct": "a.nii", "mask": "b.nii", "sex": "male", "smoking": "never",
+                          **columns})  # fmt: skip
+    tmp_path.mkdir(exist_ok=True)
+    table.to_csv(tmp_path / "cohort.csv", index=False)
+    (tmp_path / "study.toml").write_text(f"[cohorts]\n{cohorts}\n[eligibility]\nrequired = []\n")
+    read = reading.read_table(load_study(tmp_path))
+    return read.table.cohort.tolist(), read
+
+
+def test_cohorts_by_hospital_days_and_numbers(tmp_path):
+    hospital = {"hospital": list("AABBCC")}
+    side, read = split_by(tmp_path / "a", 'train = ["A"]\nexternal_1 = ["B"]\ninternal = ["C"]',
+                          **hospital)  # fmt: skip
+    assert side == ["train"] * 2 + ["external_1"] * 2 + ["internal"] * 2 and not read.faults
+    days = {"ct_date": ["2020-03-01", "2021-12-31", "2022-01-01", "1.2.2023", "", "2019-12-31"]}
+    split = 'column = "ct_date"\ntrain = ["2020-01-01..2021-12-31"]\ninternal = ["2022-01-01.."]'
+    side, read = split_by(tmp_path / "b", split, **days)
+    assert side == ["train"] * 2 + ["internal"] * 2 + [""] * 2
+    assert "ct_date" not in read.table and "hospital" not in read.table
+    assert not any("20" in text for text in read.table.fault)  # no date is printed
+    years = {"year": [2018, 2019, 2020, 2021, 2022, 2023]}
+    side, _ = split_by(tmp_path / "c", 'column = "year"\ntrain = ["..2020"]\ntest = ["2021.."]',
+                       **years)  # fmt: skip
+    assert side == ["train"] * 3 + ["test"] * 3
+    _, read = split_by(tmp_path / "d", 'train = ["A"]\ntest = ["A", "B", "C"]', **hospital)
+    assert any("A is in several cohorts" in fault for fault in read.faults)
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ('[cohorts]\ntrain = ["A"]\nexternal = "B"', "external = 'B'. Expected: a cohort's name"),
+        ('[cohorts]\ntrain = ["A"]\n"hospital B" = ["B"]', "Expected: a cohort's name of letters"),
+        ('[cohorts]\ntrain = ["A"]\n[hospitals]\ntest = ["B"]', r"Keep \[cohorts\]"),
+        ('[evaluation]\nsubgroups = ["sex"]\n[plan]\nsubgroups = ["age"]', "Keep one"),
+    ],
+)
+def test_a_split_that_cannot_be_meant_is_refused(tmp_path, toml, says):
+    (tmp_path / "study.toml").write_text(toml)
+    with pytest.raises(StudyError, match=says):
+        load_study(tmp_path)
+
+
+def test_settings_at_an_earlier_place_are_read_with_a_note(tmp_path):
+    (tmp_path / "study.toml").write_text(
+        '[hospitals]\ntrain = ["X"]\ntest = ["Y"]\n[evaluation]\nsubgroups = ["sex"]\n'
+    )
+    study = load_study(tmp_path)
+    assert study.settings.cohorts.sides == {"train": ("X",), "test": ("Y",)}
+    assert study.settings.plan.subgroups == ("sex",)
+    assert study.notes == (
+        "study.toml: [evaluation] subgroups is now [plan] subgroups: move the line.",
+    )

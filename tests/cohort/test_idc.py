@@ -84,7 +84,7 @@ def test_histology_is_a_rule_of_eligibility(tmp_path):
     (tmp_path / "study.toml").write_text(public.study_toml(MAPPING), encoding="utf-8")
     study: Study = load_study(tmp_path)
     assert study.settings.eligibility.histology == ("adenocarcinoma",)
-    assert study.settings.hospitals.test == ("AMC",)
+    assert study.settings.cohorts.test == ("AMC",)
 
 
 def test_dry_run_counts_patients_series_and_gigabytes():

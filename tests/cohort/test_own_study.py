@@ -38,7 +38,7 @@ def test_rows_are_filled_in_and_settings_are_valid(folder, capsys):
     assert list(table.columns) == list(own.COLUMNS)
     assert table.ct.tolist() == ["P1/ct.nii.gz", "P2/export", "P3/scan.nii.gz"]
     assert table["mask"].tolist() == ["P1/mask.nii.gz", "P2/Lesion_JD.nii.gz", ""]
-    assert load_study(folder).settings.hospitals.train == ("A",)
+    assert load_study(folder).settings.cohorts.train == ("A",)
 
 
 def test_several_series_are_left_to_the_readers_rules_and_a_broken_file_to_check(folder):

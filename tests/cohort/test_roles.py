@@ -12,7 +12,7 @@ from radiogenomics.study.errors import TableFault
 from radiogenomics.study.settings import Clinical, Settings
 from radiogenomics.study.study import load_study
 
-NO_SIGNS = {"direction": "", "certain": []}
+NO_SIGNS = {"test": {"direction": "", "certain": [], "cohort": "external test cohort"}}
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ def told(tmp_path, **models):
              for name, score in made.items()]  # fmt: skip
     scores = pd.concat(parts, ignore_index=True)
     study = Study(tmp_path, tmp_path / "reports", Settings(evaluation=Evaluation(bootstrap=100)))
-    draws = {"external": evidence.drawn(study, scores, "external")}
+    draws = evidence.drawings(study, scores)
     thresholds = evidence.thresholds(study, scores)
     metrics = results.metrics(study, scores, thresholds, draws)
     return cautions.of_scores(scores, metrics).groupby("where").warning.agg(" ".join)
@@ -28,7 +28,7 @@ def told(tmp_path, **models):
 def test_a_good_score_is_not_warned_of_and_the_cohort_is_told_first(tmp_path):
     found = told(tmp_path)
     assert list(found.index) == ["test cohort"]
-    assert found["test cohort"].startswith("40 of 80 test patients have the rarer label")
+    assert found["test cohort"].startswith("40 of 80 patients of the external test cohort have")
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def test_parameters_told_by_a_table_give_rileys_minimum(tmp_path):
     scores = other_scores.read_scores(written(tmp_path, rows))
     study = Study(tmp_path, tmp_path / "out", Settings())
     chosen = evidence.thresholds(study, scores)
-    metrics = results.metrics(study, scores, chosen, dict.fromkeys(contract.KINDS))
+    metrics = results.metrics(study, scores, chosen, evidence.drawings(study, scores))
     size = results.sample_size(study, scores, metrics).set_index("model")
     auc = size["AUC expected"]["good"]
     riley = sample_size.riley_minimum(24, 0.5, sample_size.cox_snell(auc, 0.5))["n"]
@@ -195,8 +195,8 @@ def changed(rows, index, **values):
         (lambda r: r.drop(columns="score"), "no column score"),
         (lambda r: r.assign(cohort="train"), "Expected: both 0 and 1"),
         (lambda r: r[r.label == 1], "labels of the patients .test. are .1."),
-        (lambda r: r.assign(cohort=r.model.map(SIDES)), "are in both train and test"),
-        (lambda r: r.assign(cohort="external"), "Expected: train or test"),
+        (lambda r: r.assign(cohort=r.model.map(SIDES)), "are in several cohorts"),
+        (lambda r: r.assign(cohort="hospital B"), "Expected: train, test, or a test cohort"),
         (lambda r: r.iloc[:0], "has no rows"),
         (lambda r: r.assign(parameters=0.5), "unusable parameters.*a whole number from 1"),
         (lambda r: changed(r.assign(parameters=3), 2, parameters=4), "good has the parameters 3"),
@@ -322,13 +322,13 @@ def test_a_model_has_one_colour_in_every_figure(tmp_path):
     names = scores.model.unique()  # first `raw`, which has no calibration and no decision curve
     colours = style.palette(names)
     assert len({colours[name] for name in names}) == len(names)
-    drawn = evidence.drawn(study, scores, "external")
+    drawn = evidence.drawings(study, scores)
     chosen = evidence.thresholds(study, scores)
-    metrics = results.metrics(study, scores, chosen, dict.fromkeys(contract.KINDS, drawn))
+    metrics = results.metrics(study, scores, chosen, drawn)
     auc = metrics[(metrics.metric == "auc") & metrics.ci_method.isin(contract.AUC_INTERVALS)]
     best = plan.judged(Plan(), names).primary
-    curves = results.roc_curves(study, scores, "external", drawn)
-    benefit = results.decision_curves(study, scores, dict.fromkeys(contract.KINDS, drawn))
+    curves = results.roc_curves(study, scores, drawn)["test", "external"]
+    benefit = results.decision_curves(study, scores, drawn)
     shown = [
         figures.roc(curves, auc, "", best, colours),
         figures.decision(benefit, "", colours, (0, 1)),
@@ -351,8 +351,8 @@ def test_sentences_hold_where_nothing_is_to_be_said():
     ):
         told = say("comparison", "optimism", **readings.most_optimistic(table))
         assert told.startswith(start)
-    ranks = pd.DataFrame(columns=["scores", "model", "ci_method", "threshold_rule", "metric"])
-    slopes = readings.calibration_of(ranks.assign(value=[]), "raw")
+    ranks = pd.DataFrame(columns=["cohort", "model", "ci_method", "threshold_rule", "metric"])
+    slopes = readings.calibration_of(ranks.assign(value=[]), "test", "raw")
     assert "no calibration slope" in say("comparison", "calibration", **slopes, level=0.95)
     nothing = readings.benefit(tables.DECISION_BEST.frame())
     assert say("comparison", "decision", **nothing) == ""
@@ -364,11 +364,13 @@ def test_the_headline_names_ties_and_the_quoted_interval():
     rows = [("A", "delong-logit-t", 0.8, 0.55, 0.93), ("A", "delong", 0.8, 0.6, 1.0),
             ("B", "delong-logit-t", 0.8, 0.68, 0.88), ("B", "delong", 0.8, 0.7, 0.9)]  # fmt: skip
     metrics = pd.DataFrame(rows, columns=["model", "ci_method", "value", "ci_low", "ci_high"])
-    metrics = metrics.assign(scores="external", metric="auc", n=25, events=12)
+    metrics = metrics.assign(scores="external", cohort="test", metric="auc", n=25, events=12)
     judged = plan.judged(Plan(), ["A", "B"])
-    told = say("comparison", "roc", **readings.headline(metrics, judged, None), level=0.95)
+    facts = readings.headline(metrics, "test", judged, None)
+    told = say("comparison", "roc", **facts, level=0.95)
     assert told.startswith("**A**, the primary model (not declared beforehand")
-    assert "0.800 (95% CI 0.550 to 0.930), in 25 patients with 12 events." in told
+    quoted = "0.800 (95% CI 0.550 to 0.930) in the external test cohort: 25 patients with 12 events"
+    assert quoted in told
     assert told.endswith("B has the same AUC.")
 
 
@@ -391,3 +393,17 @@ def test_labels_of_which_none_is_known_as_1_are_refused(tmp_path, words):
     spoken = rows.assign(label=[words[int(value)] for value in rows.label])
     with pytest.raises(StudyError, match="unusable label"):
         other_scores.read_scores(written(tmp_path, spoken))
+
+
+def test_each_cohort_is_judged_on_its_own_and_two_are_not_pooled(tmp_path):
+    first = table()
+    second = first.assign(patient="Q" + first.patient, cohort="hospital_C")
+    path = written(tmp_path, pd.concat([first.assign(cohort="hospital_B"), second]))
+    assert cli.main(["compare", str(path), str(tmp_path / "out")]) == 0
+    tables_of = {p.stem: pd.read_csv(p) for p in (tmp_path / "out" / "tables").glob("*.csv")}
+    for name in ("metrics", "delong", "decision_curve", "calibration", "roc"):
+        assert set(tables_of[name].cohort) == {"hospital_B", "hospital_C"}, name
+    auc = tables_of["metrics"].query("metric == 'auc' and ci_method == 'delong-logit-t'")
+    assert (auc.groupby("model").value.nunique() == 1).all()  # the same scores twice
+    assert len(tables_of["pooled"]) == 0 and (tmp_path / "out/figures/cohorts.json").exists()
+    assert (tmp_path / "out/figures/roc_hospital_C.json").exists()

@@ -59,7 +59,7 @@ def test_scanners_of_the_headers_reach_the_red_sentence(tmp_path):
     scores["fold"] = pd.NA
     table, linked, signs = confounders.baselines(study, scores, told)
     assert table.set_index("baseline").auc["Acquisition"] == 1.0
-    assert "scanner" in set(linked.variable) and signs["direction"] == "with"
+    assert "scanner" in set(linked.variable) and signs["test"]["direction"] == "with"
 
 
 def test_baselines_of_the_test_cohort_alone_have_no_interval_and_say_so(tmp_path):
@@ -74,12 +74,12 @@ def test_baselines_of_the_test_cohort_alone_have_no_interval_and_say_so(tmp_path
     one = table.set_index("baseline").loc["Acquisition"]
     assert np.isfinite(one.auc) and one.ci_method == "none" and np.isnan(one.p)
     assert "pooled folds have no interval" in one.reason
-    told = acquisition(signs, table)
+    told = acquisition(signs["test"], table)
     assert f"an AUC of {one.auc:.3f}; no association" in told and "is significant" in told
     without, _, no_signs = confounders.baselines(study, scores, patients.drop(columns="scanner"))
-    assert "was not tested: no scanner" in acquisition(no_signs, without)
+    assert "was not tested: no scanner" in acquisition(no_signs["test"], without)
     assert 'class="alert"' in acquisition(
-        {"direction": "with", "auc": 1, "interval": "", "certain": []}, table
+        signs["test"] | {"direction": "with", "auc": 1, "interval": ""}, table
     )
 
 
@@ -109,7 +109,7 @@ def test_pooled_scores_have_no_interval_in_the_red_sentence(tmp_path):
     patients = patients.assign(cohort="test", scanner=np.where(label, "GE", "S"))
     patients = patients.set_index("patient", drop=False).rename_axis(None)
     scores = patients[["patient", "cohort", "label"]].assign(model="m", score=0.4 + 0.1 * label)
-    signs = confounders.baselines(study, scores.assign(fold=pd.NA), patients)[2]
+    signs = confounders.baselines(study, scores.assign(fold=pd.NA), patients)[2]["test"]
     warning = say("comparison", "acquisition_signs", **signs)
     assert "the label is associated with scanner" in warning
     assert "an AUC of 1.000 (cross-validated)" in warning and "CI" not in warning

@@ -167,7 +167,7 @@ def test_every_figure_is_kept_and_drawn_for_a_paper(finished):
     assert kept >= {
         "flow", "inputs", "selection_steps", "lasso_path", "signature", "stability",
         "learning_curves", "cnn_robustness", "roc_test", "roc_train", "calibration_test",
-        "decision_test", "scores_test", "folds", "delong", "subgroups", "paper_vs_run",
+        "decision_test", "scores_test", "folds", "delong_test", "subgroups_test", "paper_vs_run",
         "gradcam_gallery", "gradcam_place", "audit_widths",
     }  # fmt: skip
     if CHROMIUM:
@@ -265,7 +265,7 @@ def test_technical_steps_carry_the_runs_numbers(finished):
     for step in finished.table(tables.SELECTION_STEPS).itertuples():
         assert f"{step.step} {step.kept}<br>" in texts
     sides = finished.table(tables.FLOW).query("step == 'included'").set_index("reason").n
-    assert f"{sides['train']} training and {sides['test']} external test" in texts
+    assert f"{sides['train']} training and {sides['test']} test" in texts
     parameters = finished.table(tables.CNN_LAYERS).parameters.sum()
     assert f"{parameters:,} parameters" in texts and "synthetic" in layout["title"]["text"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.images import anonymity
 from radiogenomics.images.formats import content_hash
 from radiogenomics.study import tables
+from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import there
 from radiogenomics.study.study import Study
@@ -85,7 +87,8 @@ def exclude(
         left["mask_2_hash"] = [readable_hash(Path(p)) if p else "" for p in left["mask_2"]]
     if complete:
         require_both(left, out)
-    return left.reset_index(drop=True), out.reset_index(drop=True), _flow(table, out, left)
+    flow = _flow(table, out, left, study.settings.cohorts.sides)
+    return left.reset_index(drop=True), out.reset_index(drop=True), flow
 
 
 def with_images(study: Study, table: pd.DataFrame) -> pd.DataFrame:
@@ -106,7 +109,7 @@ def further(out: pd.DataFrame, failures: pd.DataFrame) -> list[tuple[str, str]]:
 
 def cannot_run(study: Study, left: pd.DataFrame) -> list[str]:
     """Return what would stop a later notebook: too few of a label."""
-    training = left[left.cohort == "train"].label.value_counts().reindex([0, 1], fill_value=0)
+    training = left[left.cohort == TRAIN].label.value_counts().reindex([0, 1], fill_value=0)
     folds, faults = study.settings.evaluation.folds, []
     if 1 < training.min() < folds:
         faults.append(
@@ -162,7 +165,9 @@ def _first_reason(table: pd.DataFrame, checks: list) -> pd.DataFrame:
     return tables.EXCLUSIONS.frame(rows)
 
 
-def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.DataFrame:
+def _flow(
+    table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame, cohorts: Iterable[str]
+) -> pd.DataFrame:
     rows = [("found", "in cohort.csv", len(table))]
     whole = out.step != "files"  # the part of a file's fault before its path
     groups = out.assign(
@@ -170,7 +175,7 @@ def _flow(table: pd.DataFrame, out: pd.DataFrame, left: pd.DataFrame) -> pd.Data
     )
     groups["reason"] = groups.reason.str.slice(0, 120)
     rows += [(s, r, len(g)) for (s, r), g in groups.groupby(["step", "reason"], sort=False)]
-    for cohort in ("train", "test"):
+    for cohort in cohorts:
         side = left[left.cohort == cohort]
         rows.append(("included", cohort, len(side)))
         rows += [(f"{cohort} label", str(v), int((side.label == v).sum())) for v in (1, 0)]
@@ -194,7 +199,8 @@ def _shared_files(left: pd.DataFrame) -> list[str]:
             if what != "CT" and not both:
                 continue
             names = ", ".join(f"{r.patient} ({r.cohort})" for r in group.itertuples())
-            where = "in train and test" if both else "for several patients"
+            cohorts = sorted(group.cohort.unique(), key=lambda cohort: cohort != TRAIN)
+            where = f"in {' and '.join(cohorts)}" if both else "for several patients"
             faults.append(
                 f"The same {what} is used {where}: {names}. Expected: one per patient. Keep one "
                 "row."
@@ -204,7 +210,8 @@ def _shared_files(left: pd.DataFrame) -> list[str]:
 
 def _refuse_empty(left: pd.DataFrame, out: pd.DataFrame) -> None:
     counts = left.groupby(["cohort", "label"]).size()
-    for side in [("train", 1), ("train", 0), ("test", 1), ("test", 0)]:
+    tests = [cohort for cohort in left.cohort.unique() if cohort != TRAIN] or ["test"]
+    for side in [(cohort, label) for cohort in (TRAIN, *tests) for label in (1, 0)]:
         if counts.get(side, 0) < 2:
             reasons = "".join(f"\n{r.patient}: {r.reason}" for r in out.head(20).itertuples())
             raise TableFault(

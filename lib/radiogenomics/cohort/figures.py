@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import textwrap
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from radiogenomics.cohort.eligibility import excluded
+from radiogenomics.study.contract import in_words
 from radiogenomics.study.settings import Label
 from radiogenomics.study.style import BACK, empty
 
@@ -19,7 +21,7 @@ KINDS = {  # of exclusions whose reason differs from patient to patient (exclusi
 
 
 def flow(table: pd.DataFrame, label: Label) -> go.Figure:
-    """Draw the flow of patients from cohort.csv to the two cohorts.
+    """Draw the flow of patients from cohort.csv to the cohorts.
 
     Args:
         table: `flow.csv`.
@@ -33,7 +35,10 @@ def flow(table: pd.DataFrame, label: Label) -> go.Figure:
     why = out.n.groupby(kinds, sort=False).sum()
     reasons = [f"{n} {kind}" for kind, n in why.items()] or ["none"]
     boxes.append((0.5, 0.55, f"{out.n.sum()} excluded<br>" + "<br>".join(reasons)))
-    for x, cohort, name in ((0.12, "train", "training"), (0.48, "test", "external test")):
+    cohorts = table[table.step == "included"].reason
+    places = [0.12, *np.linspace(0.48, 0.9, len(cohorts) - 1)] if len(cohorts) > 2 else [0.12, 0.48]
+    for x, cohort in zip(places, cohorts, strict=True):
+        name = in_words(cohort).removesuffix(" cohort")
         by = [count.get((f"{cohort} label", v), 0) for v in ("1", "0")]
         text = f"{count['included', cohort]} {name}<br>{by[0]} {label.name}"
         text += f"<br>{by[1]} {label.negative_name}"
@@ -41,7 +46,7 @@ def flow(table: pd.DataFrame, label: Label) -> go.Figure:
     figure = empty("Flow of patients", "", "", height=460)
     for points in (
         [(0.3, 0.9), (0.3, 0.28)], [(0.3, 0.55), (0.5, 0.55)],
-        [(0.12, 0.1), (0.12, 0.28), (0.48, 0.28), (0.48, 0.1)],
+        *([(0.12, 0.1), (0.12, 0.28), (x, 0.28), (x, 0.1)] for x in places[1:]),
     ):  # fmt: skip
         x, y = zip(*points, strict=True)
         line = {"color": BACK, "width": 1.5}

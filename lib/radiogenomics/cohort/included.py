@@ -14,6 +14,7 @@ from radiogenomics.images.formats import content_hash, image_files
 from radiogenomics.images.scans import CHOICE
 from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import numbered
+from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import digest, whole_file
 from radiogenomics.study.study import Study
@@ -44,7 +45,7 @@ def _source(study: Study) -> str:
     """Return a digest of cohort.csv and of the settings that decide who takes part, and as what."""
     rules = study.settings
     table = content_hash(study.cohort_csv) if study.cohort_csv.exists() else ""
-    return digest(table, rules.label, rules.hospitals, rules.eligibility, rules.images)
+    return digest(table, rules.label, rules.cohorts, rules.eligibility, rules.images)
 
 
 def _relative(study: Study, left: pd.DataFrame) -> dict[str, list[str]]:
@@ -102,7 +103,7 @@ def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
     seen = set(table.get("made_from", ()))
     if study.cohort_csv.exists() and seen - {_source(study)}:
         raise TableFault(
-            "cohort.csv, or [label], [hospitals] or [eligibility] of study.toml, has changed since "
+            "cohort.csv, or [label], [cohorts] or [eligibility] of study.toml, has changed since "
             f"notebook 01. Expected: no change. Run again: {contract.COHORT.run_from}"
         )
     for column in [c for c in IMAGES if f"{c}_stamp" in table]:
@@ -129,8 +130,9 @@ def load_patients(study: Study) -> pd.DataFrame:
 
 
 def split(patients: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return training patients, with labels 0 or 1, and test patients."""
-    train, test = (patients[patients.cohort == c].reset_index(drop=True) for c in ("train", "test"))
+    """Return training patients, with labels 0 or 1, and those of every test cohort."""
+    inside = patients.cohort == TRAIN
+    train, test = (patients[side].reset_index(drop=True) for side in (inside, ~inside))
     return train.astype({"label": int}), test
 
 

@@ -11,22 +11,23 @@ import pandas as pd
 from radiogenomics.cohort.codes import CODES, OPTIONAL, coded
 from radiogenomics.cohort.dates import DATES, EXPECTED, with_interval
 from radiogenomics.cohort.roles import role_faults
+from radiogenomics.cohort.sides import assigned, of_dates, twice
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import shipped
-from radiogenomics.study.settings import Codes, Label
+from radiogenomics.study.settings import Codes, Cohorts, Label
 from radiogenomics.study.study import Study
 
 EVER = {"never": "never", "former": "ever", "current": "ever"}  # the paper's two groups
 NUMBERS = ("age", "interval_days")
 NO_NAMES = ("na", "n/a", "nan", "null", "none", "<na>")  # which programs read as missing
-NEEDED = ("patient", "hospital", "ct", "mask")
+NEEDED = ("patient", "ct", "mask")
 IMAGES = ("ct", "mask", "mask_2")
 OLDEST = 120  # years
 
 
 def read_cohort(study: Study) -> pd.DataFrame:
-    """Read cohort.csv: one row per patient, `cohort` from the hospital, `label` 0 or 1 or missing.
+    """Read cohort.csv: one row per patient, `cohort` by [cohorts], `label` 0 or 1 or missing.
 
     Cells that cannot be read are reported in column `fault` (otherwise empty): `exclude` leaves
     that patient out and the others go on. In an optional column they are missing values, which
@@ -34,7 +35,7 @@ def read_cohort(study: Study) -> pd.DataFrame:
 
     Raises:
         TableFault: every fault that leaves the whole table in doubt, one a line, with its row:
-            doubled or empty names, a cohort that contradicts the hospital, a column in which
+            doubled or empty names, a cohort that contradicts [cohorts], a column in which
             no value can be read.
     """
     read = read_table(study)
@@ -71,19 +72,21 @@ def read_table(study: Study) -> Reading:
     path = study.cohort_csv
     raw = read_cells(path)
     label_column = study.settings.label.column.lower()
-    absent = [
-        c for c in (*NEEDED, label_column, *study.settings.clinical.predictors) if c not in raw
-    ]
+    deciding = study.settings.cohorts.column.lower()
+    named = (*NEEDED, deciding, label_column, *study.settings.clinical.predictors)
+    absent = [c for c in named if c not in raw]
     if absent:
         raise TableFault(
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
             f"Expected: the columns of {shipped('data/README.md')}."
         )
-    raw = with_interval(canonical(raw, study.settings.codes))
+    raw = canonical(raw, study.settings.codes)
+    raw, split_faults = _split(raw, study.settings.cohorts)
+    raw = with_interval(raw)
     cells = _cell_faults(raw, study)
     spare = _optional(study)
     needed = [cell for cell in cells if cell[1] not in spare]
-    faults = [*_name_faults(raw), *_hospital_faults(raw, study), *_hopeless(raw, needed)]
+    faults = [*_name_faults(raw), *split_faults, *_hopeless(raw, needed)]
     faults += _label_faults(raw, study.settings.label)
     bad = pd.DataFrame(
         [(i, column, raw[column].iloc[i], expected) for i, column, expected in cells],
@@ -108,8 +111,7 @@ def canonical(raw: pd.DataFrame, codes: Codes) -> pd.DataFrame:
     """Write a table's codes as data/README.md does (F: female), paths with forward slashes."""
     known = {c: coded(c, raw[c], codes) for c in CODES if c in raw}
     paths = {c: raw[c].str.replace("\\", "/", regex=False) for c in IMAGES if c in raw}
-    sides = {"cohort": raw.cohort.str.casefold()} if "cohort" in raw else {}
-    return raw.assign(**known, **paths, **sides)
+    return raw.assign(**known, **paths)
 
 
 def _name_faults(raw: pd.DataFrame) -> list[str]:
@@ -153,9 +155,9 @@ def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
             expected += "[label]"
         column = label.column.lower()
         checks.append((column, raw[column].map(_code).isin(accepted), expected))
-    sides = (*study.settings.hospitals.train, *study.settings.hospitals.test)
-    expected = f"one of {', '.join(sides)} (study.toml [hospitals])"
-    checks.append(("hospital", raw.hospital.isin(sides), expected))
+    sides = study.settings.cohorts.sides
+    expected = f"one of {', '.join(dict.fromkeys(sum(sides.values(), ())))} (study.toml [cohorts])"
+    checks.append((study.settings.cohorts.column.lower(), raw.cohort != "", expected))
     return [(int(i), c, e) for c, good, e in checks for i in np.flatnonzero(~good.astype(bool))]
 
 
@@ -226,25 +228,30 @@ def _fault(raw: pd.DataFrame, i: int, column: str, expected: str) -> str:
     )
 
 
-def _hospital_faults(raw: pd.DataFrame, study: Study) -> list[str]:
-    sides = study.settings.hospitals
-    both = set(sides.train) & set(sides.test)
-    if both:
-        return [f"study.toml [hospitals]: {', '.join(sorted(both))} is in both train and test."]
-    if "cohort" not in raw:
-        return []
-    cohorts = {**dict.fromkeys(sides.train, "train"), **dict.fromkeys(sides.test, "test")}
-    side = raw.hospital.map(cohorts)
-    wrong = (raw.cohort != "") & side.notna() & (raw.cohort != side)
-    return [_fault(raw, i, "cohort", f"{side[i]}, as its hospital says")
-            for i in np.flatnonzero(wrong)]  # fmt: skip
+def _split(raw: pd.DataFrame, cohorts: Cohorts) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table with each patient's cohort ("" unknown), and what is wrong with the split.
+
+    Of a column of days nothing is left but whether they are in a cohort.
+    """
+    column = cohorts.column.lower()
+    side = assigned(raw[column], cohorts)
+    both = twice(raw[column], cohorts)
+    faults = [f"study.toml [cohorts]: {', '.join(both)} is in several cohorts."] if both else []
+    if "cohort" in raw and column != "cohort":
+        other = raw.cohort.str.casefold() != side.str.casefold()
+        wrong = (raw.cohort != "") & (side != "") & other
+        faults += [_fault(raw, i, "cohort", f"{side[i]}, as its {column} says")
+                   for i in np.flatnonzero(wrong)]  # fmt: skip
+    if of_dates(cohorts) and column not in DATES:
+        raw = raw.assign(**{column: np.where(side == "", "a day in no cohort", "")})
+    return raw.assign(cohort=side), faults
 
 
 def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     settings = study.settings
-    table = raw.drop(columns=[c for c in DATES if c in raw]).replace("", np.nan)
-    test = raw.hospital.isin(settings.hospitals.test)
-    table["cohort"] = np.where(test, "test", "train")
+    days = [settings.cohorts.column.lower()] if of_dates(settings.cohorts) else []
+    table = raw.drop(columns=[c for c in (*DATES, *days) if c in raw]).replace("", np.nan)
+    table["cohort"] = raw.cohort
     given = raw[settings.label.column.lower()].map(_code)
     labelled = ~given.isin(["", *_codes(*settings.label.missing)])
     if negative := _negative(settings.label):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 
@@ -93,7 +94,7 @@ def sealed(settings: Settings, table: pd.DataFrame) -> pd.DataFrame:
     That is the label, the column that it was read from, and every column, not named in study.toml,
     that separates the labels of the training patients.
     """
-    test, train = table.cohort == "test", _training(table)
+    test, train = table.cohort != TRAIN, _training(table)
     kept = {*OWN_COLUMNS, "hospital", *settings.eligibility.required, *_named(settings)}
     others = [c for c in table if c not in kept and not c.endswith(OF_FILES)]
     telling = [c for c in others if separates(train, c)]
@@ -108,4 +109,4 @@ def _blank(values: pd.Series, where: pd.Series) -> pd.Series:
 
 
 def _training(table: pd.DataFrame) -> pd.DataFrame:
-    return table[(table.cohort == "train") & table.label.notna()]
+    return table[(table.cohort == TRAIN) & table.label.notna()]

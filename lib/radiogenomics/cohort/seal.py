@@ -64,7 +64,7 @@ def _now() -> str:
 
 
 def _digest(scores: pd.DataFrame) -> str:
-    rows = scores[scores.cohort == "test"].sort_values(["model", "patient"])
+    rows = scores[scores.cohort != contract.TRAIN].sort_values(["model", "patient"])
     return digest(rows[["model", "patient"]].values.tolist(), rows.score.round(6).tolist())
 
 
@@ -95,7 +95,7 @@ def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFram
             training patients, or has others.
     """
     patients = read_included(study)
-    train = patients[patients.cohort == "train"]
+    train = patients[patients.cohort == contract.TRAIN]
     for inside, expected in ((scores.fold.isna(), patients), (scores.fold.notna(), train)):
         for name, rows in scores[inside].groupby("model"):
             _refuse_incomplete(name, rows, expected.patient)

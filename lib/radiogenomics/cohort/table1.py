@@ -15,6 +15,7 @@ from radiogenomics.statistics.group_tests import (
     standardised_difference,
 )
 from radiogenomics.study import tables
+from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.settings import Label
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import print_p
@@ -32,16 +33,25 @@ def table1(
     a value are left out. `seed` draws the tables of `categorical_test`.
     """
     groups = dict(list(cohort.groupby(by)))
+    pair = {k: cohort[side] for k, side in _sides(cohort[by])}
     sizes = {str(k): str(len(g)) for k, g in (groups | {"all": cohort}).items()}
     lines = [{"characteristic": "patients", "level": "n", **sizes}]
     for column in [c for c in columns if c in cohort and cohort[c].notna().any()]:
-        values = {k: g[column] for k, g in groups.items()}
+        values, compared = ({k: g[column] for k, g in by.items()} for by in (groups, pair))
         if pd.api.types.is_numeric_dtype(cohort[column]):
-            lines += _numeric_rows(column, values)
+            lines += _numeric_rows(column, values, compared)
         else:
-            lines += _category_rows(column, values, seed)
+            lines += _category_rows(column, values, compared, seed)
     names = ["characteristic", "level", *sizes, "method", "p", "p_value", "smd", "missing"]
     return pd.DataFrame(lines, columns=names)
+
+
+def _sides(values: pd.Series) -> list[tuple[Any, pd.Series]]:
+    """Return the two groups that are compared; of several cohorts training and all others."""
+    names = sorted(values.unique())
+    if len(names) <= 2:
+        return [(name, values == name) for name in names]
+    return [("test", values != TRAIN), (TRAIN, values == TRAIN)]
 
 
 def clearest(table: pd.DataFrame) -> dict[str, Any]:
@@ -59,7 +69,8 @@ def differences(table: pd.DataFrame) -> dict[str, Any]:
     freedom for a number, and one less than levels for categories (Hotelling 1931).
     """
     compared = table.dropna(subset="smd")
-    sizes = table.loc[table.level == "n", ["test", "train"]].astype(int).to_numpy()[0]
+    counts = table.loc[table.level == "n", [TRAIN, "all"]].astype(int).to_numpy()[0]
+    sizes = np.array([counts[0], counts[1] - counts[0]])
     levels = compared.characteristic.map(table.characteristic.value_counts())
     chance = np.sqrt(stats.chi2.ppf(0.95, np.maximum(levels - 1, 1)) * (1 / sizes).sum())
     clear = compared.characteristic[compared.smd > chance].tolist()
@@ -84,7 +95,7 @@ def interval_table(cohort: pd.DataFrame) -> pd.DataFrame:
 
 def shown(table: pd.DataFrame, label: Label) -> pd.DataFrame:
     """Return Table 1 as it is printed: a line a level, labels in words."""
-    words = {"0": label.negative_name, "1": label.name, "train": "training", "test": "test"}
+    words = {"0": label.negative_name, "1": label.name, TRAIN: "training"}
     lines = table.drop(columns="p_value").rename(columns=words)
     return lines.set_index(["characteristic", "level"]).astype(object).fillna("")
 
@@ -100,8 +111,8 @@ def _shared(groups: dict, test: str, p: float) -> dict:
     }
 
 
-def _numeric_rows(column: str, groups: dict) -> list[dict]:
-    test, p = continuous_test(*list(groups.values())[:2])
+def _numeric_rows(column: str, groups: dict, pair: dict) -> list[dict]:
+    test, p = continuous_test(*pair.values()) if len(pair) == 2 else ("", float("nan"))
     both = groups | {"all": pd.concat(groups.values())}
     cells = {str(k): _mean(g.dropna()) for k, g in both.items()}
     return [
@@ -109,7 +120,7 @@ def _numeric_rows(column: str, groups: dict) -> list[dict]:
             "characteristic": column,
             "level": "mean ± SD",
             **cells,
-            **_shared(groups, test, p),
+            **_shared(pair, test, p),
         }
     ]
 
@@ -119,12 +130,14 @@ def _mean(values: pd.Series) -> str:
     return f"{values.mean():.2f}{spread}" if len(values) else "not known"
 
 
-def _category_rows(column: str, groups: dict, seed: int) -> list[dict]:
+def _category_rows(column: str, groups: dict, pair: dict, seed: int) -> list[dict]:
     seen = pd.concat(groups.values()).dropna().unique()
     order = [*CODES.get(column, ()), "never", "ever"]
     levels = sorted(seen, key=lambda v: (order.index(v) if v in order else 99, str(v)))
-    counts = np.array([[(g == v).sum() for g in groups.values()] for v in levels])
-    test, p = categorical_test(counts, seed)
+    compared, counts = (
+        np.array([[(g == v).sum() for g in by.values()] for v in levels]) for by in (pair, groups)
+    )
+    test, p = categorical_test(compared, seed)
     counts, rows = np.hstack([counts, counts.sum(axis=1, keepdims=True)]), []
     for level, row in zip(levels, counts, strict=True):
         cells = {
@@ -132,5 +145,5 @@ def _category_rows(column: str, groups: dict, seed: int) -> list[dict]:
             for k, n, total in zip([*groups, "all"], row, counts.sum(axis=0), strict=True)
         }
         rows.append({"characteristic": column, "level": level, **cells})
-    rows[0] |= _shared(groups, test, p)
+    rows[0] |= _shared(pair, test, p)
     return rows

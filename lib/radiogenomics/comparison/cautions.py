@@ -8,10 +8,10 @@ import pandas as pd
 
 from radiogenomics.cohort.included import read_included
 from radiogenomics.cohort.roles import separating
-from radiogenomics.models.predictions import select
+from radiogenomics.models.predictions import by_cohort, select
 from radiogenomics.statistics.saturation import saturated
 from radiogenomics.study import tables
-from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE
+from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE, in_words, kind_of
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import say
 
@@ -26,33 +26,41 @@ def of_scores(scores: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
         scores: predictions.csv with labels.
         metrics: metrics.csv.
     """
-    external = select(scores[scores.model != IN_SAMPLE], "external")
-    rows = [(TEST_COHORT, _few(external))]
+    tested = by_cohort(scores[scores.model != IN_SAMPLE])
+    rows = [(TEST_COHORT, _few(name, select(part, "external"))) for name, part in tested.items()]
+    for name, part in tested.items():
+        rows += _of_cohort(name, part, metrics[metrics.cohort == name])
+    return tables.WARNINGS.frame([row for row in dict.fromkeys(rows) if row[1]])
+
+
+def _of_cohort(cohort: str, scores: pd.DataFrame, metrics: pd.DataFrame) -> list[tuple[str, str]]:
+    external, rows = select(scores, "external"), []
     auc = metrics[(metrics.metric == "auc") & metrics.ci_method.isin(AUC_INTERVALS)]
     slope = metrics[(metrics.metric == "calibration_slope") & (metrics.ci_method == "wald")]
-    turned = [part[(part.scores == "external") & (part.ci_high < limit)].model
-              for part, limit in ((auc, 0.5), (slope, 0))]  # fmt: skip
+    turned = [part[part.ci_high < limit].model for part, limit in ((auc, 0.5), (slope, 0))]
     for model in external.model.unique():
         own = scores[scores.model == model]
         facts = {
             "turned": model in set(pd.concat(turned)),
             "hard": set(external.score[external.model == model]) <= {0, 1},
             "apart": _folds_apart(select(own, "out_of_fold")),
-            "saturated": {kind: (saturated(part.score.to_numpy()), len(part))
-                          for kind in ("external", "out_of_fold")
+            "saturated": {words: (saturated(part.score.to_numpy()), len(part))
+                          for kind, words in (("external", kind_of(cohort)), ("out_of_fold",) * 2)
                           if len(part := select(own, kind))},
+            "cohort": in_words(cohort),
         }  # fmt: skip
         rows.append((model, say("comparison", "score_cautions", model=model, **facts)))
-    return tables.WARNINGS.frame([row for row in rows if row[1]])
+    return rows
 
 
-def _few(external: pd.DataFrame) -> str:
+def _few(cohort: str, external: pd.DataFrame) -> str:
     """Return the sentence on a test cohort of fewer than 100 patients of a label, else ""."""
     patients = external.drop_duplicates("patient")
     counts = patients.label.value_counts().reindex([0, 1], fill_value=0)
     if counts.min() >= ENOUGH:
         return ""
-    return say("comparison", "few", rarer=int(counts.min()), n=len(patients), enough=ENOUGH)
+    facts = {"rarer": int(counts.min()), "n": len(patients), "cohort": in_words(cohort)}
+    return say("comparison", "few", enough=ENOUGH, **facts)
 
 
 def _folds_apart(rows: pd.DataFrame) -> bool:
@@ -61,7 +69,7 @@ def _folds_apart(rows: pd.DataFrame) -> bool:
     return bool(len(by) > 1 and by["min"].max() > by["max"].min())
 
 
-def warnings(study: Study, signs: dict[str, Any], scored: pd.DataFrame) -> pd.DataFrame:
+def warnings(study: Study, signs: dict[str, dict[str, Any]], scored: pd.DataFrame) -> pd.DataFrame:
     """Return warnings.csv: where, warning (what the reports say in red, the index too).
 
     Args:
@@ -69,12 +77,10 @@ def warnings(study: Study, signs: dict[str, Any], scored: pd.DataFrame) -> pd.Da
         signs: `confounders.baselines`'s.
         scored: `of_scores`.
     """
-    text = {
-        "acquisition": say("comparison", "acquisition_signs", **signs),
-        "CNN": idle(study),
-        "Clinical": _separating(study),
-    }
-    rows = [(where, words) for where, words in text.items() if words]
+    said = dict.fromkeys(say("comparison", "acquisition_signs", **one) for one in signs.values())
+    text = [("acquisition", words) for words in said]
+    text += [("CNN", idle(study)), ("Clinical", _separating(study))]
+    rows = [(where, words) for where, words in text if words]
     return tables.WARNINGS.frame([*scored.itertuples(index=False, name=None), *rows])
 
 

@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from radiogenomics.comparison.evidence import over_cohorts
 from radiogenomics.images.inspection import ACQUISITION
 from radiogenomics.models.classical import ridge, unpenalised
 from radiogenomics.models.predictions import score_table
@@ -22,6 +23,8 @@ from radiogenomics.statistics import discrimination
 from radiogenomics.statistics.discrimination import auc_interval, holm
 from radiogenomics.statistics.group_tests import categorical_test
 from radiogenomics.statistics.subgroups import groups
+from radiogenomics.study import tables
+from radiogenomics.study.contract import TRAIN, in_words
 from radiogenomics.study.study import Study
 
 POOLED = "cross-validated in the test cohort: pooled folds have no interval and no test"
@@ -29,13 +32,25 @@ POOLED = "cross-validated in the test cohort: pooled folds have no interval and 
 
 def baselines(
     study: Study, scores: pd.DataFrame, patients: pd.DataFrame
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Return baselines.csv, acquisition_association.csv and the signs of a scanner (`_signs`).
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, dict[str, Any]]]:
+    """Return baselines.csv, acquisition_association.csv and each cohort's signs of a scanner.
 
-    Each baseline's external AUC, and DeLong's test of every model against it (Holm over all);
-    `reason` says why one has no scores.
+    Each baseline's AUC in each test cohort, and DeLong's test of every model against it (Holm
+    over a cohort's); `reason` says why one has no scores.
     """
-    train, test = (patients[patients.cohort == c] for c in ("train", "test"))
+    linked, signs = association(patients, study.settings.seed), {}
+
+    def of_cohort(name: str, part: pd.DataFrame) -> pd.DataFrame:
+        table, signs[name] = _baselines(study, name, part, patients, linked)
+        return table
+
+    return over_cohorts(tables.BASELINES, scores, of_cohort), linked, signs
+
+
+def _baselines(
+    study: Study, cohort: str, scores: pd.DataFrame, patients: pd.DataFrame, linked: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    train, test = (patients[patients.cohort == c] for c in (TRAIN, cohort))
     wide = score_table(scores, "external")
     test = test.loc[wide.index]
     labels = test.label.to_numpy(int)
@@ -58,11 +73,10 @@ def baselines(
     for name, reason in left_out(train, test).items():
         rows += [(name, *[np.nan] * 3, "none", model, *[np.nan] * 3, reason) for model in wide]
     table = pd.DataFrame(rows, columns=names)
-    linked = association(patients, study.settings.seed)
-    signs = _signs(labels, simple, linked, pooled)
+    signs = _signs(labels, simple, linked[linked.cohort.isin([TRAIN, cohort])], pooled, cohort)
     fitted = "train" if len(train) else "test, cross-validated"
     counts = {"n": len(labels), "events": int(labels.sum()), "fitted_on": fitted}
-    return table.assign(p_holm=discrimination.holm(table.p.to_numpy()), **counts), linked, signs
+    return table.assign(p_holm=discrimination.holm(table.p.to_numpy()), **counts), signs
 
 
 VOLUME = "volume_mm3"
@@ -157,8 +171,9 @@ def association(patients: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def _signs(
-    labels: np.ndarray, scores: pd.DataFrame, linked: pd.DataFrame, pooled: bool = False
-) -> dict[str, Any]:
+    labels: np.ndarray, scores: pd.DataFrame, linked: pd.DataFrame, pooled: bool = False,
+    cohort: str = "test",
+) -> dict[str, Any]:  # fmt: skip
     """Return the signs that the label can be read off the scanner.
 
     Given where the 99% interval of the acquisition's AUC lies above 0.5 (`direction` with) or below
@@ -170,19 +185,22 @@ def _signs(
         scores: `baseline_scores`.
         linked: `association`.
         pooled: the scores are cross-validated, of several models, and have no interval.
+        cohort: of the test patients.
 
     Returns:
-        direction (with, against or empty), auc, interval, certain (cohort, variable, p).
+        direction (with, against or empty), auc, interval, certain (cohort, variable, p), and the
+        cohort in words.
     """
     certain = linked[linked.p_holm < CERTAIN][["cohort", "variable", "p"]].values.tolist()
+    found = {"direction": "", "certain": certain, "cohort": in_words(cohort)}
     if "Acquisition" not in scores:
-        return {"direction": "", "certain": certain}
+        return found
     auc, low, high, _ = auc_interval(labels, scores.Acquisition.to_numpy(), 1 - CERTAIN)
     above = auc > 0.5 and len(certain) > 0 if pooled else low > 0.5
     below = not pooled and high < 0.5
     interval = "cross-validated" if pooled else f"99% CI {low:.3f} to {high:.3f}"
     direction = "with" if above else "against" if below else ""
-    return {"direction": direction, "auc": auc, "interval": interval, "certain": certain}
+    return found | {"direction": direction, "auc": auc, "interval": interval}
 
 
 def of_acquisition(table: pd.DataFrame) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,17 @@ from radiogenomics.cohort.included import read_included
 from radiogenomics.comparison import other_scores
 from radiogenomics.comparison.plan import Judged, judged
 from radiogenomics.images.inspection import ACQUISITION
-from radiogenomics.models.predictions import read_scores, score_table, select, write_scores
+from radiogenomics.models.predictions import (
+    by_cohort,
+    read_scores,
+    score_table,
+    select,
+    write_scores,
+)
 from radiogenomics.statistics import roc
 from radiogenomics.statistics.resampling import FEWER, LARGE, Drawn, draw
 from radiogenomics.study import contract, tables
+from radiogenomics.study.contract import Table
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
 
@@ -49,7 +57,10 @@ def evidence(
     return scores, patients, before
 
 
-def labelled(scores: pd.DataFrame, kind: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+Pairs = dict[str, tuple[np.ndarray, np.ndarray]]  # labels and scores by model
+
+
+def labelled(scores: pd.DataFrame, kind: str) -> Pairs:
     """Return labels and scores of each model, patients in one order."""
     rows = select(scores, kind)
     if rows.empty:
@@ -58,6 +69,23 @@ def labelled(scores: pd.DataFrame, kind: str) -> dict[str, tuple[np.ndarray, np.
     label = rows[rows.model == rows.model.iloc[0]].set_index("patient").label
     labels = label.loc[table.index].to_numpy(int)
     return {model: (labels, table[model].to_numpy(float)) for model in table}
+
+
+def every_set(scores: pd.DataFrame) -> Iterator[tuple[str, str, Pairs]]:
+    """Yield cohort, kind and labelled scores: of each test cohort, and of the two training ones."""
+    for cohort, part in by_cohort(scores).items():
+        yield cohort, contract.kind_of(cohort), labelled(part, "external")
+    for kind in contract.KINDS[1:]:
+        yield contract.TRAIN, kind, labelled(scores, kind)
+
+
+def over_cohorts(
+    table: Table, scores: pd.DataFrame, rows_of: Callable[[str, pd.DataFrame], pd.DataFrame]
+) -> pd.DataFrame:
+    """Return a table: the rows of each test cohort, one below the other, with column `cohort`."""
+    parts = [rows_of(name, part).assign(cohort=name) for name, part in by_cohort(scores).items()]
+    held = [part for part in parts if len(part)]
+    return table.frame(pd.concat(held, ignore_index=True) if held else ())
 
 
 def probabilities(scores: pd.DataFrame) -> list[str]:
@@ -125,12 +153,15 @@ def cutoffs(study: Study, chosen: pd.DataFrame) -> dict[str, float]:
     return dict(zip(usual.model, usual.threshold, strict=True))
 
 
-def drawn(study: Study, scores: pd.DataFrame, kind: str) -> Drawn | None:
-    """Draw the bootstrap's patients of one kind of scores, the same for every model.
+def drawings(study: Study, scores: pd.DataFrame) -> dict[tuple[str, str], Drawn | None]:
+    """Draw the bootstrap's patients of every cohort and kind of scores, the same for every model.
 
     Large cohorts (over 4,000 patients) are drawn at most 500 times.
     """
-    pairs = labelled(scores, kind)
+    return {(cohort, kind): _drawn(study, pairs) for cohort, kind, pairs in every_set(scores)}
+
+
+def _drawn(study: Study, pairs: Pairs) -> Drawn | None:
     if not pairs:
         return None
     labels = next(iter(pairs.values()))[0].astype(bool)

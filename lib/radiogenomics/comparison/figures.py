@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from radiogenomics.statistics.decision import REFERENCES
+from radiogenomics.study.contract import in_words
 from radiogenomics.study.settings import Label
 from radiogenomics.study.style import (
     BACK,
@@ -57,14 +58,14 @@ def roc(
     return _as_tall_as_legend(figure)
 
 
-def delong_matrix(table: pd.DataFrame) -> go.Figure:
-    """Draw the p values (Holm) of every pair of models; the table is `delong.csv`."""
+def delong_matrix(table: pd.DataFrame, cohort: str) -> go.Figure:
+    """Draw the p values (Holm) of every pair of models in a cohort; the table is `delong.csv`."""
     names = list(dict.fromkeys([*table.model_a, *table.model_b]))
     p = pd.DataFrame(np.nan, index=names, columns=names)
     for row in table.itertuples():
         p.loc[row.model_a, row.model_b] = p.loc[row.model_b, row.model_a] = row.p_holm
     text = p.map(print_p)
-    figure = empty("DeLong tests between models, p (Holm)", "", "", height=480)
+    figure = empty(f"DeLong tests between models, p (Holm), {cohort}", "", "", height=480)
     figure.add_heatmap(
         z=p.to_numpy(), x=names, y=names, text=text.to_numpy(), texttemplate="%{text}", zmin=0,
         zmax=0.2, colorscale="Viridis", colorbar={"title": "p (Holm)"},
@@ -130,7 +131,7 @@ def calibration(
     return _as_tall_as_legend(figure)
 
 
-def forest(table: pd.DataFrame, model: str, colours: Mapping[str, str]) -> go.Figure:
+def forest(table: pd.DataFrame, model: str, colours: Mapping[str, str], cohort: str) -> go.Figure:
     """Draw a model's AUC and observed-to-expected ratio in every group (`subgroups.csv`).
 
     Hollow dots are groups with few events or non-events; of a group with one label there is no
@@ -159,7 +160,43 @@ def forest(table: pd.DataFrame, model: str, colours: Mapping[str, str]) -> go.Fi
     reach = max(3.0, 1.1 * rows.o_over_e.max(skipna=True)) if rows.o_over_e.notna().any() else 3.0
     figure.update_xaxes(range=[0, 1.02], col=1).update_xaxes(range=[0, reach], col=2)
     figure.update_layout(height=180 + 24 * len(rows))
-    return titled(figure, f"{model} by group (events/patients), external test cohort")
+    return titled(figure, f"{model} by group (events/patients), {cohort}")
+
+
+def cohorts(aucs: pd.DataFrame, pooled: pd.DataFrame, colours: Mapping[str, str]) -> go.Figure:
+    """Draw every model's AUC in each test cohort and, from three external ones on, their mean.
+
+    Args:
+        aucs: rows of `metrics.csv`: cohort, model, value, ci_low, ci_high, n, events.
+        pooled: `pooled.csv`; its prediction interval is the dotted line.
+        colours: `palette` of all the study's models.
+    """
+    figure = empty("AUC by cohort (events/patients)", "AUC", "")
+    sizes = aucs.drop_duplicates("cohort").set_index("cohort")
+    names = {c: f"{in_words(c)} ({r.events}/{r.n})" for c, r in sizes.iterrows()}
+    for model, rows in aucs.groupby("model", sort=False):
+        over = pooled[pooled.model == model]
+        y = [*rows.cohort.map(names), *["pooled"] * len(over)]
+        x, low, high = (
+            np.r_[rows[a], over[b]]
+            for a, b in (("value", "auc"), ("ci_low", "ci_low"), ("ci_high", "ci_high"))
+        )
+        error = {"array": high - x, "arrayminus": x - low, "thickness": 1}
+        symbols = ["circle"] * len(rows) + ["diamond"] * len(over)
+        look = {"color": colours[model], "size": 9, "symbol": symbols}
+        figure.add_scatter(
+            x=x, y=y, error_x=error, mode="markers", name=model, marker=look, legendgroup=model
+        )
+        for part in over.itertuples():
+            line = {"color": colours[model], "dash": "dot", "width": 1}
+            figure.add_scatter(
+                x=[part.prediction_low, part.prediction_high], y=["pooled"] * 2, mode="lines",
+                line=line, name=f"{model}, a further cohort", legendgroup=model, showlegend=False,
+            )  # fmt: skip
+    figure.add_vline(x=0.5, line={"dash": "dot", "color": BACK})
+    height = 200 + 26 * aucs.model.nunique() * (len(names) + 1)
+    figure.update_layout(scattermode="group", height=min(height, 900))
+    return figure.update_yaxes(autorange="reversed", automargin=True)
 
 
 def folds(table: pd.DataFrame) -> go.Figure:

@@ -9,14 +9,15 @@ import pandas as pd
 from radiogenomics.cohort.reading import EVER, canonical
 from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.cells import numbered, read_cells
-from radiogenomics.study.contract import COLUMNS, IN_SAMPLE
+from radiogenomics.study.contract import COLUMNS, IN_SAMPLE, TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.settings import Codes
 
 NEEDED = ("patient", "label", "model", "score")
 OPTIONAL = ["parameters"]
 MOST_FOLDS = 100_000
-COHORTS = ("train", "test")
+COHORT = r"[A-Za-z0-9_-]{1,40}"  # a cohort's name, which names figures too
+MOST_COHORTS = 20  # more values are a column of something else
 TEST = "test"
 POSITIVE = ("1", "true", "yes", "positive", "pos", "+", "mutant", "mutated", "mut", "case")
 MEASURED = ("age", "thickness_mm", "volume_mm3")  # columns of numbers
@@ -61,7 +62,7 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
 
 def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     unused = raw.columns.difference([*COLUMNS, *OPTIONAL]).tolist()
-    raw = raw.assign(cohort=raw.get("cohort", TEST), fold=raw.get("fold", ""))
+    raw = raw.assign(cohort=_named_cohorts(raw), fold=raw.get("fold", ""))
     raw["label"], told = _numbered_labels(raw.label)
     table = canonical(raw, Codes())
     score, fold = (pd.to_numeric(table[c], errors="coerce") for c in ("score", "fold"))
@@ -73,7 +74,10 @@ def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
             ~table.model.isin(["", *REFERENCES]),
             "a model's name, not all or none, which are the references of the decision curve",
         ),
-        "cohort": (table.cohort.isin(COHORTS), "train or test"),
+        "cohort": (
+            table.cohort.str.fullmatch(COHORT),
+            "train, test, or a test cohort's name of letters, digits, _ or -",
+        ),
         "label": (label.isin([0, 1]), "0 or 1"),
         "score": (score.notna() & (score.abs() < float("inf")), "a finite number such as 0.73"),
         "fold": (counted, "a whole number, or empty"),
@@ -89,6 +93,14 @@ def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     told += [f"column {name} is not used" for name in unused]
     typed.attrs["told"] = [f"{path.name}: {text}" for text in told]
     return typed
+
+
+def _named_cohorts(raw: pd.DataFrame) -> pd.Series:
+    """Return the cohorts; without the column all are the test cohort; Training is train."""
+    if "cohort" not in raw:
+        return pd.Series(TEST, raw.index)
+    usual = {"train": TRAIN, "training": TRAIN, "test": TEST}
+    return raw.cohort.map(lambda name: usual.get(name.casefold(), name))
 
 
 def _numbered_labels(labels: pd.Series) -> tuple[pd.Series, list[str]]:
@@ -120,11 +132,16 @@ def _refuse_values(
 
 
 def _refuse_crossing(table: pd.DataFrame, path: Path) -> None:
+    if table.cohort.nunique() > MOST_COHORTS:
+        raise TableFault(
+            f"{path.name}: column cohort holds {table.cohort.nunique()} names. Expected: at most "
+            f"{MOST_COHORTS}, train and test cohorts. Correct the column."
+        )
     sides = table.groupby("patient").cohort.nunique()
     both = sides.index[sides > 1].tolist()
     if both:
         raise TableFault(
-            f"{path.name}: {len(both)} patients are in both train and test: {_some(both)}. "
+            f"{path.name}: {len(both)} patients are in several cohorts: {_some(both)}. "
             "Expected: each patient in one of them. Correct the column cohort."
         )
 
@@ -142,9 +159,10 @@ def _refuse_disagreement(table: pd.DataFrame, path: Path) -> None:
 
 
 def _kinds(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    train = table[table.cohort == "train"]
+    train = table[table.cohort == TRAIN]
+    tests = [cohort for cohort in table.cohort.unique() if cohort != TRAIN] or [TEST]
     return [
-        (TEST, table[table.cohort == "test"]),
+        *((cohort, table[table.cohort == cohort]) for cohort in tests),
         ("training, in-sample", train[train.fold.isna()]),
         ("training, out-of-fold", train[train.fold.notna()]),
     ]
@@ -172,8 +190,8 @@ def _refuse_unpaired(rows: pd.DataFrame, kind: str, path: Path) -> None:
 def _refuse_untested(table: pd.DataFrame, path: Path) -> None:
     """Stop where a model has no test patient, or its training scores are of two sets of them."""
     for model, rows in table.groupby("model", sort=False):
-        test, inside, outside = (pd.Index(part.patient) for _, part in _kinds(rows))
-        if not len(test) and (table.cohort == "test").any():
+        inside, outside = (pd.Index(part.patient) for _, part in _kinds(rows)[-2:])
+        if not (rows.cohort != TRAIN).any() and (table.cohort != TRAIN).any():
             raise TableFault(
                 f"{path.name}: model {model} has no test patient. Expected: the test patients of "
                 "the other models. Add these scores, or leave the model out."
@@ -189,7 +207,7 @@ def _refuse_untested(table: pd.DataFrame, path: Path) -> None:
 def _refuse_one_label(rows: pd.DataFrame, kind: str, path: Path) -> None:
     """Stop where test patients, or training patients if there are any, are of one label."""
     labels = sorted(rows.label.unique().tolist())
-    if len(labels) < 2 and (len(rows) or kind == TEST):
+    if len(labels) < 2 and (len(rows) or not kind.startswith("training, ")):
         raise TableFault(
             f"{path.name}: the labels of the patients ({kind}) are {labels}. Expected: both 0 and "
             "1. Scores of one label, or of training patients alone, cannot be evaluated: add "
@@ -271,7 +289,8 @@ def _refuse_other_labels(table: pd.DataFrame, scored: pd.DataFrame, path: Path) 
 def _refuse_other_cohorts(table: pd.DataFrame, scored: pd.DataFrame, path: Path) -> None:
     if "cohort" not in table:
         return
-    other = table.index[(table.cohort != "") & (table.cohort != scored.cohort)].tolist()
+    differs = table.cohort.str.casefold() != scored.cohort.str.casefold()
+    other = table.index[(table.cohort != "") & differs].tolist()
     if other:
         raise TableFault(
             f"{path.name}: {len(other)} patients are of another cohort than the scores': "

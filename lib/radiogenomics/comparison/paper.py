@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.comparison.evidence import labelled
+from radiogenomics.models.predictions import by_cohort
 from radiogenomics.statistics import discrimination
 from radiogenomics.study import tables
-from radiogenomics.study.contract import COHORTS, Notebook
+from radiogenomics.study.contract import TRAIN, Notebook
 from radiogenomics.study.errors import MissingFile, StudyError
 from radiogenomics.study.files import SHIPPED, shipped
 from radiogenomics.study.study import Study
@@ -221,10 +222,12 @@ def against_paper(study: Study, metrics: pd.DataFrame, scores: pd.DataFrame) -> 
     if printed is None:
         return tables.PAPER_VS_RUN.frame()
     columns = ["model", "cohort", "metric", "value", "ci_low", "ci_high", "n"]
-    measured = table2(printed).merge(printed_rows(metrics)[columns], how="left")
+    first, part = next(iter(by_cohort(scores).items()))  # stands beside the paper's test cohort
+    found = metrics[metrics.cohort.isin([TRAIN, first])].replace({"cohort": {first: "test"}})
+    measured = table2(printed).merge(printed_rows(found)[columns], how="left")
     measured["difference"] = measured.value - measured.published
     tested = tests(printed).assign(metric="delong_p")
-    pairs = {COHORTS[kind]: labelled(scores, kind) for kind in ("external", "in_sample")}
+    pairs = {"test": labelled(part, "external"), TRAIN: labelled(part, "in_sample")}
     tested["value"] = [_p_of(pairs[row.cohort], row) for row in tested.itertuples()]
     tested["warning"] = np.where(tested.cohort == "train", IN_SAMPLE_P, "")
     both = pd.concat([measured, tested], ignore_index=True)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from radiogenomics.comparison.plan import Judged
 from radiogenomics.statistics import calibration
-from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE
+from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE, TRAIN, in_words
 from radiogenomics.study.words import print_p, with_interval
 
 Facts = dict[str, Any]
@@ -26,26 +26,27 @@ def pooled_hospitals(table: pd.DataFrame, model: str) -> pd.Series | None:
     return rows.loc[model] if model in rows.index else rows.iloc[0]
 
 
-def aucs(metrics: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return each model's AUC of one kind of scores, with its interval (metrics.csv)."""
+def aucs(metrics: pd.DataFrame, cohort: str) -> pd.DataFrame:
+    """Return each model's AUC in a cohort, of training in-sample, with its interval."""
     rows = metrics[(metrics.metric == "auc") & metrics.ci_method.isin(AUC_INTERVALS)]
-    return rows[rows.scores == kind]
+    return rows[(rows.cohort == cohort) & (rows.scores != "out_of_fold")]
 
 
-def headline(metrics: pd.DataFrame, judged: Judged, truth: dict | None) -> Facts:
-    """Return the primary model's external AUC, who shares it, and what the CNN could reach."""
+def headline(metrics: pd.DataFrame, cohort: str, judged: Judged, truth: dict | None) -> Facts:
+    """Return the primary model's AUC in a cohort, who shares it, what the CNN could reach."""
     best = judged.primary
-    auc = aucs(metrics, "external")
+    auc = aucs(metrics, cohort)
     top = auc.set_index("model").loc[best]
     ties = auc.model[(auc.value == top.value) & ~auc.model.isin([best, IN_SAMPLE])].tolist()
     cnn = auc.value[auc.model == "CNN"]
     return {"top": top, "ties": ties, "declared": judged.declared,
-            "cnn": cnn.item() if len(cnn) else None, "truth": truth}  # fmt: skip
+            "cnn": cnn.item() if len(cnn) else None, "truth": truth,
+            "cohort": in_words(cohort)}  # fmt: skip
 
 
-def calibration_of(metrics: pd.DataFrame, model: str) -> Facts:
-    """Return a model's external calibration slope and observed / expected; None where undefined."""
-    rows = metrics[(metrics.scores == "external") & (metrics.model == model)]
+def calibration_of(metrics: pd.DataFrame, cohort: str, model: str) -> Facts:
+    """Return a model's calibration slope and observed / expected in a cohort, None: undefined."""
+    rows = metrics[(metrics.cohort == cohort) & (metrics.model == model)]
     rows = rows[(rows.ci_method == "wald") & (rows.threshold_rule == "")].set_index("metric")
     measures = rows.reindex(["calibration_slope", "o_over_e"])
     defined = measures.value.notna().all()
@@ -56,7 +57,8 @@ def calibration_of(metrics: pd.DataFrame, model: str) -> Facts:
 def benefit(ranges: pd.DataFrame) -> Facts:
     """Return where the primary model is of more benefit than all else (decision_best.csv)."""
     first = ranges.iloc[0] if len(ranges) else None
-    parts = [f"{r[2]:.2f} to {r[3]:.2f}" for r in ranges.itertuples(index=False) if r[4]]
+    told = ranges[ranges.thresholds > 0]
+    parts = [f"{low:.2f} to {high:.2f}" for low, high in zip(told["from"], told.to, strict=True)]
     return {"first": first, "parts": parts, "won": int(ranges.thresholds.sum())}
 
 
@@ -82,6 +84,11 @@ def brier_changes(table: pd.DataFrame) -> Facts:
         "fitted": len(change),
         "lost": lost,
     }
+
+
+def first_of(table: pd.DataFrame, primary: str) -> str:
+    """Return the primary model where the table has it, else its first one."""
+    return primary if primary in set(table.model) else table.model.iloc[0]
 
 
 def most_optimistic(table: pd.DataFrame) -> Facts:
@@ -112,25 +119,24 @@ def subgroup_counts(table: pd.DataFrame) -> Facts:
 
 
 def at_thresholds(table: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the external measures at thresholds chosen on training scores, in words."""
-    used = table[(table.scores == "external") & table.ci_method.isin(["wilson", "wald"])]
+    """Return the test cohorts' measures at thresholds chosen on training scores, in words."""
+    used = table[(table.cohort != TRAIN) & table.ci_method.isin(["wilson", "wald"])]
     used = used[~used.threshold_rule.isin(["", "half"])]
     if used.empty:
         return None
     text = [with_interval(r.value, r.ci_low, r.ci_high) for r in used.itertuples()]
-    rows = dict.fromkeys(zip(used.model, used.threshold_rule, strict=True))
-    wide = used.assign(text=text).pivot(
-        index=["model", "threshold_rule"], columns="metric", values="text"
-    )
+    place = ["cohort", "model", "threshold_rule"]
+    rows = dict.fromkeys(used[place].itertuples(index=False, name=None))
+    wide = used.assign(text=text).pivot(index=place, columns="metric", values="text")
     return wide.loc[list(rows), list(dict.fromkeys(used.metric))]
 
 
 def confusion_shown(table: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the external confusion matrices, a row per model and threshold."""
+    """Return the test cohorts' confusion matrices, a row per cohort, model and threshold."""
     if table.empty:
         return None
-    external = table[table.scores == "external"].set_index(["model", "threshold_rule"])
-    return external.drop(columns=["cohort", "scores"]).round(3)
+    tested = table[table.cohort != TRAIN].set_index(["cohort", "model", "threshold_rule"])
+    return tested.drop(columns="scores").round(3)
 
 
 def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame | None:
@@ -140,7 +146,7 @@ def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame | None:
         return None
     when = fitted.recalibrated.map({True: "after", False: "before"})
     wide = fitted.assign(when=when).pivot(
-        index=["model", "intercept", "slope"], columns=["metric", "when"], values="value"
+        index=["cohort", "model", "intercept", "slope"], columns=["metric", "when"], values="value"
     )
     order = [(m, w) for m in calibration.METRICS for w in ("before", "after")]
     order.append((CHANGE, "after"))
@@ -150,14 +156,15 @@ def recalibration_shown(table: pd.DataFrame) -> pd.DataFrame | None:
 def delong_shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return delong.csv for reading: p values as a paper prints them."""
     shown = table.assign(p=table.p.map(print_p), p_holm=table.p_holm.map(print_p))
-    return shown.set_index(["model_a", "model_b"])[["auc_a", "auc_b", "z", "p", "p_holm"]].round(3)
+    shown = shown.set_index(["cohort", "model_a", "model_b"])
+    return shown[["auc_a", "auc_b", "z", "p", "p_holm"]].round(3)
 
 
 def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame | None:
     """Return a row a variable of one model: the tests between its groups, how many are few."""
     if table.empty:
         return None
-    by = table[table.model == model].groupby("variable", sort=False)
+    by = table[table.model == model].groupby(["cohort", "variable"], sort=False)
     few = by.flag.agg(lambda flags: f"{(flags.fillna('') != '').sum()} of {len(flags)}")
     tests = ("p_heterogeneity", "p_interaction")
     names = [f"{test}{end}" for test in tests for end in ("", "_holm")]

@@ -7,12 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
-from radiogenomics.comparison.evidence import cutoffs, labelled, probabilities, rules_of
+from radiogenomics.comparison.evidence import (
+    cutoffs,
+    every_set,
+    labelled,
+    over_cohorts,
+    probabilities,
+    rules_of,
+)
 from radiogenomics.comparison.plan import Judged
 from radiogenomics.models import classical
-from radiogenomics.models.predictions import score_table, select
+from radiogenomics.models.predictions import by_cohort, score_table, select
 from radiogenomics.statistics import calibration, decision, discrimination, roc
 from radiogenomics.statistics.measures import metrics_table
+from radiogenomics.statistics.pooling import pooled_auc
 from radiogenomics.statistics.resampling import Drawn
 from radiogenomics.statistics.sample_size import (
     cox_snell,
@@ -22,7 +30,7 @@ from radiogenomics.statistics.sample_size import (
 )
 from radiogenomics.statistics.subgroups import groups, subgroup_table
 from radiogenomics.study import contract, tables
-from radiogenomics.study.contract import AUC_INTERVALS, COHORTS, IN_SAMPLE, KINDS
+from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE, TRAIN, kind_of
 from radiogenomics.study.study import Study
 
 REGRESSIONS = ("Clinical", "LR")  # of the study's models; the others shrink or learn features
@@ -31,20 +39,22 @@ RILEY = {
     "other": "a rough guide: not an unpenalised regression, or not known",
 }
 STACKED = 2  # scores in the combined models
+Drawings = dict[tuple[str, str], Drawn | None]  # by cohort and kind of scores
+Curves = dict[tuple[str, str], dict[str, pd.DataFrame]]  # by cohort and kind of scores, and model
 
 
-def long(curves: dict[str, dict[str, pd.DataFrame]]) -> pd.DataFrame:
-    """Return roc.csv: the corners of the curves of every kind of scores and model."""
+def long(curves: Curves) -> pd.DataFrame:
+    """Return roc.csv: the corners of the curves of every cohort, kind of scores and model."""
     rows = [
-        roc.corners(curve).assign(model=model, scores=kind, ci_method="bootstrap")
-        for kind, by in curves.items()
+        roc.corners(curve).assign(model=model, cohort=cohort, scores=kind, ci_method="bootstrap")
+        for (cohort, kind), by in curves.items()
         for model, curve in by.items()
     ]
     return pd.concat(rows, ignore_index=True)
 
 
 def metrics(
-    study: Study, scores: pd.DataFrame, chosen: pd.DataFrame, drawings: dict[str, Drawn | None]
+    study: Study, scores: pd.DataFrame, chosen: pd.DataFrame, drawings: Drawings
 ) -> pd.DataFrame:
     """Return metrics.csv: every model and kind of scores, every measure with its intervals.
 
@@ -53,15 +63,19 @@ def metrics(
     confidence = study.settings.evaluation.confidence
     bounded = probabilities(scores)
 
-    def table_of(kind: str, model: str, pair: tuple[np.ndarray, np.ndarray]) -> pd.DataFrame:
-        drawing = drawings[kind] if kind != "out_of_fold" else None
+    def table_of(
+        cohort: str, kind: str, model: str, pair: tuple[np.ndarray, np.ndarray]
+    ) -> pd.DataFrame:
+        drawing = drawings[cohort, kind] if kind != "out_of_fold" else None
         rules = rules_of(chosen, model)
         table = metrics_table(*pair, rules, confidence, drawing, model in bounded)
         if kind == "out_of_fold":
             table = _without_intervals(table)
-        return table.assign(model=model, cohort=COHORTS[kind], scores=kind)
+        return table.assign(model=model, cohort=cohort, scores=kind)
 
-    jobs = [(kind, *item) for kind in KINDS for item in labelled(scores, kind).items()]
+    jobs = [
+        (cohort, kind, *item) for cohort, kind, pairs in every_set(scores) for item in pairs.items()
+    ]
     with ThreadPoolExecutor() as pool:
         table = pd.concat(pool.map(table_of, *zip(*jobs, strict=True)), ignore_index=True)
     return table.reindex(columns=list(tables.METRICS.columns))
@@ -75,40 +89,56 @@ def _without_intervals(table: pd.DataFrame) -> pd.DataFrame:
 def confusion_matrices(scores: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """Return confusion.csv: model, cohort, scores, rule, threshold, tp, fp, fn, tn."""
     rows = []
-    for kind in KINDS:
-        for model, pair in labelled(scores, kind).items():
+    for cohort, kind, pairs in every_set(scores):
+        for model, pair in pairs.items():
             for rule, threshold in rules_of(chosen, model).items():
-                where = {"model": model, "cohort": COHORTS[kind], "scores": kind}
+                where = {"model": model, "cohort": cohort, "scores": kind}
                 at = {"threshold_rule": rule, "threshold": threshold}
                 rows.append(where | at | discrimination.confusion(*pair, threshold))
     return tables.CONFUSION.frame(rows)
 
 
-def roc_curves(
-    study: Study, scores: pd.DataFrame, kind: str, drawing: Drawn
-) -> dict[str, pd.DataFrame]:
-    """Return each model's ROC points with their bootstrap band."""
-    confidence = study.settings.evaluation.confidence
-    pairs = labelled(scores, kind)
+def roc_curves(study: Study, scores: pd.DataFrame, drawings: Drawings) -> Curves:
+    """Return the ROC points of every cohort and model with their bootstrap band."""
+    confidence, curves = study.settings.evaluation.confidence, {}
     with ThreadPoolExecutor() as pool:
-        bands = pool.map(lambda pair: roc.roc_band(*pair, drawing, confidence), pairs.values())
-        return dict(zip(pairs, bands, strict=True))
+        for cohort, kind, pairs in every_set(scores):
+            drawing = drawings[cohort, kind]
+            if kind != "out_of_fold" and drawing is not None:
+                bands = pool.map(
+                    lambda pair, d=drawing: roc.roc_band(*pair, d, confidence), pairs.values()
+                )
+                curves[cohort, kind] = dict(zip(pairs, bands, strict=True))
+    return curves
 
 
 def calibration_curves(
     study: Study, scores: pd.DataFrame, recalibrated: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """Return calibration.csv: external curves, smooth and by groups.
+    """Return calibration.csv: curves of every test cohort, smooth and by groups.
 
     As the models give them (recalibrated: False), or, where given, of `recalibrations`' scores.
     """
-    confidence = study.settings.evaluation.confidence
     if recalibrated is None:
-        pairs = labelled(scores[scores.model.isin(probabilities(scores))], "external")
-    else:
-        by = recalibrated.groupby("model", sort=False)
-        pairs = {m: (part.label.to_numpy(int), part.score.to_numpy()) for m, part in by}
-    curves = []
+        used = scores[scores.model.isin(probabilities(scores))]
+        return over_cohorts(
+            tables.CALIBRATION, used,
+            lambda _, part: _curves(study, labelled(part, "external"), False),
+        )  # fmt: skip
+    return over_cohorts(
+        tables.CALIBRATION, recalibrated, lambda _, part: _curves(study, _pairs(part), True)
+    )
+
+
+def _pairs(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    by = rows.groupby("model", sort=False)
+    return {m: (part.label.to_numpy(int), part.score.to_numpy()) for m, part in by}
+
+
+def _curves(
+    study: Study, pairs: dict[str, tuple[np.ndarray, np.ndarray]], recalibrated: bool
+) -> pd.DataFrame:
+    confidence, curves = study.settings.evaluation.confidence, []
     for model, pair in pairs.items():
         smooth = calibration.smooth_curve(*pair, confidence)
         grouped = calibration.grouped_curve(*pair, confidence=confidence)
@@ -119,20 +149,29 @@ def calibration_curves(
         ]
     if not curves:
         return tables.CALIBRATION.frame()
-    table = pd.concat(curves, ignore_index=True).assign(recalibrated=recalibrated is not None)
-    return table[list(tables.CALIBRATION.columns)]
+    table = pd.concat(curves, ignore_index=True).assign(recalibrated=recalibrated)
+    return table.reindex(columns=list(tables.CALIBRATION.columns))
 
 
 def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return recalibration.csv and recalibrated.csv: what a logistic recalibration changes.
 
-    Fitted on each model's out-of-fold training scores alone. The first table has the external
-    calibration before and after, one row a measure (model, intercept, slope, recalibrated,
-    metric, value, ci_low, ci_high, ci_method, n, events; `reason` where none can be fitted); the
-    second the external scores as they were and recalibrated (patient, label, model, score,
+    Fitted on each model's out-of-fold training scores alone. The first table has each test
+    cohort's calibration before and after, one row a measure (model, intercept, slope,
+    recalibrated, metric, value, ci_low, ci_high, ci_method, n, events; `reason` where none can be
+    fitted); the second the scores as they were and recalibrated (patient, label, model, score,
     before).
     """
     used = scores[scores.model.isin(probabilities(scores))]
+    both = {name: _recalibrated(study, part) for name, part in by_cohort(used).items()}
+    written = (tables.RECALIBRATION, tables.RECALIBRATED)
+    return tuple(
+        over_cohorts(table, used, lambda name, _, i=i: both[name][i])
+        for i, table in enumerate(written)
+    )
+
+
+def _recalibrated(study: Study, used: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     inside, outside = labelled(used, "out_of_fold"), labelled(used, "external")
     patients, rows, after = score_table(used, "external").index, [], []
     for model in [m for m in outside if m in inside]:
@@ -160,34 +199,39 @@ def recalibrations(study: Study, scores: pd.DataFrame) -> tuple[pd.DataFrame, pd
     return table, pd.concat(after) if after else tables.RECALIBRATED.frame()
 
 
-def decision_curves(
-    study: Study, scores: pd.DataFrame, drawings: dict[str, Drawn | None]
-) -> pd.DataFrame:
-    """Return decision_curve.csv: external and in-sample."""
+def decision_curves(study: Study, scores: pd.DataFrame, drawings: Drawings) -> pd.DataFrame:
+    """Return decision_curve.csv: of every test cohort, and in-sample."""
     curves = []
-    for kind in ("external", "in_sample"):
-        pairs = labelled(scores[scores.model.isin(probabilities(scores))], kind)
-        if pairs:
+    for cohort, kind, pairs in every_set(scores[scores.model.isin(probabilities(scores))]):
+        if pairs and kind != "out_of_fold":
             labels = next(iter(pairs.values()))[0]
             values = {model: score for model, (_, score) in pairs.items()}
             confidence = study.settings.evaluation.confidence
             table = decision.decision_curve(
-                labels, values, confidence=confidence, drawn=drawings[kind]
+                labels, values, confidence=confidence, drawn=drawings[cohort, kind]
             )
-            curves.append(table.assign(cohort=COHORTS[kind], scores=kind))
+            curves.append(table.assign(cohort=cohort, scores=kind))
     if not curves:
         return tables.DECISION_CURVE.frame()
     return pd.concat(curves, ignore_index=True)[list(tables.DECISION_CURVE.columns)]
 
 
 def clear_benefit(
-    study: Study, scores: pd.DataFrame, judged: Judged, drawn: Drawn | None
+    study: Study, scores: pd.DataFrame, judged: Judged, drawings: Drawings
 ) -> pd.DataFrame:
     """Return decision_best.csv: where the primary model is of more benefit, beyond chance.
 
-    One row a range of thresholds; a single row of 0 thresholds where there is none.
+    One row a test cohort and range of thresholds; a row of 0 thresholds where there is none.
     """
-    pairs = labelled(scores[scores.model.isin(probabilities(scores))], "external")
+    used = scores[scores.model.isin(probabilities(scores))]
+    return over_cohorts(
+        tables.DECISION_BEST, used,
+        lambda name, part: _clear(study, part, judged, drawings[name, kind_of(name)]),
+    )  # fmt: skip
+
+
+def _clear(study: Study, scores: pd.DataFrame, judged: Judged, drawn: Drawn | None) -> pd.DataFrame:
+    pairs = labelled(scores, "external")
     if judged.primary not in pairs or drawn is None:
         return tables.DECISION_BEST.frame()
     low, high = study.settings.plan.decision_range
@@ -196,21 +240,42 @@ def clear_benefit(
     level = study.settings.evaluation.confidence
     found = decision.clear_thresholds(*pairs[judged.primary], against, asked, drawn, level)
     ranges = decision.runs(found, asked) or [(np.nan, np.nan, 0)]
-    named = judged.primary, judged.reference if against else ""
+    named = judged.primary, "", judged.reference if against else ""
     return tables.DECISION_BEST.frame([(*named, *part, len(asked)) for part in ranges])
 
 
+def pooled(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return pooled.csv: each model's AUC over the external cohorts, from three on."""
+    parts = {name: part for name, part in by_cohort(scores).items() if kind_of(name) == "external"}
+    sets, rows = [labelled(part, "external") for part in parts.values()], []
+    for model in dict.fromkeys(name for pairs in sets for name in pairs if name != IN_SAMPLE):
+        own = [pairs[model] for pairs in sets if model in pairs]
+        aucs, variances = zip(*(discrimination.delong(*pair) for pair in own), strict=True)
+        level = study.settings.evaluation.confidence
+        over = pooled_auc([float(a.item()) for a in aucs], [v.item() for v in variances], level)
+        if over is not None:
+            labels = np.concatenate([pair[0] for pair in own])
+            size = {"n": len(labels), "events": int(labels.sum()), "ci_method": "hartung-knapp"}
+            rows.append(over._asdict() | {"model": model, "auc": over.value} | size)
+    return tables.POOLED.frame(rows)
+
+
 def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return delong.csv: every pair of models on the external cohort, Holm over the pairs.
+    """Return delong.csv: every pair of models in each test cohort, Holm over its pairs.
 
     The in-sample stack, which is shown to explain the paper's, is not compared.
     """
+    return over_cohorts(
+        tables.DELONG, scores, lambda name, part: _delong(part).assign(scores=kind_of(name))
+    )
+
+
+def _delong(scores: pd.DataFrame) -> pd.DataFrame:
     pairs = labelled(scores, "external")
     labels = next(iter(pairs.values()))[0]
     candidates = [model for model in pairs if model != IN_SAMPLE or len(pairs) == 1]
     wide = pd.DataFrame({model: pairs[model][1] for model in candidates})
-    table = discrimination.delong_table(labels, wide).assign(cohort="test", scores="external")
-    return table[list(tables.DELONG.columns)]
+    return discrimination.delong_table(labels, wide)
 
 
 def fold_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -232,8 +297,10 @@ def _auc(rows: pd.DataFrame) -> float:
 def optimism(scores: pd.DataFrame, by_fold: pd.DataFrame) -> pd.DataFrame:
     """Return training AUCs: in-sample, out-of-fold pooled and by fold; external.
 
-    Without out-of-fold scores, as the in-sample stack is, a model has none of theirs.
+    Without out-of-fold scores, as the in-sample stack is, a model has none of theirs. External is
+    the first test cohort.
     """
+    scores = next(iter(by_cohort(scores).values()))
     external, inside = labelled(scores, "external"), labelled(scores, "in_sample")
     rows = []
     for model in external:
@@ -254,11 +321,21 @@ def optimism(scores: pd.DataFrame, by_fold: pd.DataFrame) -> pd.DataFrame:
 def subgroups(
     study: Study, scores: pd.DataFrame, chosen: pd.DataFrame, patients: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return subgroups.csv: every model in every group of the test cohort's patients."""
+    """Return subgroups.csv: every model in every group of each test cohort's patients."""
+    bounded = probabilities(scores)
+    return over_cohorts(
+        tables.SUBGROUPS, scores, lambda _, part: _groups(study, part, chosen, patients, bounded)
+    )
+
+
+def _groups(
+    study: Study, scores: pd.DataFrame, chosen: pd.DataFrame, patients: pd.DataFrame,
+    bounded: list[str],
+) -> pd.DataFrame:  # fmt: skip
     wide = score_table(scores, "external")
     labels = next(iter(labelled(scores, "external").values()))[0]
     by = groups(patients.reindex(wide.index), study.settings.plan.subgroups)
-    ranked = set(wide) - set(probabilities(scores))
+    ranked = set(wide) - set(bounded)
     at = cutoffs(study, chosen)
     return subgroup_table(labels, wide, by, study.settings.evaluation.confidence, ranked, at)
 
@@ -296,9 +373,9 @@ def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.D
     """
     counts, rows = parameter_counts(study, scores), []
     auc = table[(table.metric == "auc") & table.ci_method.isin(AUC_INTERVALS)]
-    for row in auc[auc.scores == "external"].itertuples():
+    for row in auc[auc.cohort != TRAIN].drop_duplicates("model").itertuples():
         inside = auc[(auc.model == row.model) & (auc.scores == "out_of_fold")]
-        train = scores[(scores.model == row.model) & (scores.cohort == "train")]
+        train = scores[(scores.model == row.model) & (scores.cohort == TRAIN)]
         train = train.drop_duplicates("patient")
         fitted, candidates = counts.get(row.model, (np.nan, np.nan))
         source = "out-of-fold" if len(inside) else "external"

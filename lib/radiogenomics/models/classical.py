@@ -83,7 +83,8 @@ def folds(cohort: pd.DataFrame, n: int, seed: int) -> np.ndarray:
     Raises:
         StudyError: a label has too few training patients for so many folds.
     """
-    strata = cohort.label.astype(str) + cohort.hospital.astype(str)
+    where = cohort.hospital if "hospital" in cohort else cohort.cohort
+    strata = cohort.label.astype(str) + where.astype(str)
     fewest = cohort.label.value_counts().min()
     left = fewest - math.ceil(fewest / n)
     if fewest < n or left < platt.FOLDS:

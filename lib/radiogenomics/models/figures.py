@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from radiogenomics.images.contact_sheet import WINDOW_HU
+from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.settings import CNN, Clinical, Preprocessing
 from radiogenomics.study.style import BACK, LABELS, empty, titled
 
@@ -18,7 +19,7 @@ def steps(
     flow: pd.DataFrame, chosen: pd.DataFrame, layers: pd.DataFrame, clinical: Clinical,
     image: Preprocessing, training: CNN, folds: int,
 ) -> go.Figure:  # fmt: skip
-    """Draw the technical steps from CT to external test with a run's numbers (CLEAR, item 12).
+    """Draw the technical steps from CT to test with a run's numbers (CLEAR, item 12).
 
     Args:
         flow: `flow.csv`.
@@ -35,7 +36,7 @@ def steps(
     parameters = layers.parameters.sum()
     shape = "×".join(map(str, image.shape))
     boxes = [
-        (0.5, 0.95, [f"{sides['train']} training and {sides['test']} external test patients"]),
+        (0.5, 0.95, [f"{sides[TRAIN]} training and {sides.drop(TRAIN).sum()} test patients"]),
         (0.5, 0.82, [f"CT and outline: {image.spacing_mm:g} mm, {low:g} to {high:g} HU, {seen}"]),
         (0.14, 0.5, ["<b>Clinical</b>", *clinical.predictors, "logistic regression"]),
         (0.5, 0.5, ["<b>Radiomics</b>", f"{features:,} features", *selection, "LR, SVM, Bayes"]),
@@ -44,7 +45,7 @@ def steps(
                      f"augmentation: {', '.join(training.augmentation) or 'none'}"]),
         (0.66, 0.18, ["<b>Com</b>: CNN and SVM, logistic regression",
                       f"of out-of-fold scores, {folds} folds"]),
-        (0.5, 0.05, ["external test of every model: AUC, calibration, net benefit"]),
+        (0.5, 0.05, ["test of every model: AUC, calibration, net benefit"]),
     ]  # fmt: skip
     figure = empty("Technical steps", "", "", height=560)
     line = {"color": BACK, "width": 1.5}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.study import contract
-from radiogenomics.study.contract import COLUMNS, MODELS
+from radiogenomics.study.contract import COLUMNS, MODELS, TRAIN
 from radiogenomics.study.files import whole_file
 from radiogenomics.study.study import Study
 
@@ -51,11 +51,18 @@ def read_scores(study: Study) -> pd.DataFrame:
 
 
 def select(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return the rows of one kind: `external`, `in_sample` or `out_of_fold`."""
+    """Return the rows of one kind: `external` (of test patients), `in_sample`, `out_of_fold`."""
     if kind == "external":
-        return scores[scores.cohort == "test"]
-    train = scores[scores.cohort == "train"]
+        return scores[scores.cohort != TRAIN]
+    train = scores[scores.cohort == TRAIN]
     return train[train.fold.isna()] if kind == "in_sample" else train[train.fold.notna()]
+
+
+def by_cohort(scores: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the rows of each test cohort and of training, by name: external cohorts first."""
+    names = [str(name) for name in scores.cohort.unique() if name != TRAIN]
+    ordered = sorted(names, key=lambda name: contract.kind_of(name) == "internal")
+    return {name: scores[scores.cohort.isin([TRAIN, name])] for name in ordered}
 
 
 def score_table(scores: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -5,8 +5,7 @@ The sentences are in sentences.md; this file finds their facts, each in one tabl
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -77,11 +76,17 @@ def _stated(study: Study) -> list[Facts]:
     return [{"name": n.replace("_", " ").capitalize(), "text": t} for n, t in said.items() if t]
 
 
-def _external(study: Study, metric: str, *methods: str) -> pd.DataFrame:
-    """Return the external rows of metrics.csv that have a value, `Com_in_sample` left out."""
+def _tested(study: Study) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each test cohort in words and its rows of metrics.csv that have a value."""
     table = study.table(tables.METRICS)
-    table = table[(table.scores == "external") & (table.model != IN_SAMPLE)]
-    return table[(table.metric == metric) & table.ci_method.isin(methods) & table.value.notna()]
+    table = table[(table.cohort != contract.TRAIN) & (table.model != IN_SAMPLE)]
+    for cohort, rows in table[table.value.notna()].groupby("cohort", sort=False):
+        yield contract.in_words(cohort), rows
+
+
+def _measured(rows: pd.DataFrame, metrics: Iterable[str], *methods: str) -> pd.DataFrame:
+    parts = [rows[(rows.metric == m) & rows.ci_method.isin(methods)] for m in metrics]
+    return pd.concat(parts)
 
 
 def _told(row: pd.Series, digits: int) -> str:
@@ -99,14 +104,18 @@ def _by_model(rows: pd.DataFrame, names: dict[str, str], digits: int) -> list[st
 
 def _sizes(study: Study) -> Facts:
     n = study.table(tables.FLOW).set_index(["step", "reason"]).n
-    sizes = {f"n_{side}": n.get(("included", side), 0) for side in ("train", "test")}
-    events = {f"events_{s}": n.get((f"{s} label", "1"), 0) for s in ("train", "test")}
-    return sizes | events | {"label": study.settings.label}
+    cohorts = [
+        {"name": contract.in_words(c), "n": n["included", c], "events": n[f"{c} label", "1"],
+         "key": c}
+        for c in n["included"].index
+    ]  # fmt: skip
+    return {"cohorts": cohorts, "label": study.settings.label}
 
 
 def _split(study: Study) -> Facts:
     used = study.ran_with(contract.COHORT)
-    rules, sides = used.eligibility, dataclasses.asdict(used.hospitals)
+    rules = used.eligibility
+    sides = {"column": used.cohorts.column, "sides": used.cohorts.sides}
     wanted = dict.fromkeys([*rules.required, *used.clinical.predictors])
     needed = [WORDS.get(name, name.replace("_", " ")) for name in wanted]
     days = study.table(tables.INTERVAL) if study.has(tables.INTERVAL) else None
@@ -196,13 +205,18 @@ def _stability(study: Study) -> Facts:
 
 
 def _auc(study: Study) -> Facts:
-    rows = _external(study, "auc", *contract.AUC_INTERVALS).sort_values("value", ascending=False)
-    if rows.empty:
-        return {"models": []}
-    n, events = rows[["n", "events"]].iloc[0].astype(int)
-    level = study.ran_with(contract.COMPARISON).evaluation.confidence
-    models = [f"{row.model} {_told(row, 3)}" for _, row in rows.iterrows()]
-    return {"models": models, "n": n, "events": events, "level": level}
+    level, parts = study.ran_with(contract.COMPARISON).evaluation.confidence, []
+    for cohort, measured in _tested(study):
+        rows = _measured(measured, ["auc"], *contract.AUC_INTERVALS)
+        models = [f"{row.model} {_told(row, 3)}" for _, row in rows.iterrows()]
+        n, events = rows[["n", "events"]].iloc[0].astype(int)
+        parts.append({"cohort": cohort, "models": models, "n": n, "events": events})
+    over = study.table(tables.POOLED) if study.has(tables.POOLED) else tables.POOLED.frame()
+    pooled = [
+        f"{r.model} {with_interval(r.auc, r.ci_low, r.ci_high)}, a further cohort's expected from "
+        f"{r.prediction_low:.3f} to {r.prediction_high:.3f}" for r in over.itertuples()
+    ]  # fmt: skip
+    return {"cohorts": parts, "level": level, "pooled": pooled}
 
 
 def _test_size(study: Study) -> Facts:
@@ -212,32 +226,38 @@ def _test_size(study: Study) -> Facts:
 
 def _proportions(study: Study) -> Facts:
     names = ("sensitivity", "specificity")
-    rows = pd.concat(_external(study, name, "wilson") for name in names)
-    by = {rule: rows[rows.threshold_rule == rule] for rule in ("half", "youden")}
-    words = dict(zip(names, names, strict=True))
-    return {"rules": {rule: _by_model(part, words, 3) for rule, part in by.items() if len(part)}}
+    words, cohorts = dict(zip(names, names, strict=True)), {}
+    for cohort, measured in _tested(study):
+        rows = _measured(measured, names, "wilson")
+        by = {rule: rows[rows.threshold_rule == rule] for rule in ("half", "youden")}
+        cohorts[cohort] = {r: _by_model(part, words, 3) for r, part in by.items() if len(part)}
+    return {"cohorts": cohorts}
 
 
 def _calibration(study: Study) -> Facts:
     names = {"calibration_slope": "slope", "calibration_intercept": "intercept",
              "o_over_e": "observed/expected"}  # fmt: skip
-    rows = pd.concat(_external(study, metric, "wald") for metric in names)
-    return {"models": _by_model(rows, names, 2)}
+    found = {c: _by_model(_measured(rows, names, "wald"), names, 2) for c, rows in _tested(study)}
+    return {"cohorts": {cohort: models for cohort, models in found.items() if models}}
 
 
 def _net_benefit(study: Study) -> Facts:
     table = study.table(tables.DECISION_BEST)
-    ranges = [f"{r[2]:.2f} to {r[3]:.2f}" for r in table.itertuples(index=False) if r[4]]
+    by = table.groupby("cohort", sort=False)
+    ranges = {contract.in_words(c): readings.benefit(part)["parts"] for c, part in by}
     first = table.iloc[0]
     reference = first.reference if isinstance(first.reference, str) else ""
-    return {"model": first.model, "reference": reference, "ranges": ranges}
+    return {"model": first.model, "reference": reference, "cohorts": ranges}
 
 
 def _baselines(study: Study) -> Facts:
-    table = study.table(tables.BASELINES).drop_duplicates("baseline").dropna(subset="auc")
-    rows = table.rename(columns={"auc": "value"})[table.baseline.values != "Prevalence"]
+    table = study.table(tables.BASELINES).drop_duplicates(["baseline", "cohort"])
+    rows = table.dropna(subset="auc").rename(columns={"auc": "value"})
     names = {"Volume": "lesion volume alone", "Acquisition": "acquisition alone"}
-    return {"baselines": [f"{names[r.baseline]} {_told(r, 3)}" for _, r in rows.iterrows()]}
+    by = rows[rows.baseline != "Prevalence"].groupby("cohort", sort=False)
+    told = {contract.in_words(c): [f"{names[r.baseline]} {_told(r, 3)}" for _, r in part.iterrows()]
+            for c, part in by}  # fmt: skip
+    return {"cohorts": told}
 
 
 Part = tuple[Table | str, str, Callable[[Study], Facts]]  # the file, the block, its facts

@@ -36,7 +36,7 @@ POLICY = (
 )
 LONG_CELL = re.compile(r"<td>(?=[^<]{45,}</td>)")  # which may be broken into lines
 INDEX_FIGURES = (
-    "flow", "roc_test", "calibration_test", "decision_test", "scores_test", "steps",
+    "flow", "cohorts", "roc_*", "calibration_*", "decision_*", "scores_*", "steps",
 )  # fmt: skip
 OTHER_DATA = {  # of pages with other data than the study's: their tables are not marked
     contract.NEW_PATIENT.name: " The models were trained on it; the CT may be a real patient's.",
@@ -209,18 +209,21 @@ def _headline(study: Study) -> list[list[str]]:
     if not study.has(tables.METRICS):
         return []
     metrics = study.table(tables.METRICS)
-    metrics = metrics[metrics.scores == "external"]
-    counts = printed_rows(metrics).drop_duplicates("model").set_index("model")
-    table = table2(metrics).droplevel("cohort")
-    rows = [[m, str(counts.n[m]), str(counts.events[m]), *table.loc[m]] for m in table.index]
-    return [["model", "n", "events", *table.columns.str.replace("auc", "AUC")], *rows]
+    metrics = metrics[metrics.cohort != contract.TRAIN]
+    place = ["cohort", "model"]
+    counts = printed_rows(metrics).drop_duplicates(place).set_index(place)[["n", "events"]]
+    table = counts.astype(str).join(table2(metrics)).rename(columns={"auc": "AUC"})
+    if table.index.get_level_values("cohort").nunique() == 1:
+        table = table.droplevel("cohort")
+    table = table.reset_index()
+    return [list(table), *table.to_numpy().tolist()]
 
 
 def _index_figures(study: Study) -> list[dict[str, Any]]:
     figures = []
-    for name in INDEX_FIGURES:
-        path = study.figures / f"{name}.json"
-        if path.exists():
+    kept = [p for name in INDEX_FIGURES for p in sorted(study.figures.glob(f"{name}.json"))]
+    for path in kept:
+        if not path.stem.endswith(f"_{contract.TRAIN}"):
             figure = read_json(path)
             text = path.read_text(encoding="utf-8").replace("</", "<\\/")
             figures.append(

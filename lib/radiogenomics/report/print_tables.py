@@ -8,7 +8,7 @@ import pandas as pd
 
 from radiogenomics.statistics.measures import AT_THRESHOLD
 from radiogenomics.study import contract, tables
-from radiogenomics.study.contract import METRICS
+from radiogenomics.study.contract import METRICS, TRAIN, in_words
 from radiogenomics.study.files import whole_file
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import (
@@ -86,7 +86,11 @@ def table1(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
 
 
 def _by_cohort(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
-    shown, note = _patients(table, {"train": "Training", "test": "External test", "all": "All"})
+    cohorts = list(study.settings.cohorts.sides)
+    named = {name: _titled(in_words(name).removesuffix(" cohort")) for name in cohorts}
+    shown, note = _patients(table, named | {"all": "All"})
+    if len(cohorts) > 2:
+        note += " P and SMD compare training with all test patients."
     return shown, "Table S1. Patients by cohort", note
 
 
@@ -119,8 +123,8 @@ def _performance(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
     sizes = "; ".join(f"{c}: n = {r.n}, {r.events} events" for c, r in counts.iterrows())
     shown = wide.reset_index().rename(columns={"cohort": "Cohort", "model": "Model"})
     note = (
-        f"{sizes}. AUC with DeLong's {_level(study)} interval; sensitivity, specificity and "
-        "accuracy at a probability of 0.5 with Wilson's. Intervals are cut at 1.000. Training rows "
+        f"{sizes}. AUC with DeLong's {_level(study)} interval on the logit scale; sensitivity, "
+        "specificity and accuracy at a probability of 0.5 with Wilson's. Training rows "
         "are in-sample."
     )
     return shown, "Table 2. Performance of the models", note
@@ -129,6 +133,7 @@ def _performance(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, 
 def _delong(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
     shown = pd.DataFrame(
         {
+            "Cohort": table.cohort,
             "Model A": table.model_a,
             "Model B": table.model_b,
             "AUC A": table.auc_a.map("{:.3f}".format),
@@ -138,28 +143,30 @@ def _delong(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
             "P (Holm)": table.p_holm.map(print_p),
         }
     )
-    return shown, "Table 3. Paired comparison of AUCs, external test cohort", "DeLong's test."
+    note = "DeLong's test; Holm's correction over a cohort's pairs."
+    return shown, "Table 3. Paired comparison of AUCs", note
 
 
 def _calibration(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
-    rows = table[(table.scores == "external") & table.metric.isin(CALIBRATION)]
+    rows = table[(table.cohort != TRAIN) & table.metric.isin(CALIBRATION)]
     rows = rows.sort_values("ci_low", key=pd.Series.isna, kind="stable")
-    rows = rows.drop_duplicates(["model", "metric"])
+    rows = rows.drop_duplicates(["cohort", "model", "metric"])
     wide = rows.assign(text=_texts(rows.value, rows.ci_low, rows.ci_high))
-    wide = wide.pivot(index="model", columns="metric", values="text")
-    order = [model for model in table.model.unique() if model in wide.index]
-    shown = wide.loc[order].reindex(columns=CALIBRATION).fillna("")
-    shown = shown.rename(columns=METRICS).reset_index(names="Model")
+    wide = wide.pivot(index=["cohort", "model"], columns="metric", values="text")
+    order = table[["cohort", "model"]].drop_duplicates().itertuples(index=False, name=None)
+    shown = wide.loc[[pair for pair in order if pair in wide.index]]
+    shown = shown.reindex(columns=CALIBRATION).fillna("").rename(columns=METRICS)
+    shown = shown.reset_index(names=["Cohort", "Model"])
     note = (
         "Slope and intercept of the logistic recalibration; in the large, the intercept at slope "
         f"1; O/E, observed over expected events. {_level(study)} interval, Wald's where available, "
         "else bootstrap. Ideal values: slope 1, intercept 0, in the large 0, O/E 1."
     )
-    return shown, "Table S2. Calibration, external test cohort", note
+    return shown, "Table S2. Calibration", note
 
 
 def _subgroups(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, str]:
-    place = ["variable", "group", "n", "events"]
+    place = ["cohort", "variable", "group", "n", "events"]
     rows = table.assign(text=_texts(table.auc, table.ci_low, table.ci_high))
     few = rows.flag.fillna("").ne("")
     rows["text"] = rows.text + few.map({True: " *", False: ""})
@@ -170,14 +177,15 @@ def _subgroups(study: Study, table: pd.DataFrame) -> tuple[pd.DataFrame, str, st
     first = shown.variable.ne(shown.variable.shift())
     names = shown.variable.str.replace("_", " ").str.capitalize()
     shown = shown.assign(variable=names.where(first, "")).rename(
-        columns={"variable": "Patients", "group": "", "events": "Events"}
+        columns={"cohort": "Cohort", "variable": "Patients", "group": "", "events": "Events"}
     )
     flags = "; ".join(sorted(set(rows.flag.dropna()) - {""}))
+    starred = f"* {flags}. " if flags else ""
     note = (
-        f"AUC with DeLong's {_level(study)} interval. {'* ' + flags + '. ' if flags else ''}"
+        f"AUC with DeLong's {_level(study)} interval on the logit scale. {starred}"
         "Tests of interaction, with Holm's correction: subgroups.csv."
     )
-    return shown, "Table S3. AUC by subgroup of patients, external test cohort", note
+    return shown, "Table S3. AUC by subgroup of patients", note
 
 
 def _texts(value: pd.Series, low: pd.Series, high: pd.Series) -> list[str]:

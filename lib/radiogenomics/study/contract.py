@@ -11,8 +11,33 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+TRAIN = "train"  # the cohort that models are fitted to; every other one is a test cohort
 KINDS = ("external", "in_sample", "out_of_fold")  # of scores
-COHORTS = {"external": "test", "in_sample": "train", "out_of_fold": "train"}
+
+
+def kind_of(cohort: str) -> str:
+    """Return what scores of a test cohort are: `internal` where its name begins so.
+
+    >>> kind_of("internal_2023"), kind_of("test")
+    ('internal', 'external')
+    """
+    return "internal" if cohort.startswith("internal") else "external"
+
+
+def in_words(cohort: str) -> str:
+    """Return a cohort as figures and sentences name it.
+
+    >>> in_words("test"), in_words("internal"), in_words("hospital_C")
+    ('external test cohort', 'internal validation cohort', 'external test cohort hospital_C')
+    """
+    if cohort == TRAIN:
+        return "training cohort"
+    if kind_of(cohort) == "internal":
+        name = cohort.removeprefix("internal").strip("_-")
+        return f"internal validation cohort {name}".strip()
+    return "external test cohort" + (f" {cohort}" if cohort != "test" else "")
+
+
 COLUMNS = ["patient", "cohort", "label", "model", "score", "fold"]  # of predictions.csv
 METRICS = {  # of metrics.csv (statistics.measures computes them), as tables for people name them
     "auc": "AUC",
@@ -146,9 +171,9 @@ class Table:
 
 COMMON = {
     "patient": "pseudonym of cohort.csv",
-    "cohort": "train or test",
+    "cohort": "train, or the test cohort's name",
     "label": "1 where the label is positive, else 0",
-    "scores": "kind of scores: in_sample, out_of_fold or external",
+    "scores": "kind of scores: in_sample, out_of_fold, internal or external",
     "model": "name of the model",
     "n": "patients",
     "events": "patients with label 1",

@@ -81,11 +81,23 @@ class Codes:
 
 
 @dataclass(frozen=True)
-class Hospitals:
-    """The split of the study: values of column hospital, each on one side."""
+class Cohorts:
+    """The split of the study by the values of a column; ranges such as 2022-01-01.. may be.
 
-    train: tuple[str, ...] = key(("A",), "hospitals that train")
-    test: tuple[str, ...] = key(("B",), "hospitals that test")
+    Every further key is a test cohort of its own, named by the key: internal validation where it
+    begins with internal, else external. An earlier [hospitals] is read as this section.
+    """
+
+    column: str = key("hospital", "column of cohort.csv that decides")
+    train: tuple[str, ...] = key(("A",), "values that train")
+    test: tuple[str, ...] = key(("B",), "values that test")
+    others: dict[str, tuple[str, ...]] = field(default_factory=dict, metadata={"others": True})
+
+    @property
+    def sides(self) -> dict[str, tuple[str, ...]]:
+        """The values of every cohort by its name, training first."""
+        test = {"test": self.test} if self.test else {}
+        return {"train": self.train, **test, **self.others}
 
 
 @dataclass(frozen=True)
@@ -311,7 +323,7 @@ class Settings:
     workers: int = key(0, "processes for work over patients; 0: one per core", 0, 256)
     label: Label = field(default_factory=Label)
     codes: Codes = field(default_factory=Codes)
-    hospitals: Hospitals = field(default_factory=Hospitals)
+    cohorts: Cohorts = field(default_factory=Cohorts)
     eligibility: Eligibility = field(default_factory=Eligibility)
     clinical: Clinical = field(default_factory=Clinical)
     images: Images = field(default_factory=Images)

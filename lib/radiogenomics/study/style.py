@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -74,6 +74,17 @@ def show(
     display(shown, raw=True)
     if text:
         display(Markdown(text))
+
+
+def show_each(
+    study: Study, name: str, figures: Mapping[str, go.Figure], texts: Mapping[str, str]
+) -> None:
+    """Show a figure a cohort, kept as `name_COHORT`; where there is none, its sentence alone."""
+    for cohort, text in texts.items():
+        if cohort in figures:
+            show(study, f"{name}_{cohort}", figures[cohort], text)
+        elif text:
+            display(Markdown(text))
 
 
 def keep(

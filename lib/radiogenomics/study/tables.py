@@ -207,6 +207,7 @@ CONFUSION = declared(COMPARISON, "confusion.csv", "a model, kind of scores and t
 """)  # fmt: skip
 ROC = declared(COMPARISON, "roc.csv", "a corner of a ROC curve", """
     model
+    cohort
     scores
     fpr, tpr: false and true positive rate
     threshold: of the corner
@@ -215,6 +216,7 @@ ROC = declared(COMPARISON, "roc.csv", "a corner of a ROC curve", """
 """)  # fmt: skip
 CALIBRATION = declared(COMPARISON, "calibration.csv", "a point of a calibration curve", """
     model
+    cohort
     curve: smooth, or groups of about equal size
     predicted: probability
     observed: share of patients with label 1
@@ -223,8 +225,9 @@ CALIBRATION = declared(COMPARISON, "calibration.csv", "a point of a calibration 
     events
     recalibrated: True after the recalibration
 """)  # fmt: skip
-RECALIBRATION = declared(COMPARISON, "recalibration.csv", "a model and measure", """
+RECALIBRATION = declared(COMPARISON, "recalibration.csv", "a model, cohort and measure", """
     model
+    cohort
     intercept, slope: fitted on out-of-fold training scores
     recalibrated: False before, True after
     metric, value: external calibration
@@ -235,6 +238,7 @@ RECALIBRATION = declared(COMPARISON, "recalibration.csv", "a model and measure",
 """)  # fmt: skip
 RECALIBRATED = declared(COMPARISON, "recalibrated.csv", "a test patient and model", """
     patient
+    cohort
     label
     model
     score: after recalibration
@@ -251,8 +255,9 @@ DECISION_CURVE = declared(COMPARISON, "decision_curve.csv", "a model and thresho
     n
     events
 """)  # fmt: skip
-DECISION_BEST = declared(COMPARISON, "decision_best.csv", "a range of thresholds", """
+DECISION_BEST = declared(COMPARISON, "decision_best.csv", "a cohort's range of thresholds", """
     model: the primary model
+    cohort
     reference: the model it is judged against, beside treating all and none
     from, to: where the simultaneous lower limits of its differences to each are above 0
     thresholds: their number, 0 where there is no such range
@@ -273,8 +278,9 @@ DELONG = declared(COMPARISON, "delong.csv", "a pair of models", """
     z, p: of DeLong's test, two-sided
     p_holm: corrected for all pairs
 """)  # fmt: skip
-SUBGROUPS = declared(COMPARISON, "subgroups.csv", "a model and group of test patients", """
+SUBGROUPS = declared(COMPARISON, "subgroups.csv", "a model and group of a test cohort", """
     model
+    cohort
     variable, group: sex: female
     n
     events
@@ -292,6 +298,16 @@ SUBGROUPS = declared(COMPARISON, "subgroups.csv", "a model and group of test pat
     p_interaction: Rao's score test of score × group, flagged groups left out
     p_heterogeneity_holm, p_interaction_holm: corrected for the model's variables
 """)  # fmt: skip
+POOLED = declared(COMPARISON, "pooled.csv", "a model, over three external cohorts or more", """
+    model
+    cohorts: external test cohorts in which the AUC has a variance
+    n
+    events
+    auc: mean, random effects on the logit scale
+    ci_low, ci_high, ci_method
+    prediction_low, prediction_high: where a further cohort's AUC would lie
+    tau: spread between cohorts of the AUC's logit
+""")  # fmt: skip
 HOSPITALS = declared(COMPARISON, "hospitals.csv", "a hospital left out and model, or pooled", """
     hospital: whose patients no model was fitted to; pooled
     model
@@ -305,8 +321,9 @@ HOSPITALS = declared(COMPARISON, "hospitals.csv", "a hospital left out and model
     calibration_slope, calibration_slope_low, calibration_slope_high: with Wald's interval
     reason
 """)  # fmt: skip
-BASELINES = declared(COMPARISON, "baselines.csv", "a baseline and model", """
+BASELINES = declared(COMPARISON, "baselines.csv", "a baseline, cohort and model", """
     baseline: Prevalence, Volume or Acquisition
+    cohort
     auc, ci_low, ci_high, ci_method: of the baseline
     model
     auc_model: its AUC

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Any, get_args, get_type_hints
 
@@ -60,6 +61,10 @@ def in_place(raw: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """
     raw = {name: dict(part) if isinstance(part, dict) else part for name, part in raw.items()}
     notes = []
+    if "hospitals" in raw:
+        if "cohorts" in raw:
+            raise SettingsFault("study.toml has [hospitals] and [cohorts]. Keep [cohorts].")
+        raw["cohorts"] = raw.pop("hospitals")
     for (section, name), (other, new) in MOVED.items():
         if not isinstance(raw.get(section), dict) or name not in raw[section]:
             continue
@@ -78,17 +83,35 @@ def build(kind: type, raw: dict[str, Any], where: str) -> Any:
         StudyError: an unknown key, or a value of another kind or beyond its limits.
     """
     names, hints = [f.name for f in dataclasses.fields(kind)], get_type_hints(kind)
+    if any("others" in f.metadata for f in dataclasses.fields(kind)) and "others" not in raw:
+        raw = _with_others(raw, names, where)
     values = {}
     for name, value in raw.items():
         if name not in names:
             raise SettingsFault(f"{where}: unknown key {name!r}. {did_you_mean(name, names)}")
-        if not dataclasses.is_dataclass(hints[name]):
+        if name == "others":
+            values[name] = {key: tuple(map(str, part)) for key, part in value.items()}
+        elif not dataclasses.is_dataclass(hints[name]):
             values[name] = _checked(kind, name, value, where)
         elif isinstance(value, dict):
             values[name] = build(hints[name], value, f"{where} [{name}]")
         else:
             raise SettingsFault(f"{where}: {name} is a section: write [{name}] and its keys below.")
     return kind(**(_implied(kind, values) | values))
+
+
+def _with_others(raw: dict[str, Any], names: list[str], where: str) -> dict[str, Any]:
+    """Return [cohorts] with the test cohorts that its further keys name under `others`."""
+    others = {name: value for name, value in raw.items() if name not in names}
+    for name, value in others.items():
+        listed = isinstance(value, list) and all(is_a(item, str) for item in value)
+        if not (listed and value) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise SettingsFault(
+                f"{where}: {name} = {value!r}. Expected: a cohort's name of letters, digits, _ or "
+                '-, and a list of values, such as external_1 = ["B"].'
+            )
+    kept = {name: value for name, value in raw.items() if name in names}
+    return ({"test": []} if others else {}) | kept | {"others": others}
 
 
 def _implied(kind: type, values: dict[str, Any]) -> dict[str, Any]:

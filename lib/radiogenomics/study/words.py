@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from radiogenomics.study.contract import AUC_INTERVALS
+from radiogenomics.study.contract import AUC_INTERVALS, TRAIN
 
 SYNTHETIC = "Synthetic data: simulated patients, a control of the workbook, not evidence."
 PRINTED = ("auc", "sensitivity", "specificity", "accuracy")  # columns of the paper's Table 2
@@ -100,11 +100,11 @@ def tell(room: str, block: str, **facts: Any) -> None:
 
 
 def printed_rows(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of metrics.csv that the paper's Table 2 prints, external and in-sample.
+    """Return the rows of metrics.csv that the paper's Table 2 prints, of test and in-sample.
 
     AUC with its interval; sensitivity, specificity and accuracy at 0.5 with Wilson's.
     """
-    used = metrics[metrics.scores.isin(["external", "in_sample"])]
+    used = metrics[metrics.scores != "out_of_fold"]
     auc = used[(used.metric == "auc") & used.ci_method.isin(AUC_INTERVALS)]
     half = used[(used.threshold_rule == "half") & (used.ci_method == "wilson")]
     return pd.concat([auc, half[half.metric.isin(PRINTED)]])
@@ -117,4 +117,4 @@ def table2(metrics: pd.DataFrame) -> pd.DataFrame:
     wide = rows.assign(text=text).pivot(index=["cohort", "model"], columns="metric", values="text")
     order = dict.fromkeys(zip(rows.cohort, rows.model, strict=True))
     columns = [c for c in PRINTED if c in wide]
-    return wide.loc[sorted(order, key=lambda pair: pair[0], reverse=True), columns]
+    return wide.loc[sorted(order, key=lambda pair: pair[0] != TRAIN), columns]

@@ -289,7 +289,7 @@ title = "Built-in cohort ({recipe["patients"]} simulated patients, {note})"
 synthetic = true
 seed = {recipe["seed"]}
 
-[hospitals]
+[cohorts]
 train = ["A"]
 test = ["B"]
 

@@ -206,7 +206,7 @@ title = "{mapping["title"]}"
 column = "{rules["label_column"]}"
 positive = "{rules["label_positive"]}"
 
-[hospitals]
+[cohorts]
 train = {hospitals["train"]}
 test = {hospitals["test"]}
 
