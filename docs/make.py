@@ -97,7 +97,7 @@ def settings_page() -> str:
         parts += [f"## [{section}]\n" if section else "## Above the sections\n", f"{meaning}\n"]
         parts += ["| key | default | may be | meaning |", "|---|---|---|---|"]
         for name in keys(kind):
-            default, key = json.dumps(getattr(kind, name)), key_of(kind, name)
+            default, key = json.dumps(getattr(kind(), name)), key_of(kind, name)
             parts.append(f"| `{name}` | `{default}` | {_may_be(kind, name)} | {key.meaning} |")
         parts.append("")
     return "\n".join(parts)
@@ -105,10 +105,12 @@ def settings_page() -> str:
 
 def _may_be(kind: type, name: str) -> str:
     """Return the values that a setting may have, in words."""
-    key, default = key_of(kind, name), getattr(kind, name)
+    key, default = key_of(kind, name), getattr(kind(), name)
     if key.choices:
         return ", ".join(choice or "empty" for choice in key.choices)
-    words = {bool: "true, false", str: "text", tuple: "a list"}.get(type(default), "")
+    words = {bool: "true, false", str: "text", tuple: "a list", dict: "a table"}.get(
+        type(default), ""
+    )
     if key.low is not None:
         words = f"{key.low:,} to {key.high:,}" + (", the lower first" if key.rising else "")
     return words + (f", multiples of {key.step}" if key.step > 1 else "")

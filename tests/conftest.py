@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -80,3 +81,12 @@ def give_real_ct(folder):
         shutil.copy(EXAMPLE / f"{column}.nii.gz", folder / "scans" / f"real_{column}.nii.gz")
         table.loc[row, column] = f"scans/real_{column}.nii.gz"
     table.to_csv(folder / "cohort.csv", index=False)
+
+
+@pytest.fixture(scope="session")
+def given_scores() -> Path:
+    """Score tables with right answers, which lie beside the checkout; skipped without them."""
+    folder = Path(__file__).parents[2] / "shared" / "cases" / "scores"
+    if not folder.is_dir():
+        pytest.skip("the given score tables are not beside this checkout")
+    return folder

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from radiogenomics import cli
 from radiogenomics.cohort import included, seal
-from radiogenomics.comparison import evidence, figures, other_scores, plan, readings, results
+from radiogenomics.comparison import evidence, figures, other_scores, plan, readings, results, size
 from radiogenomics.models import predictions
 from radiogenomics.report import single
 from radiogenomics.statistics import sample_size
@@ -112,21 +112,24 @@ def test_one_event_and_ages_in_words_get_a_report(tmp_path):
     assert set(groups[groups.variable == "age"].group) == {"60 to 69", "60 to 69 or more"}
 
 
-def test_parameters_told_by_a_table_give_rileys_minimum(tmp_path):
+def test_sample_size_is_of_declared_values_alone(tmp_path):
     rows = with_train(table())
     rows["parameters"] = rows.model.map({"good": 24, "raw": ""})
     scores = other_scores.read_scores(written(tmp_path, rows))
+    judged = plan.judged(Plan(), scores.model.unique())
     study = Study(tmp_path, tmp_path / "out", Settings())
-    chosen = evidence.thresholds(study, scores)
-    metrics = results.metrics(study, scores, chosen, evidence.drawings(study, scores))
-    size = results.sample_size(study, scores, metrics).set_index("model")
-    auc = size["AUC expected"]["good"]
-    riley = sample_size.riley_minimum(24, 0.5, sample_size.cox_snell(auc, 0.5))["n"]
-    assert size["candidate parameters"]["good"] == 24 and size["training events"]["good"] == 30
-    assert size["minimum training n (Riley)"]["good"] == pytest.approx(riley, rel=0.02)
-    assert np.isnan(size["candidate parameters"]["raw"])
-    alone = results.sample_size(study, scores[scores.cohort == "test"], metrics)
-    assert alone["candidates that this n supports"].isna().all()
+    nothing = size.sample_size(study, scores, judged)
+    assert nothing.minimum.isna().all() and set(nothing.reason.dropna()) == {
+        size.UNDECLARED, size.NO_COUNT,
+    }  # fmt: skip
+    declared = Plan(expected_auc=0.8, prevalence=0.4, auc_width=0.15, cutoffs={"good": 0.3})
+    planned = Study(tmp_path, tmp_path / "out", Settings(plan=declared))
+    found = size.sample_size(planned, scores, judged).set_index(["stage", "criterion"])
+    riley = sample_size.riley_minimum(24, 0.4, sample_size.cox_snell(0.8, 0.4))
+    assert found.minimum["development", "all"] == riley["n"]
+    external = sample_size.validation_minimum(0.8, 0.4, 0.15, 0.3)
+    assert found.minimum["validation", "net_benefit"] == external["net_benefit"]
+    assert not found.enough["validation", "all"] and found.patients["validation", "all"] == 60
     assert "parameters" in predictions.read_scores(saved(study, scores))
 
 
@@ -136,8 +139,9 @@ def saved(study, scores):
 
 
 def test_combined_models_count_their_inputs_parameters(finished):
-    size = finished.table(tables.SAMPLE_SIZE).set_index("model")["candidate parameters"]
-    assert size["Com"] == size["Com_in_sample"] == size["CNN"] + size["SVM"] + 2
+    counted = finished.table(tables.SAMPLE_SIZE).dropna(subset="obtained")
+    of = counted.set_index("model").parameters
+    assert of["Com"] == of["Com_in_sample"] == of["CNN"] + of["SVM"] + 2
 
 
 def test_in_sample_stack_has_no_out_of_fold_scores(finished):

@@ -150,7 +150,9 @@ def cutoffs(study: Study, chosen: pd.DataFrame) -> dict[str, float]:
         chosen: thresholds.csv.
     """
     usual = chosen[chosen.rule.isin(["half", "youden"])].drop_duplicates("model")
-    return dict(zip(usual.model, usual.threshold, strict=True))
+    declared = study.settings.plan.cutoffs
+    named = {model: declared[model] for model in chosen.model.unique() if model in declared}
+    return dict(zip(usual.model, usual.threshold, strict=True)) | named
 
 
 def drawings(study: Study, scores: pd.DataFrame) -> dict[tuple[str, str], Drawn | None]:

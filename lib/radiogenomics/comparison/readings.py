@@ -160,6 +160,24 @@ def delong_shown(table: pd.DataFrame) -> pd.DataFrame:
     return shown[["auc_a", "auc_b", "z", "p", "p_holm"]].round(3)
 
 
+def asked_most(table: pd.DataFrame) -> Facts:
+    """Return the rows of sample_size.csv with the largest minimum, of each stage and cohort."""
+    whole = table[table.criterion == "all"]
+    return {"rows": list(whole.itertuples()), "reasons": table.reason.dropna().unique().tolist()}
+
+
+def sizes_shown(table: pd.DataFrame) -> pd.DataFrame | None:
+    """Return sample_size.csv for reading: a row a stage, cohort and model."""
+    counted = table[table.criterion.notna()]
+    if counted.empty:
+        return None
+    value = counted.minimum.fillna(counted.obtained).round(4)
+    wide = counted.assign(value=value).pivot(
+        index=["stage", "cohort", "model", "patients"], columns="criterion", values="value"
+    )
+    return wide[list(dict.fromkeys(counted.criterion))].astype(object).fillna("")
+
+
 def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame | None:
     """Return a row a variable of one model: the tests between its groups, how many are few."""
     if table.empty:

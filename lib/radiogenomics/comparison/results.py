@@ -16,29 +16,15 @@ from radiogenomics.comparison.evidence import (
     rules_of,
 )
 from radiogenomics.comparison.plan import Judged
-from radiogenomics.models import classical
 from radiogenomics.models.predictions import by_cohort, score_table, select
 from radiogenomics.statistics import calibration, decision, discrimination, roc
 from radiogenomics.statistics.measures import metrics_table
-from radiogenomics.statistics.pooling import pooled_auc
 from radiogenomics.statistics.resampling import Drawn
-from radiogenomics.statistics.sample_size import (
-    cox_snell,
-    parameters_supported,
-    patients_for_width,
-    riley_minimum,
-)
 from radiogenomics.statistics.subgroups import groups, subgroup_table
-from radiogenomics.study import contract, tables
-from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE, TRAIN, kind_of
+from radiogenomics.study import tables
+from radiogenomics.study.contract import IN_SAMPLE, kind_of
 from radiogenomics.study.study import Study
 
-REGRESSIONS = ("Clinical", "LR")  # of the study's models; the others shrink or learn features
-RILEY = {
-    "regression": "holds: unpenalised regression",
-    "other": "a rough guide: not an unpenalised regression, or not known",
-}
-STACKED = 2  # scores in the combined models
 Drawings = dict[tuple[str, str], Drawn | None]  # by cohort and kind of scores
 Curves = dict[tuple[str, str], dict[str, pd.DataFrame]]  # by cohort and kind of scores, and model
 
@@ -244,22 +230,6 @@ def _clear(study: Study, scores: pd.DataFrame, judged: Judged, drawn: Drawn | No
     return tables.DECISION_BEST.frame([(*named, *part, len(asked)) for part in ranges])
 
 
-def pooled(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return pooled.csv: each model's AUC over the external cohorts, from three on."""
-    parts = {name: part for name, part in by_cohort(scores).items() if kind_of(name) == "external"}
-    sets, rows = [labelled(part, "external") for part in parts.values()], []
-    for model in dict.fromkeys(name for pairs in sets for name in pairs if name != IN_SAMPLE):
-        own = [pairs[model] for pairs in sets if model in pairs]
-        aucs, variances = zip(*(discrimination.delong(*pair) for pair in own), strict=True)
-        level = study.settings.evaluation.confidence
-        over = pooled_auc([float(a.item()) for a in aucs], [v.item() for v in variances], level)
-        if over is not None:
-            labels = np.concatenate([pair[0] for pair in own])
-            size = {"n": len(labels), "events": int(labels.sum()), "ci_method": "hartung-knapp"}
-            rows.append(over._asdict() | {"model": model, "auc": over.value} | size)
-    return tables.POOLED.frame(rows)
-
-
 def delong_tests(scores: pd.DataFrame) -> pd.DataFrame:
     """Return delong.csv: every pair of models in each test cohort, Holm over its pairs.
 
@@ -338,77 +308,3 @@ def _groups(
     ranked = set(wide) - set(bounded)
     at = cutoffs(study, chosen)
     return subgroup_table(labels, wide, by, study.settings.evaluation.confidence, ranked, at)
-
-
-def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Return fitted and candidate parameters of each model that gives them.
-
-    Of the study's own, the combined models have those of their inputs, CNN and SVM, among their
-    candidates; of others, what the scores' column `parameters` says.
-    """
-    if "parameters" in scores:
-        counts = scores.groupby("model", sort=False).parameters.first()
-        return {model: (np.nan, candidates) for model, candidates in counts.items()}
-    if not study.has(tables.CNN_LAYERS):
-        return {}
-    trained = int(study.table(tables.CNN_LAYERS).trainable.sum())
-    clinical = classical.load_model(study, "Clinical")[-1].coef_.size
-    steps = study.table(tables.SELECTION_STEPS)
-    kept, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
-    radiomics = {
-        name: (kept if name == "LR" else np.nan, offered)
-        for name in (model.name for model in contract.ON_SIGNATURE)
-    }
-    own = {"Clinical": (clinical, clinical), "CNN": (trained, trained)}
-    stacked = (STACKED, trained + offered + STACKED)
-    return own | radiomics | {"Com": stacked, IN_SAMPLE: stacked}
-
-
-def sample_size(study: Study, scores: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Return sample_size.csv: events per parameter, Riley's minimum, the interval obtained.
-
-    Events per parameter count the rarer label (Peduzzi 1996). The AUC that Riley's criteria
-    expect is the pooled out-of-fold one, else the external one; the criteria are of unpenalised
-    regressions, `riley` says for which model they hold and for which they are only a rough guide.
-    """
-    counts, rows = parameter_counts(study, scores), []
-    auc = table[(table.metric == "auc") & table.ci_method.isin(AUC_INTERVALS)]
-    for row in auc[auc.cohort != TRAIN].drop_duplicates("model").itertuples():
-        inside = auc[(auc.model == row.model) & (auc.scores == "out_of_fold")]
-        train = scores[(scores.model == row.model) & (scores.cohort == TRAIN)]
-        train = train.drop_duplicates("patient")
-        fitted, candidates = counts.get(row.model, (np.nan, np.nan))
-        source = "out-of-fold" if len(inside) else "external"
-        expected = inside.value.item() if len(inside) else row.value
-        events = train.label.sum() if len(train) else np.nan
-        rarer = min(events, len(train) - events)
-        share = train.label.mean() if len(train) else row.events / row.n
-        r2 = cox_snell(expected, share)
-        minimum = riley_minimum(candidates, share, r2)
-        rows.append(
-            {
-                "model": row.model,
-                "parameters": fitted,
-                "candidate parameters": candidates,
-                "training events": events,
-                "rarer label per candidate": round(rarer / candidates, 5),
-                "AUC expected": round(expected, 3),
-                "expected from scores": source,
-                "minimum training n (Riley)": minimum["n"],
-                "criterion that asks most": _binding(minimum),
-                "riley": RILEY["regression" if row.model in REGRESSIONS else "other"],
-                "candidates that this n supports": parameters_supported(len(train), share, r2),
-                "external AUC": round(row.value, 3),
-                "width of its interval": round(row.ci_high - row.ci_low, 3),
-                "test n": row.n,
-                "test n for a width of 0.1": patients_for_width(row.value, row.events / row.n),
-            }
-        )
-    return tables.SAMPLE_SIZE.frame(rows)
-
-
-def _binding(minimum: dict[str, float]) -> str:
-    asked = {name: n for name, n in minimum.items() if name != "n"}
-    if np.isnan(minimum["n"]):
-        return ""
-    return max(asked, key=asked.__getitem__).replace("_", " ")

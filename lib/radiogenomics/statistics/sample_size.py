@@ -104,3 +104,73 @@ def patients_for_width(auc: float, prevalence: float, width: float = 0.1) -> flo
 
     fewest = 4.0  # below it the method's even groups have no patient
     return fewest if gap(fewest) <= 0 else float(np.ceil(optimize.brentq(gap, fewest, 1e9)))
+
+
+OE_WIDTH, SLOPE_WIDTH, BENEFIT_WIDTH = 0.2, 0.2, 0.2  # of 95% intervals (Riley 2021)
+NODES = 400  # of the quadrature over the linear predictor
+
+
+def validation_minimum(
+    auc: float, prevalence: float, width: float = 0.1, threshold: float | None = None
+) -> dict[str, float]:
+    """Return the patients that an external validation needs, by criterion, and the largest.
+
+    Riley et al. 2021 (doi 10.1002/sim.9025): 95% intervals of observed / expected (width 0.2),
+    calibration slope (0.2), AUC, and, at a threshold, standardised net benefit (0.2), of a
+    calibrated model whose linear predictor is normal in both labels with one variance.
+
+    Args:
+        auc: that is expected, above 0.5.
+        prevalence: share of events.
+        width: of the AUC's interval.
+        threshold: probability from which one acts.
+
+    >>> validation_minimum(0.8, 0.5)
+    {'o_over_e': 386.0, 'calibration_slope': 1914.0, 'auc': 302.0, 'n': 1914.0}
+    """
+    line, weight = _linear_predictor(auc, prevalence)
+    sizes = {
+        "o_over_e": (1 - prevalence) / (prevalence * (np.arcsinh(OE_WIDTH / 2) / 1.96) ** 2),
+        "calibration_slope": slope_patients(line, weight),
+        "auc": patients_for_width(auc, prevalence, width),
+    }
+    if threshold is not None:
+        sizes["net_benefit"] = _benefit_patients(auc, prevalence, threshold)
+    rounded = {k: float(np.ceil(n)) for k, n in sizes.items()}
+    return rounded | {"n": max(rounded.values())}
+
+
+def _linear_predictor(auc: float, prevalence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return values of the linear predictor and their probabilities."""
+    shift = np.sqrt(2) * special.ndtri(auc)
+    x = np.linspace(-9, 9 + shift, NODES)
+    density = (1 - prevalence) * stats.norm.pdf(x) + prevalence * stats.norm.pdf(x, shift)
+    return special.logit(prevalence) + shift * x - shift**2 / 2, density / density.sum()
+
+
+def slope_patients(line: np.ndarray, weight: np.ndarray, width: float = SLOPE_WIDTH) -> float:
+    """Return the patients for a calibration slope of 1 with this width.
+
+    Args:
+        line: values of the linear predictor.
+        weight: their probabilities.
+        width: of the 95% interval.
+
+    >>> round(slope_patients(np.array([-1.0, 1.0]), np.array([0.5, 0.5])))
+    1954
+    """
+    p = special.expit(line)
+    spread = weight * p * (1 - p)
+    first, both, second = spread.sum(), (spread * line).sum(), (spread * line**2).sum()
+    return float(first / ((width / (2 * 1.96)) ** 2 * (first * second - both**2)))
+
+
+def _benefit_patients(auc: float, prevalence: float, threshold: float) -> float:
+    """Return the patients for a standardised net benefit with a width of 0.2 (Marsh 2020)."""
+    shift = np.sqrt(2) * special.ndtri(auc)
+    cut = (special.logit(threshold) - special.logit(prevalence) + shift**2 / 2) / shift
+    hits, quiet = stats.norm.sf(cut - shift), stats.norm.cdf(cut)
+    odds = (1 - prevalence) / prevalence * threshold / (1 - threshold)
+    variance = hits * (1 - hits) / prevalence + odds**2 * quiet * (1 - quiet) / (1 - prevalence)
+    variance += odds**2 * (1 - quiet) ** 2 / (prevalence * (1 - prevalence))
+    return float(variance / (BENEFIT_WIDTH / (2 * 1.96)) ** 2)

@@ -30,7 +30,8 @@ class Key(NamedTuple):
 
 def key(default: Any, *declared: Any, **more: Any) -> Any:
     """Declare a setting: its default, then the fields of `Key`."""
-    return field(default=default, metadata={"key": Key(*declared, **more)})
+    made = {"default_factory": dict} if isinstance(default, dict) else {"default": default}
+    return field(**made, metadata={"key": Key(*declared, **more)})
 
 
 def key_of(kind: type, name: str) -> Key:
@@ -232,10 +233,27 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Plan:
-    """What was declared before the test cohort was looked at."""
+    """What was declared before the test cohorts were looked at; 0 and empty: not declared."""
 
     primary: str = key("", "the model that is judged; empty: CNN, or the first, not declared")
     reference: str = key("", "the model it is judged against; empty: Clinical, not declared")
+    measure: str = key(
+        "auc", "the measure of which the two are compared, without a correction",
+        choices=("auc", "sensitivity", "specificity", "net_benefit", "brier"),
+    )  # fmt: skip
+    cutoffs: dict[str, float] = key(
+        {}, "a table: of each model the score from which on it says 1; others: 0.5"
+    )
+    margin: float = key(0.0, "by how much of AUC the primary model may be worse", 0, 0.5)
+    prevalence: float = key(0.0, "of label 1 where the model is to be used", 0, 0.99)
+    expected_auc: float = key(0.0, "of the primary model, for the sample size", 0, 0.999)
+    auc_width: float = key(0.1, "of the AUC's interval, for the sample size", 0.01, 0.5)
+    expected_r2: float = key(
+        0.0, "Cox-Snell's R² for the sample size; 0: that of expected_auc", 0, 0.75
+    )
+    parameters: int = key(
+        0, "candidate parameters of the primary model, for the sample size", 0, 10**9
+    )
     decision_range: tuple[float, float] = key(
         (0.05, 0.95), "clinically relevant threshold probabilities", 0, 1, rising=True
     )

@@ -278,6 +278,25 @@ DELONG = declared(COMPARISON, "delong.csv", "a pair of models", """
     z, p: of DeLong's test, two-sided
     p_holm: corrected for all pairs
 """)  # fmt: skip
+DIFFERENCES = declared(COMPARISON, "differences.csv", "a cohort, pair of models and measure", """
+    cohort
+    model_a, model_b: the pair
+    measure: auc, auc_noninferiority, sensitivity, specificity, net_benefit_at_T, brier; _mid_p
+    value: of a less that of b
+    ci_low, ci_high, ci_method
+    p: two-sided; McNemar's exact p or, of _mid_p, mid-p; one-sided, that a is worse by the margin
+    p_holm: of the declared comparison as it is; else Holm over the cohort's pairs and measure
+    primary: True: the pair and the measure of [plan]
+""")  # fmt: skip
+AT_PREVALENCE = declared(COMPARISON, "at_prevalence.csv", "a cohort, model and measure", """
+    cohort
+    model
+    threshold: the model's cut-off
+    prevalence: [plan] prevalence
+    metric: ppv, npv, net_benefit (at the cut-off as threshold probability)
+    value: by the sensitivity and specificity of the cohort; the scores stay as they are
+    ci_low, ci_high, ci_method
+""")  # fmt: skip
 SUBGROUPS = declared(COMPARISON, "subgroups.csv", "a model and group of a test cohort", """
     model
     cohort
@@ -343,17 +362,19 @@ WARNINGS = declared(COMPARISON, "warnings.csv", "a warning, printed in red", """
     where: what it is about
     warning: its sentence
 """)  # fmt: skip
-SAMPLE_SIZE = declared(COMPARISON, "sample_size.csv", "a model", """
+SAMPLE_SIZE = declared(COMPARISON, "sample_size.csv", "a stage, cohort, model and criterion", """
+    stage: development, or validation (external; of the primary model)
+    cohort
     model
-    parameters, candidate parameters: fitted, and offered to the selection
-    training events: training patients with label 1
-    rarer label per candidate: training patients of the rarer label per candidate parameter
-    AUC expected, expected from scores: the AUC that the criteria take, and its source
-    minimum training n (Riley), criterion that asks most: Riley's minimum
-    riley: whether the criteria apply to the model
-    candidates that this n supports: by the same criteria
-    external AUC, width of its interval, test n: what was obtained
-    test n for a width of 0.1: test patients for an interval of that width
+    criterion: shrinkage, optimism, overall_risk; o_over_e, calibration_slope, auc, net_benefit; all
+    minimum: patients that the criterion asks for, from declared values (Riley 2019, 2021)
+    patients: that there are
+    enough: whether these are as many
+    obtained: patients of the rarer label per candidate parameter
+    parameters: candidates, those that selection dropped included
+    expected_r2, prevalence: that were taken; the cohort's prevalence where none is declared
+    note: whether the criteria apply to the model
+    reason: why there is no minimum
 """)  # fmt: skip
 PAPER_VS_RUN = declared(COMPARISON, "paper_vs_run.csv", "a number that the paper prints", """
     model

@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from radiogenomics.study.errors import SettingsFault, StudyError, UsageError
 from radiogenomics.study.files import shipped
@@ -129,7 +129,7 @@ def _checked(kind: type, name: str, value: Any, where: str) -> Any:
     numbers = new if isinstance(new, tuple) else (new,)
     expected = ""
     if new is None:
-        expected = f"something like {getattr(kind, name)!r}"
+        expected = f"something like {getattr(kind(), name)!r}"
     elif declared.choices and not set(numbers) <= set(declared.choices):
         expected = f"one of {', '.join(choice or 'empty' for choice in declared.choices)}"
     elif declared.low is not None and not all(declared.low <= n <= declared.high for n in numbers):
@@ -147,6 +147,10 @@ def _typed(kind: type, name: str, value: Any) -> Any:
     """Return a value in its setting's type, None where it is of another."""
     hint = get_type_hints(kind)[name]
     inner = get_args(hint)
+    if get_origin(hint) is dict:
+        given = value.items() if isinstance(value, dict) else [(None, None)]
+        good = all(is_a(k, inner[0]) and is_a(v, inner[1]) for k, v in given)
+        return {inner[0](k): inner[1](v) for k, v in given} if good else None
     if not inner:
         return hint(value) if is_a(value, hint) else None
     items = value if isinstance(value, (list, tuple)) else [value]

@@ -33,7 +33,7 @@ def study_toml() -> str:
 
 def _line(kind: type, name: str) -> str:
     behind = "" if name in FILLED_IN else "# "
-    value = f"{behind}{name} = {json.dumps(getattr(kind, name))}"
+    value = f"{behind}{name} = {json.dumps(getattr(kind(), name))}"
     return f"{value:<36}  # {key_of(kind, name).meaning}"
 
 
