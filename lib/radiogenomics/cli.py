@@ -32,7 +32,10 @@ EXAMPLES = {  # of every command, below its --help
     "predict": (
         "workbook predict ct.nii.gz mask.nii.gz --study data/mystudy --out result --sex female",
     ),
-    "compare": ("workbook compare scores.csv out --cohort cohort.csv",),
+    "compare": (
+        "workbook compare scores.csv out --cohort cohort.csv --subgroups vendor,sex",
+        "workbook compare hospital_b.csv hospital_c.csv out --threshold 4 --json",
+    ),
     "lab": ("workbook lab data/mystudy --port 8889",),
 }
 MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
@@ -126,12 +129,28 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = commands.add_parser("compare", help="evaluate a table of scores of any software")
     compare.add_argument(
-        "predictions",
-        type=Path,
-        help="CSV: patient, label, model, score; cohort, fold, parameters where known",
-    )
+        "scores", type=Path, nargs="+",
+        help="CSV: patient, label, model, score (or a column a model); cohort, fold, parameters "
+        "where known; several tables are several cohorts",
+    )  # fmt: skip
     compare.add_argument("out", type=Path, help="folder of the report")
     compare.add_argument("--cohort", type=Path, help="CSV: the patients' columns, for subgroups")
+    compare.add_argument(
+        "--plan", type=Path, help="a study.toml: its [plan], [evaluation], [label]"
+    )
+    compare.add_argument("--positive", help="the label that counts as 1")
+    compare.add_argument("--threshold", type=float, help="every model's cut-off, such as 4")
+    compare.add_argument("--primary", help="the model that is judged")
+    compare.add_argument("--reference", help="the model it is judged against")
+    compare.add_argument("--confidence", type=float, help="level of every interval")
+    compare.add_argument("--seed", type=int, help="of the bootstrap")
+    compare.add_argument("--bootstrap", type=int, help="bootstrap samples")
+    compare.add_argument(
+        "--decision-range", type=float, nargs=2, metavar=("FROM", "TO"),
+        help="clinically relevant threshold probabilities",
+    )  # fmt: skip
+    compare.add_argument("--subgroups", help="columns of --cohort, such as vendor,ethnicity")
+    compare.add_argument("--json", action="store_true", help="print the headline numbers as JSON")
     compare.set_defaults(run=_compare)
 
     about = "explore copies of the notebooks in JupyterLab, which takes further options"
@@ -278,7 +297,28 @@ def _predict(given: argparse.Namespace) -> int:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    print(f"Open {single.run_comparison(given.predictions, given.out, given.cohort)}")
+    from radiogenomics.report import comparing
+
+    options = {
+        "": {"seed": given.seed},
+        "label": {"positive": given.positive},
+        "plan": {"primary": given.primary, "reference": given.reference,
+                 "decision_range": given.decision_range,
+                 "subgroups": given.subgroups and given.subgroups.split(",")},
+        "evaluation": {"confidence": given.confidence, "bootstrap": given.bootstrap},
+    }  # fmt: skip
+    chosen = {
+        section: {n: v for n, v in values.items() if v is not None}
+        for section, values in options.items()
+    }
+    asked = comparing.Asked(
+        tuple(given.scores), given.out, given.cohort, given.plan,
+        {section: values for section, values in chosen.items() if values}, given.threshold,
+    )  # fmt: skip
+    html, told = comparing.compare(asked)
+    print("\n".join([*told, f"Open {html}"]), file=sys.stderr if given.json else sys.stdout)
+    if given.json:
+        print(json.dumps(comparing.headline(load_study(given.out, given.out)), indent=1))
     return DONE
 
 

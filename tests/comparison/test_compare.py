@@ -1,5 +1,6 @@
 """`workbook compare`: any software's scores, numbers or clear errors; the sealed test set."""
 
+import json
 import time
 
 import numpy as np
@@ -7,9 +8,18 @@ import pandas as pd
 import pytest
 from radiogenomics import cli
 from radiogenomics.cohort import included, seal
-from radiogenomics.comparison import evidence, figures, other_scores, plan, readings, results, size
+from radiogenomics.comparison import (
+    evidence,
+    figures,
+    other_patients,
+    other_scores,
+    plan,
+    readings,
+    results,
+    size,
+)
 from radiogenomics.models import predictions
-from radiogenomics.report import single
+from radiogenomics.report import comparing
 from radiogenomics.statistics import sample_size
 from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study import contract, style, tables
@@ -165,7 +175,7 @@ def test_words_among_numbers_are_refused_by_name(tmp_path):
     patients.loc[7, "age"] = "old"
     patients.to_csv(tmp_path / "cohort.csv", index=False)
     with pytest.raises(StudyError, match="is not a number: P7; the first is 'old'"):
-        other_scores.read_patients(tmp_path / "cohort.csv", scores)
+        other_patients.read_patients(tmp_path / "cohort.csv", scores)
 
 
 def test_columns_of_many_patients_are_read_in_linear_time(tmp_path):
@@ -175,7 +185,7 @@ def test_columns_of_many_patients_are_read_in_linear_time(tmp_path):
     scores = pd.DataFrame({"patient": names, "cohort": "test", "label": [0, 1] * (n // 2)})
     pd.DataFrame({"patient": names[::-1], "age": 60}).to_csv(tmp_path / "cohort.csv", index=False)
     start = time.process_time()
-    assert other_scores.read_patients(tmp_path / "cohort.csv", scores).index.tolist() == names
+    assert other_patients.read_patients(tmp_path / "cohort.csv", scores).index.tolist() == names
     assert time.process_time() - start < 3
 
 
@@ -230,13 +240,13 @@ def test_patients_columns_must_fit(tmp_path):
     patients = pd.DataFrame({"patient": [f"P{i}" for i in range(N)], "label": [0, 1] * (N // 2)})
     patients.iloc[1:].to_csv(path, index=False)
     with pytest.raises(StudyError, match="1 patients are missing in cohort.csv: P0"):
-        other_scores.read_patients(path, scores)
+        other_patients.read_patients(path, scores)
     patients.assign(label=1 - patients.label).to_csv(path, index=False)
     with pytest.raises(StudyError, match="labels of 60 patients are not those of the scores"):
-        other_scores.read_patients(path, scores)
+        other_patients.read_patients(path, scores)
     pd.concat([patients, patients.iloc[:1]]).to_csv(path, index=False)
     with pytest.raises(StudyError, match="appear twice"):
-        other_scores.read_patients(path, scores)
+        other_patients.read_patients(path, scores)
 
 
 def test_training_patients_are_never_taken_for_the_test(tmp_path):
@@ -245,7 +255,7 @@ def test_training_patients_are_never_taken_for_the_test(tmp_path):
     sides.to_csv(tmp_path / "cohort.csv", index=False)
     scores = other_scores.read_scores(written(tmp_path, rows))
     with pytest.raises(StudyError, match=r"20 patients are of another cohort.*train here, test"):
-        other_scores.read_patients(tmp_path / "cohort.csv", scores)
+        other_patients.read_patients(tmp_path / "cohort.csv", scores)
 
 
 def test_other_codes_of_smoking_make_groups(tmp_path):
@@ -253,7 +263,7 @@ def test_other_codes_of_smoking_make_groups(tmp_path):
     codes = np.tile(["yes", "no"], N // 2)
     pd.DataFrame({"patient": rows.patient[:N], "smoking": codes}).to_csv(tmp_path / "c.csv")
     scores = other_scores.read_scores(written(tmp_path, rows))
-    found = other_scores.read_patients(tmp_path / "c.csv", scores)
+    found = other_patients.read_patients(tmp_path / "c.csv", scores)
     assert found.smoking_history.tolist() == codes.tolist()
 
 
@@ -280,10 +290,11 @@ def test_a_comparison_that_died_is_taken_up_but_never_overwrites_its_own_scores(
     out = tmp_path / "out"
     out.mkdir()
     (out / "study.toml").write_text('title = "Comparison of scores: scores.csv"\n')
-    assert single._comparison_study(written(tmp_path, table()), out).folder == out
+    asked = comparing.Asked((written(tmp_path, table()),), out)
+    assert comparing._study(asked, {"label": {}}).folder == out
     table().to_csv(out / "predictions.csv", index=False)
     with pytest.raises(StudyError, match="would overwrite it"):
-        single._comparison_study(out / "predictions.csv", out)
+        comparing._study(comparing.Asked((out / "predictions.csv",), out), {"label": {}})
 
 
 def test_test_labels_stay_sealed(tmp_path):
@@ -316,7 +327,7 @@ def test_codes_of_the_patients_columns_are_those_of_a_cohort(tmp_path):
     patients["sex"] = np.resize(["Female", "female", "MALE", "male"], len(names))
     patients["smoking"] = np.resize(["Never", "former", "Current"], len(names))
     patients.to_csv(tmp_path / "cohort.csv", index=False)
-    found = other_scores.read_patients(tmp_path / "cohort.csv", scores)
+    found = other_patients.read_patients(tmp_path / "cohort.csv", scores)
     assert set(found.sex) == {"female", "male"} and set(found.smoking_history) == {"never", "ever"}
 
 
@@ -411,3 +422,103 @@ def test_each_cohort_is_judged_on_its_own_and_two_are_not_pooled(tmp_path):
     assert (auc.groupby("model").value.nunique() == 1).all()  # the same scores twice
     assert len(tables_of["pooled"]) == 0 and (tmp_path / "out/figures/cohorts.json").exists()
     assert (tmp_path / "out/figures/roc_hospital_C.json").exists()
+
+
+def test_several_tables_are_several_cohorts_and_wide_ones_are_read(tmp_path):
+    rows = table()
+    rows.to_csv(tmp_path / "hospital B.csv", index=False)
+    wide = rows.pivot(index=["patient", "label"], columns="model", values="score").reset_index()
+    wide = wide.assign(patient="Q" + wide.patient, age=60).rename(columns={"good": "Good"})
+    wide.to_csv(tmp_path / "c.csv", index=False, sep=";", decimal=",")
+    found = other_scores.read_scores(tmp_path / "hospital B.csv", tmp_path / "c.csv")
+    assert set(found.cohort) == {"hospital_B", "c"} and set(found.model) == {"good", "raw", "Good"}
+    assert found.attrs["told"] == [
+        "c.csv: columns Good, raw are read as models", "c.csv: column age is not used",
+    ]  # fmt: skip
+    ranks = found[found.cohort == "c"].set_index(["patient", "model"]).score
+    assert ranks["QP0", "raw"] == pytest.approx(
+        rows.set_index(["patient", "model"]).score["P0", "raw"]
+    )
+
+
+def test_options_and_a_plan_reach_the_report_and_json_has_the_numbers(tmp_path, capsys):
+    rows = table().assign(label=lambda t: t.label.map({1: "responder", 0: "other"}))
+    rows["score"] = np.where(rows.model == "raw", np.round(rows.score) % 5 + 1, rows.score)
+    path = written(tmp_path, rows)
+    names = rows.patient.unique()
+    columns = {"patient": names, "vendor": np.resize(["S", "G"], len(names)), "ward": "x"}
+    pd.DataFrame(columns).to_csv(tmp_path / "cohort.csv", index=False)
+    (tmp_path / "plan.toml").write_text(
+        '[plan]\nprimary = "raw"\nprevalence = 0.2\ncutoffs = { raw = 4 }\n[evaluation]\n'
+        'bootstrap = 200\n[cohorts]\ntrain = ["A"]\n'
+    )
+    arguments = ["compare", str(path), str(tmp_path / "out"), "--json", "--positive", "Responder",
+                 "--plan", str(tmp_path / "plan.toml"), "--reference", "good", "--threshold", "0.4",
+                 "--cohort", str(tmp_path / "cohort.csv"), "--subgroups", "vendor",
+                 "--confidence", "0.9"]  # fmt: skip
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert "label 'responder' counts as 1, 'other' as 0" in said.err
+    assert "column ward makes no subgroups" in said.err
+    models = found["cohorts"]["test"]["models"]
+    assert 0 < models["raw"]["sensitivity_at_declared"]["value"] <= 1
+    assert {"sensitivity_at_declared", "sensitivity_at_half"} < set(models["good"])
+    (declared,) = found["declared_comparison"]
+    assert (declared["model_a"], declared["model_b"]) == ("raw", "good")
+    written_tables = tmp_path / "out" / "tables"
+    thresholds = pd.read_csv(written_tables / "thresholds.csv").query("rule == 'declared'")
+    assert dict(zip(thresholds.model, thresholds.threshold, strict=True)) == {"raw": 4, "good": 0.4}
+    assert set(pd.read_csv(written_tables / "subgroups.csv").variable) == {"vendor"}
+    assert (pd.read_csv(written_tables / "at_prevalence.csv").prevalence == 0.2).all()
+    html = (tmp_path / "out" / "05_comparison.html").read_text(encoding="utf-8")
+    for absent in (
+        "Training, in-sample",
+        "Recalibration</h",
+        "Three questions",
+        "is left out once",
+    ):
+        assert absent not in html
+    wrong = ["compare", str(path), str(tmp_path / "o2"), "--positive", "responder"]
+    assert cli.main([*wrong, "--primary", "rw"]) == 1
+    assert "primary names 'rw'. Expected: one of" in capsys.readouterr().err
+    assert cli.main([*wrong, "--subgroups", "ethnicity"]) == 2
+    assert "--subgroups ethnicity: no such column" in capsys.readouterr().err
+
+
+OUTCOMES = [  # of ../shared/cases/scores: table, options, what a warning or line must say
+    ("a132", [], ""), ("boollab", [], "counts as 1"), ("stringlab", [], "counts as 1"),
+    ("hard", [], "every score is 0 or 1"), ("inverted", [], "runs the wrong way"),
+    ("oneevent", [], "One patient of a label"), ("weights", [], "column weight is not used"),
+    ("reader15", ["--threshold", "4"], ""), ("twotests", [], ""), ("c660", [], ""),
+    ("rounded2_one_event_at_0", [], "moved inwards by half a step"),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "options", "says"), OUTCOMES)
+def test_every_given_table_has_its_outcome(tmp_path, given_scores, capsys, name, options, says):
+    path = str(given_scores / f"{name}.csv")
+    arguments = ["compare", path, str(tmp_path), "--json", "--bootstrap", "200", *options]
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert says in " ".join([said.err, *found["warnings"]])
+    if name == "reader15":
+        for model in found["cohorts"]["test"]["models"].values():
+            assert model["sensitivity_at_declared"]["ci_method"] == "wilson"
+    if name == "twotests":
+        assert set(found["cohorts"]) == {"test1", "test2"} and found["pooled"] == []
+    if name == "oneevent":
+        for model in found["cohorts"]["test"]["models"].values():
+            assert model["auc"]["ci_low"] is None and model["calibration_slope"]["value"] is None
+
+
+@pytest.mark.slow
+def test_given_subgroups_of_other_names(tmp_path, given_scores):
+    columns = str(given_scores / "traintest_cohort.csv")
+    arguments = ["compare", str(given_scores / "traintest.csv"), str(tmp_path), "--cohort", columns,
+                 "--subgroups", "vendor,ethnicity", "--bootstrap", "200"]  # fmt: skip
+    assert cli.main(arguments) == 0
+    groups = pd.read_csv(tmp_path / "tables" / "subgroups.csv")
+    assert set(groups.variable) == {"vendor", "ethnicity"}

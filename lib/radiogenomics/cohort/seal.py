@@ -1,7 +1,7 @@
 """The sealed test set: test labels are handed out here alone, and every time is recorded.
 
 The record is the study's `test_set.jsonl`, to which lines are only added: notebook, purpose, time,
-digest of scores. manifest.json repeats it.
+digests of the plan and of the scores. manifest.json repeats it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def record(study: Study, notebook: str, purpose: str, scores: pd.DataFrame | Non
             "the test cohort has not been evaluated yet. Expected: notebook 05 before notebook 06. "
             f"Run: {contract.COMPARISON.run_from}"
         )
-    entry = {"notebook": notebook, "purpose": purpose}
+    entry = {"notebook": notebook, "purpose": purpose, "plan": digest(study.settings.plan)}
     if scores is not None:
         entry["scores"] = _digest(scores)
     key = (study.folder, *entry.values())
@@ -77,6 +77,12 @@ def openings(study: Study) -> list[dict]:
         return [json.loads(line) for line in study.openings_jsonl.read_text("utf-8").splitlines()]
     written = study.manifest_json.exists()
     return read_json(study.manifest_json).get("test_set", []) if written else []
+
+
+def plan_changed(study: Study) -> bool:
+    """Return whether the plan is another one than at the first evaluation."""
+    plans = [record["plan"] for record in evaluations(study) if "plan" in record]
+    return len(set([*plans[:1], digest(study.settings.plan)] if plans else [])) > 1
 
 
 def evaluations(study: Study) -> list[dict]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from radiogenomics.cohort import seal
 from radiogenomics.cohort.included import read_included
 from radiogenomics.cohort.roles import separating
 from radiogenomics.models.predictions import by_cohort, select
@@ -80,6 +81,8 @@ def warnings(study: Study, signs: dict[str, dict[str, Any]], scored: pd.DataFram
     said = dict.fromkeys(say("comparison", "acquisition_signs", **one) for one in signs.values())
     text = [("acquisition", words) for words in said]
     text += [("CNN", idle(study)), ("Clinical", _separating(study))]
+    if seal.plan_changed(study):
+        text.append(("plan", say("comparison", "plan_changed")))
     rows = [(where, words) for where, words in text if words]
     return tables.WARNINGS.frame([*scored.itertuples(index=False, name=None), *rows])
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.included import read_included
-from radiogenomics.comparison import other_scores
+from radiogenomics.comparison import other_patients, other_scores
 from radiogenomics.comparison.plan import Judged, judged
 from radiogenomics.images.inspection import ACQUISITION
 from radiogenomics.models.predictions import (
@@ -29,17 +29,18 @@ from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
 
 HALF = 0.5
+DECLARED = "declared"  # the rule of the plan's cut-offs
 RANKED_ONLY = "scores outside 0-1 are not probabilities: they are used for AUC only"
 
 
 def evidence(
-    study: Study, predictions: str | None = None, columns: str | None = None
+    study: Study, predictions: list[str] | None = None, columns: str | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     """Open the test labels: return labelled scores, the patients' columns and how often before.
 
     Args:
         study: whose predictions.csv is taken and gets its labels.
-        predictions: instead, a table of scores made elsewhere (`scoretable.read_scores`).
+        predictions: instead, tables of scores made elsewhere (`other_scores.read_scores`).
         columns: its patients' columns, if there are any.
 
     Raises:
@@ -49,9 +50,11 @@ def evidence(
         scores, before = seal.join(study, read_scores(study), contract.COMPARISON.name)
         patients = patient_columns(study, read_included(study))
     else:
-        scores = other_scores.read_scores(Path(predictions))
+        named = study.settings.label.positive
+        positive = "" if named == "1" else named
+        scores = other_scores.read_scores(*map(Path, predictions), positive=positive)
         before = seal.earlier(study, scores)
-        patients = other_scores.read_patients(Path(columns) if columns else None, scores)
+        patients = other_patients.read_patients(Path(columns) if columns else None, scores)
         seal.record(study, contract.COMPARISON.name, "evaluate", scores)
     write_scores(study, scores)
     return scores, patients, before
@@ -116,14 +119,17 @@ def limits(truth: dict | None) -> dict[str, float]:
 def thresholds(study: Study, scores: pd.DataFrame) -> pd.DataFrame:
     """Return thresholds.csv: model, scores they were chosen on, rule, threshold.
 
-    `half` is the paper's 0.5, `youden` and `sensitivity_NN` are chosen on out-of-fold training
-    scores (in-sample ones where a model has no others; none without training patients).
+    `declared` is [plan]'s cut-off, `half` the paper's 0.5; `youden` and `sensitivity_NN` are
+    chosen on out-of-fold training scores (in-sample ones where a model has no others; none
+    without training patients).
     """
     rows = []
     inside = {kind: labelled(scores, kind) for kind in ("out_of_fold", "in_sample")}
     wanted = study.settings.evaluation.fixed_sensitivity
-    bounded = probabilities(scores)
+    bounded, declared = probabilities(scores), study.settings.plan.cutoffs
     for model in score_table(scores, "external"):
+        if model in declared:
+            rows.append((model, "none", DECLARED, declared[model]))
         kind = next((k for k, by in inside.items() if model in by), "none")
         if model in bounded:
             rows.append((model, kind, "half", HALF))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from pathlib import Path
 
 import pandas as pd
 
-from radiogenomics.cohort.reading import EVER, canonical
+from radiogenomics.cohort.reading import canonical
 from radiogenomics.statistics.decision import REFERENCES
-from radiogenomics.study.cells import numbered, read_cells
+from radiogenomics.study.cells import read_cells
 from radiogenomics.study.contract import COLUMNS, IN_SAMPLE, TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.settings import Codes
@@ -19,23 +21,30 @@ MOST_FOLDS = 100_000
 COHORT = r"[A-Za-z0-9_-]{1,40}"  # a cohort's name, which names figures too
 MOST_COHORTS = 20  # more values are a column of something else
 TEST = "test"
+NO_MODELS = (
+    "patient", "label", "cohort", "fold", "parameters", "synthetic", "lesion", "weight", "",
+    "age", "sex", "hospital", "stage", "volume_mm3", "thickness_mm", "interval_days", "year",
+)  # fmt: skip
 POSITIVE = ("1", "true", "yes", "positive", "pos", "+", "mutant", "mutated", "mut", "case")
-MEASURED = ("age", "thickness_mm", "volume_mm3")  # columns of numbers
 
 
-def read_scores(path: Path) -> pd.DataFrame:
+def read_scores(*paths: Path, positive: str = "") -> pd.DataFrame:
     """Read scores: patient, cohort, label, model, score, fold; one row per patient and model.
 
-    Without a `cohort` column all patients are the test cohort; without `fold` training scores
-    are in-sample. Scores outside [0, 1] are taken as they are. A column `parameters`, one number
-    a model, gives its candidate parameters, those that selection dropped included. Labels may be
-    two words of which one is usual for 1 (true, yes, mutant). `attrs["told"]` says which was
-    taken, and which columns are not used.
+    Or, as R and SPSS write, one column a model beside patient and label. Several tables are
+    several cohorts, named by their column `cohort`, else by their file; of one table without the
+    column all patients are the test cohort. Without `fold` training scores are in-sample. Scores
+    outside [0, 1] are taken as they are. A column `parameters`, one number a model, gives its
+    candidate parameters, those that selection dropped included. Labels may be two words, of which
+    one is `positive`, or usual for 1 (true, yes, mutant). `attrs["told"]` says what was taken.
 
     Raises:
         TableFault: names rows that cannot be read, are missing, appear twice or disagree.
     """
-    table = _typed(_read(path, NEEDED), path)
+    parts = [_typed(*_long(path), path, _cohort(path, paths), positive) for path in paths]
+    table = pd.concat(parts, ignore_index=True)
+    table.attrs["told"] = [line for part in parts for line in part.attrs["told"]]
+    path = Path(" and ".join(path.name for path in paths))
     _refuse_crossing(table, path)
     _refuse_disagreement(table, path)
     _refuse_in_sample_alone(table, path)
@@ -47,7 +56,42 @@ def read_scores(path: Path) -> pd.DataFrame:
     return table
 
 
-def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+def _cohort(path: Path, paths: tuple[Path, ...]) -> str:
+    """Return the cohort of a table without that column."""
+    return TEST if len(paths) == 1 else re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:40]
+
+
+def _long(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return the table with a row per patient and model, and what to say of a wide one."""
+    raw = read_cells(path)
+    if {"model", "score"} & set(raw) or not {"patient", "label"} <= set(raw):
+        return read_table(path, NEEDED), []
+    others = [c for c in raw if c not in NO_MODELS]
+    numbers = raw[others].apply(pd.to_numeric, errors="coerce").notna().all()
+    models = [c for c in others if len(raw) and numbers[c]]
+    if not models:
+        return read_table(path, NEEDED), []
+    header = next(csv.reader([_first_line(path)], delimiter=_separator(_first_line(path))))
+    named = {name.strip().lower(): name.strip() for name in header}
+    kept = [c for c in raw if c not in models]
+    long = raw.melt(kept, models, "model", "score").assign(model=lambda t: t.model.map(named))
+    return long, [f"columns {', '.join(named[c] for c in models)} are read as models"]
+
+
+def _first_line(path: Path) -> str:
+    return path.read_text(encoding="utf-8-sig").partition("\n")[0].strip("\r")
+
+
+def _separator(line: str) -> str:
+    return ";" if line.count(";") > line.count(",") else ","
+
+
+def read_table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    """Read a table that has these columns and at least one row.
+
+    Raises:
+        TableFault: a column is missing, or every row.
+    """
     raw = read_cells(path)
     absent = [name for name in needed if name not in raw]
     if absent:
@@ -60,10 +104,12 @@ def _read(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     return raw
 
 
-def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
-    unused = raw.columns.difference([*COLUMNS, *OPTIONAL]).tolist()
-    raw = raw.assign(cohort=_named_cohorts(raw), fold=raw.get("fold", ""))
-    raw["label"], told = _numbered_labels(raw.label)
+def _typed(
+    raw: pd.DataFrame, read: list[str], path: Path, cohort: str, positive: str
+) -> pd.DataFrame:
+    unused = raw.columns.difference([*COLUMNS, *OPTIONAL, "synthetic"]).tolist()
+    raw = raw.assign(cohort=_named_cohorts(raw, cohort), fold=raw.get("fold", ""))
+    raw["label"], told = _numbered_labels(raw.label, positive)
     table = canonical(raw, Codes())
     score, fold = (pd.to_numeric(table[c], errors="coerce") for c in ("score", "fold"))
     label = pd.to_numeric(table.label, errors="coerce")
@@ -90,23 +136,28 @@ def _typed(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
         good = (table.parameters == "") | (typed.parameters >= 1) & (typed.parameters % 1 == 0)
         _refuse_values(table, "parameters", good, "a whole number from 1, or empty", path)
     typed = typed[[*COLUMNS, *[name for name in OPTIONAL if name in typed]]]
-    told += [f"column {name} is not used" for name in unused]
+    told = [*read, *told, *(f"column {name} is not used" for name in unused)]
     typed.attrs["told"] = [f"{path.name}: {text}" for text in told]
     return typed
 
 
-def _named_cohorts(raw: pd.DataFrame) -> pd.Series:
-    """Return the cohorts; without the column all are the test cohort; Training is train."""
+def _named_cohorts(raw: pd.DataFrame, otherwise: str) -> pd.Series:
+    """Return the cohorts; without the column all are of one; Training is train."""
     if "cohort" not in raw:
-        return pd.Series(TEST, raw.index)
+        return pd.Series(otherwise, raw.index)
     usual = {"train": TRAIN, "training": TRAIN, "test": TEST}
     return raw.cohort.map(lambda name: usual.get(name.casefold(), name))
 
 
-def _numbered_labels(labels: pd.Series) -> tuple[pd.Series, list[str]]:
+def _numbered_labels(labels: pd.Series, named: str) -> tuple[pd.Series, list[str]]:
     """Return labels as 0 and 1, and what to say where one of two words was taken as 1."""
     words = labels.str.casefold()
     found = sorted(set(words) - {""})
+    if named and named.casefold() in found:
+        one = named.casefold()
+        rest = ", ".join(repr(word) for word in found if word != one)
+        numbers = words.map(lambda word: "1" if word == one else "0" if word else "")
+        return numbers, [f"label {one!r} counts as 1, {rest} as 0"]
     positive = [word for word in found if word in POSITIVE]
     if len(found) != 2 or len(positive) != 1 or found == ["0", "1"]:
         return labels, []
@@ -141,7 +192,7 @@ def _refuse_crossing(table: pd.DataFrame, path: Path) -> None:
     both = sides.index[sides > 1].tolist()
     if both:
         raise TableFault(
-            f"{path.name}: {len(both)} patients are in several cohorts: {_some(both)}. "
+            f"{path.name}: {len(both)} patients are in several cohorts: {some(both)}. "
             "Expected: each patient in one of them. Correct the column cohort."
         )
 
@@ -154,7 +205,7 @@ def _refuse_disagreement(table: pd.DataFrame, path: Path) -> None:
         disagreement = ", ".join(f"{r.model} says {r.label}" for r in rows.itertuples())
         raise TableFault(
             f"{path.name}: the labels of {len(both)} patients disagree between models: "
-            f"{_some(both)} ({disagreement}). Expected: one label per patient."
+            f"{some(both)} ({disagreement}). Expected: one label per patient."
         )
 
 
@@ -176,13 +227,13 @@ def _refuse_unpaired(rows: pd.DataFrame, kind: str, path: Path) -> None:
         if twice:
             raise TableFault(
                 f"{path.name}: model {model} has {len(twice)} patients twice ({kind}): "
-                f"{_some(twice)}. Expected: one score per patient. Keep one row."
+                f"{some(twice)}. Expected: one score per patient. Keep one row."
             )
         gone = everybody.difference(part.patient).tolist()
         if gone:
             raise TableFault(
                 f"{path.name}: model {model} lacks {len(gone)} of {len(everybody)} patients "
-                f"({kind}): {_some(gone)}. Expected: every model scores the same patients, or no "
+                f"({kind}): {some(gone)}. Expected: every model scores the same patients, or no "
                 "paired test is possible. Add these scores or leave the patients out of all models."
             )
 
@@ -200,7 +251,7 @@ def _refuse_untested(table: pd.DataFrame, path: Path) -> None:
         if len(inside) and len(outside) and odd:
             raise TableFault(
                 f"{path.name}: model {model} has {len(odd)} training patients with only one of an "
-                f"in-sample and an out-of-fold score: {_some(odd)}. Expected: both of each."
+                f"in-sample and an out-of-fold score: {some(odd)}. Expected: both of each."
             )
 
 
@@ -221,7 +272,7 @@ def _refuse_other_parameters(table: pd.DataFrame, path: Path) -> None:
     parameters = table.groupby("model", sort=False).parameters.unique()
     for model, values in parameters[parameters.map(len) > 1].items():
         raise TableFault(
-            f"{path.name}: model {model} has the parameters {_some(values.tolist())}. Expected: "
+            f"{path.name}: model {model} has the parameters {some(values.tolist())}. Expected: "
             "one number in all rows of a model."
         )
 
@@ -235,79 +286,6 @@ def _refuse_in_sample_alone(table: pd.DataFrame, path: Path) -> None:
         )
 
 
-def _some(names: list[str]) -> str:
+def some(names: list[str]) -> str:
+    """Return the first of some names, for an error."""
     return ", ".join(map(str, names[:5])) + (" and others" if len(names) > 5 else "")
-
-
-def read_patients(path: Path | None, scores: pd.DataFrame) -> pd.DataFrame:
-    """Read the columns of the scored patients (cohort.csv's form; images are not needed).
-
-    Returns:
-        One row a scored patient, index patient; cohort and label are the scores'. Without a
-        table there are no other columns.
-
-    Raises:
-        TableFault: a patient that is missing or appears twice, a label or cohort that disagrees,
-            a word among numbers.
-    """
-    scored = scores.drop_duplicates("patient").set_index("patient")[["cohort", "label"]]
-    scored = scored.astype({"label": int}).rename_axis(None)
-    if path is None:
-        return scored.assign(patient=scored.index)
-    raw = canonical(_read(path, ("patient",)), Codes())
-    twice = raw.patient[raw.patient.duplicated()].unique().tolist()
-    gone = scored.index.difference(raw.patient, sort=False).tolist()
-    for names, what in ((twice, "appear twice in"), (gone, "are missing in")):
-        if names:
-            raise TableFault(
-                f"{len(names)} patients {what} {path.name}: {_some(names)}. Expected: one row for "
-                "each patient of the scores."
-            )
-    table = raw.set_index("patient", drop=False).loc[scored.index].rename_axis(None)
-    _refuse_other_labels(table, scored, path)
-    _refuse_other_cohorts(table, scored, path)
-    table = table.replace("", pd.NA)
-    _refuse_words(table, path)
-    table = table.apply(numbered).assign(patient=scored.index)
-    if "smoking" in table and "smoking_history" not in table:
-        table["smoking_history"] = table.smoking.map(EVER).fillna(table.smoking)
-    return table.assign(cohort=scored.cohort, label=scored.label)
-
-
-def _refuse_other_labels(table: pd.DataFrame, scored: pd.DataFrame, path: Path) -> None:
-    if "label" not in table:
-        return
-    given = pd.to_numeric(table.label, errors="coerce")
-    other = table.index[given.notna() & (given != scored.label)].tolist()
-    if other:
-        raise TableFault(
-            f"{path.name}: the labels of {len(other)} patients are not those of the scores: "
-            f"{_some(other)}. Expected: the same label in both tables."
-        )
-
-
-def _refuse_other_cohorts(table: pd.DataFrame, scored: pd.DataFrame, path: Path) -> None:
-    if "cohort" not in table:
-        return
-    differs = table.cohort.str.casefold() != scored.cohort.str.casefold()
-    other = table.index[(table.cohort != "") & differs].tolist()
-    if other:
-        raise TableFault(
-            f"{path.name}: {len(other)} patients are of another cohort than the scores': "
-            f"{_some(other)}; the first is {table.cohort[other[0]]} here, "
-            f"{scored.cohort[other[0]]} there. Expected: the same. Scores without a column cohort "
-            "count as test: add it, or leave training patients out."
-        )
-
-
-def _refuse_words(table: pd.DataFrame, path: Path) -> None:
-    """Stop where a measured column holds numbers and words; one of words alone makes groups."""
-    for name in [name for name in MEASURED if name in table]:
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        words = table.index[numbers.isna() & table[name].notna()].tolist()
-        if words and numbers.notna().any():
-            raise TableFault(
-                f"{path.name}: {name} of {len(words)} patients is not a number: {_some(words)}; "
-                "the "
-                f"first is {table[name][words[0]]!r}. Expected: a number, or empty."
-            )

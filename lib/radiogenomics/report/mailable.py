@@ -119,7 +119,9 @@ def without_paths(
     alone is left: a folder may be called after a patient.
     """
     places = folders_here(study_folder, reports)
-    paths = [(str(v), f"[{k}]") for k, v in (given or {}).items() if _is_path(v)]
+    every = [(v, f"[{k}]") for k, held in (given or {}).items()
+             for v in (held if isinstance(held, list) else [held])]  # fmt: skip
+    paths = [(str(v), short) for v, short in every if _is_path(v)]
     for place, short in sorted(paths, key=lambda p: -len(p[0])):
         if place not in places:
             text = _replaced(text, place, short)

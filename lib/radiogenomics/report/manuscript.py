@@ -260,6 +260,10 @@ def _baselines(study: Study) -> Facts:
     return {"cohorts": told}
 
 
+def _openings(study: Study) -> Facts:
+    return {"times": len(seal.evaluations(study)), "changed": seal.plan_changed(study)}
+
+
 Part = tuple[Table | str, str, Callable[[Study], Facts]]  # the file, the block, its facts
 METHODS: list[Part] = [
     (tables.FLOW, "split", _split),
@@ -290,5 +294,5 @@ RESULTS: list[Part] = [
      lambda s: readings.subgroup_counts(s.table(tables.SUBGROUPS))),
     (tables.BASELINES, "baselines", _baselines),
     (tables.GRADCAM, "maps", lambda s: {"table": s.table(tables.GRADCAM)}),
-    ("manifest.json", "evaluations", lambda s: {"times": len(seal.evaluations(s))}),
+    ("manifest.json", "evaluations", _openings),
 ]  # fmt: skip

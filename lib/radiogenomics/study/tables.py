@@ -183,7 +183,7 @@ METRICS = declared(COMPARISON, "metrics.csv", "a model, kind of scores, threshol
     model
     cohort
     scores
-    threshold_rule: half (0.5), youden, sensitivity_90; empty where none is needed
+    threshold_rule: declared ([plan]), half (0.5), youden, sensitivity_90; empty: none is needed
     metric: the measure
     value: of the measure
     ci_low, ci_high, ci_method
@@ -195,7 +195,7 @@ METRICS = declared(COMPARISON, "metrics.csv", "a model, kind of scores, threshol
 THRESHOLDS = declared(COMPARISON, "thresholds.csv", "a model and rule", """
     model
     scores: the training scores it was chosen on
-    rule: half (0.5), youden, sensitivity_90
+    rule: declared ([plan]), half (0.5), youden, sensitivity_90
     threshold: scores from here on count as positive
 """)  # fmt: skip
 CONFUSION = declared(COMPARISON, "confusion.csv", "a model, kind of scores and threshold", """
