@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from radiogenomics import paper_audit
+from radiogenomics import cli, paper_audit
 from radiogenomics.comparison.paper import PRINTED, load_paper, paper_of, table2
 from radiogenomics.models import network as cnn
 from radiogenomics.report import execution, pages
@@ -229,3 +229,15 @@ def test_an_accuracys_interval_is_told_by_its_kind(method, name):
     printed = {"decimals": 3, "cohorts": {"test": {"n": 100, "events": 50}}, "table2": {}}
     printed["table2"] = {"CNN": {"test": row}}
     assert paper_audit.interval_kinds(printed).binomial.item() == name
+
+
+def test_a_paper_is_audited_without_a_study(tmp_path, capsys):
+    out = tmp_path / "audit"
+    assert cli.main(["audit", str(PRINTED), str(out)]) == 0
+    assert (out / "08_paper_audit.html").exists() and (out / "tables" / "audit_table1.csv").exists()
+    assert str(tmp_path) not in (out / "08_paper_audit.html").read_text(encoding="utf-8")
+    assert cli.main(["audit", str(PRINTED), str(out)]) == 0  # an earlier audit's folder
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    assert cli.main(["audit", str(PRINTED), str(tmp_path / "mine")]) == 1
+    assert "holds other files" in capsys.readouterr().err

@@ -36,6 +36,7 @@ EXAMPLES = {  # of every command, below its --help
         "workbook compare scores.csv out --cohort cohort.csv --subgroups vendor,sex",
         "workbook compare hospital_b.csv hospital_c.csv out --threshold 4 --json",
     ),
+    "audit": ("workbook audit data/paper.toml audit",),
     "lab": ("workbook lab data/mystudy --port 8889",),
 }
 MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
@@ -152,6 +153,11 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--subgroups", help="columns of --cohort, such as vendor,ethnicity")
     compare.add_argument("--json", action="store_true", help="print the headline numbers as JSON")
     compare.set_defaults(run=_compare)
+
+    audit = commands.add_parser("audit", help="check a paper's printed numbers, without a study")
+    audit.add_argument("paper", type=Path, help="TOML in the form of data/paper.toml")
+    audit.add_argument("out", type=Path, help="folder of the report")
+    audit.set_defaults(run=_audit)
 
     about = "explore copies of the notebooks in JupyterLab, which takes further options"
     lab = commands.add_parser("lab", help=about, description=about)
@@ -319,6 +325,11 @@ def _compare(given: argparse.Namespace) -> int:
     print("\n".join([*told, f"Open {html}"]), file=sys.stderr if given.json else sys.stdout)
     if given.json:
         print(json.dumps(comparing.headline(load_study(given.out, given.out)), indent=1))
+    return DONE
+
+
+def _audit(given: argparse.Namespace) -> int:
+    print(f"Open {single.run_audit(given.paper, given.out)}")
     return DONE
 
 
