@@ -249,7 +249,7 @@ class Plan:
     expected_auc: float = key(0.0, "of the primary model, for the sample size", 0, 0.999)
     auc_width: float = key(0.1, "of the AUC's interval, for the sample size", 0.01, 0.5)
     expected_r2: float = key(
-        0.0, "Cox-Snell's R² for the sample size; 0: that of expected_auc", 0, 0.75
+        0.0, "Cox-Snell's R2 for the sample size; 0: that of expected_auc", 0, 0.75
     )
     parameters: int = key(
         0, "candidate parameters of the primary model, for the sample size", 0, 10**9
