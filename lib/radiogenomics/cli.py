@@ -17,6 +17,7 @@ from radiogenomics.report.execution import NotebookFailed
 from radiogenomics.study import tables
 from radiogenomics.study.errors import StudyError, UsageError
 from radiogenomics.study.progress import progress
+from radiogenomics.study.settings import Lesions, key_of
 from radiogenomics.study.study import found_study, load_study
 from radiogenomics.study.values import did_you_mean
 from radiogenomics.study.words import say
@@ -141,6 +142,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--positive", help="the label that counts as 1")
     compare.add_argument("--threshold", type=float, help="every model's cut-off, such as 4")
+    compare.add_argument(
+        "--lesions", choices=key_of(Lesions, "rule").choices,
+        help="which score of several lesions is the patient's (default mean)",
+    )  # fmt: skip
     compare.add_argument("--primary", help="the model that is judged")
     compare.add_argument("--reference", help="the model it is judged against")
     compare.add_argument("--confidence", type=float, help="level of every interval")
@@ -311,6 +316,7 @@ def _compare(given: argparse.Namespace) -> int:
         "plan": {"primary": given.primary, "reference": given.reference,
                  "decision_range": given.decision_range,
                  "subgroups": given.subgroups and given.subgroups.split(",")},
+        "lesions": {"rule": given.lesions},
         "evaluation": {"confidence": given.confidence, "bootstrap": given.bootstrap},
     }  # fmt: skip
     chosen = {

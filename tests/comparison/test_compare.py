@@ -522,3 +522,47 @@ def test_given_subgroups_of_other_names(tmp_path, given_scores):
     assert cli.main(arguments) == 0
     groups = pd.read_csv(tmp_path / "tables" / "subgroups.csv")
     assert set(groups.variable) == {"vendor", "ethnicity"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [("index", 0.2), ("largest", 0.9), ("mean", 0.5), ("max", 0.9), ("union", 0.4)],
+)
+def test_lesions_of_one_label_give_a_patients_score(tmp_path, rule, expected):
+    rows = table()
+    rows = rows[rows.model == "good"]
+    lesions = (("a", 0.2, 100), ("b", 0.9, 900), ("union", 0.4, 500))
+    parts = [rows.assign(lesion=name, score=s, volume_mm3=volume) for name, s, volume in lesions]
+    found = other_scores.read_scores(written(tmp_path, pd.concat(parts)), rule=rule)
+    assert len(found) == len(rows) and found.score.tolist() == pytest.approx([expected] * len(rows))
+    assert f"{rule} gives a patient's score" in found.attrs["told"][0]
+
+
+def test_lesions_without_what_the_rule_needs_are_refused(tmp_path):
+    rows = table().assign(lesion="1")
+    for rule, says in (("largest", "rows have no volume_mm3"), ("union", "no row whose lesion is")):
+        with pytest.raises(StudyError, match=says):
+            other_scores.read_scores(written(tmp_path, rows), rule=rule)
+    with pytest.raises(StudyError, match="has a row without a lesion"):
+        other_scores.read_scores(written(tmp_path, rows.assign(lesion="")))
+
+
+def test_lesions_with_labels_of_their_own_are_clustered(tmp_path, given_scores, capsys):
+    path, out = given_scores / "clustered_lesions.csv", tmp_path / "out"
+    assert cli.main(["compare", str(path), str(out), "--json", "--bootstrap", "200"]) == 0
+    said = capsys.readouterr()
+    assert "179 lesions of 70 patients: labels differ within patients" in said.err
+    answers, found = (
+        read_json(given_scores / "clustered_lesions_answers.json"),
+        json.loads(said.out),
+    )
+    for row in (row for row in found["lesions"] if row["metric"] == "auc"):
+        assert row["value"] == pytest.approx(answers[row["model"]]["auc"])
+        assert row["se"] == pytest.approx(answers[row["model"]]["se_cluster"])
+        assert row["ci_low"] < row["value"] < row["ci_high"] and row["patients"] == 70
+    (pair,) = found["lesion_pairs"]
+    assert (pair["value"], pair["se"], pair["p"]) == pytest.approx(
+        tuple(answers["m1-m2"][name] for name in ("delta", "se_cluster", "p"))
+    )
+    html = (out / "05_comparison.html").read_text(encoding="utf-8")
+    assert "Four plots first" not in html and "lesions of a patient are not independent" in html

@@ -52,7 +52,8 @@ def evidence(
     else:
         named = study.settings.label.positive
         positive = "" if named == "1" else named
-        scores = other_scores.read_scores(*map(Path, predictions), positive=positive)
+        taken = {"positive": positive, "rule": study.settings.lesions.rule}
+        scores = other_scores.read_scores(*map(Path, predictions), **taken)
         before = seal.earlier(study, scores)
         patients = other_patients.read_patients(Path(columns) if columns else None, scores)
         seal.record(study, contract.COMPARISON.name, "evaluate", scores)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from radiogenomics.cohort.reading import canonical
+from radiogenomics.comparison.other_lesions import VOLUME, read_lesions
 from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.contract import COLUMNS, IN_SAMPLE, TRAIN
@@ -16,7 +17,8 @@ from radiogenomics.study.errors import TableFault
 from radiogenomics.study.settings import Codes
 
 NEEDED = ("patient", "label", "model", "score")
-OPTIONAL = ["parameters"]
+LESION = "lesion"
+OPTIONAL = ["parameters", LESION, VOLUME]
 MOST_FOLDS = 100_000
 COHORT = r"[A-Za-z0-9_-]{1,40}"  # a cohort's name, which names figures too
 MOST_COHORTS = 20  # more values are a column of something else
@@ -28,7 +30,7 @@ NO_MODELS = (
 POSITIVE = ("1", "true", "yes", "positive", "pos", "+", "mutant", "mutated", "mut", "case")
 
 
-def read_scores(*paths: Path, positive: str = "") -> pd.DataFrame:
+def read_scores(*paths: Path, positive: str = "", rule: str = "mean") -> pd.DataFrame:
     """Read scores: patient, cohort, label, model, score, fold; one row per patient and model.
 
     Or, as R and SPSS write, one column a model beside patient and label. Several tables are
@@ -36,15 +38,21 @@ def read_scores(*paths: Path, positive: str = "") -> pd.DataFrame:
     column all patients are the test cohort. Without `fold` training scores are in-sample. Scores
     outside [0, 1] are taken as they are. A column `parameters`, one number a model, gives its
     candidate parameters, those that selection dropped included. Labels may be two words, of which
-    one is `positive`, or usual for 1 (true, yes, mutant). `attrs["told"]` says what was taken.
+    one is `positive`, or usual for 1 (true, yes, mutant). Several lesions a patient, in column
+    `lesion`, become one score by `rule`, or stay cases of their own (`read_lesions`).
+    `attrs["told"]` says what was taken.
 
     Raises:
         TableFault: names rows that cannot be read, are missing, appear twice or disagree.
     """
     parts = [_typed(*_long(path), path, _cohort(path, paths), positive) for path in paths]
     table = pd.concat(parts, ignore_index=True)
-    table.attrs["told"] = [line for part in parts for line in part.attrs["told"]]
+    told = [line for part in parts for line in part.attrs["told"]]
     path = Path(" and ".join(path.name for path in paths))
+    if LESION in table:
+        table, of_lesions = read_lesions(table, rule, path)
+        told += [f"{path.name}: {line}" for line in of_lesions]
+    table.attrs["told"] = told
     _refuse_crossing(table, path)
     _refuse_disagreement(table, path)
     _refuse_in_sample_alone(table, path)

@@ -14,6 +14,7 @@ import nbformat
 import pandas as pd
 
 from radiogenomics.comparison import other_patients, other_scores
+from radiogenomics.comparison.lesions import CLUSTER
 from radiogenomics.comparison.plan import judged
 from radiogenomics.report import mailable
 from radiogenomics.report.execution import run_notebook
@@ -28,7 +29,7 @@ from radiogenomics.study.study import Study, load_study
 from radiogenomics.study.values import build, in_place
 
 HEADING = 'title = "Comparison of scores: '  # of the settings that a comparison writes
-KEPT = ("seed", "label", "evaluation", "plan")  # of a study's settings
+KEPT = ("seed", "label", "evaluation", "plan", "lesions")  # of a study's settings
 QUOTED = ("sensitivity", "specificity", "ppv", "npv", "calibration_slope", "o_over_e", "brier")
 
 
@@ -61,7 +62,9 @@ def compare(asked: Asked) -> tuple[Path, list[str]]:
         NotebookFailed: after the HTML was written.
     """
     raw = _settings(asked)
-    scores = other_scores.read_scores(*asked.tables, positive=raw["label"].get("positive", ""))
+    taken = {"positive": raw["label"].get("positive", "")}
+    taken |= {"rule": rule} if (rule := raw.get("lesions", {}).get("rule")) else {}
+    scores = other_scores.read_scores(*asked.tables, **taken)
     if asked.threshold is not None:
         given = raw["plan"].get("cutoffs", {})
         raw["plan"]["cutoffs"] = dict.fromkeys(scores.model.unique(), asked.threshold) | given
@@ -69,7 +72,8 @@ def compare(asked: Asked) -> tuple[Path, list[str]]:
     judged(checked.plan, scores.model.unique())
     told = [*scores.attrs["told"], *_unused(asked, scores, checked)]
     study = _study(asked, raw)
-    _run(study, asked, (scores.cohort == TRAIN).any())
+    left_out = {"study"} | (set() if (scores.cohort == TRAIN).any() else {"training"})
+    _run(study, asked, left_out | ({"patients"} if CLUSTER in scores else {"lesions"}))
     return asked.out / f"{COMPARISON.name}.html", told
 
 
@@ -166,7 +170,7 @@ def _synthetic(table: Path) -> bool:
     return bool("synthetic" in head and head.synthetic.iloc[0])
 
 
-def _run(study: Study, asked: Asked, trained: bool) -> None:
+def _run(study: Study, asked: Asked, left_out: set[str]) -> None:
     """Run the notebook without the cells that have nothing to say, and export it."""
     start, name = time.monotonic(), f"{COMPARISON.name}.ipynb"
     given = {"folder": str(study.folder), "reports": str(study.reports)}
@@ -175,7 +179,6 @@ def _run(study: Study, asked: Asked, trained: bool) -> None:
     executed = study.reports / "notebooks" / name
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / name
-        left_out = {"study"} | (set() if trained else {"training"})
         nbformat.write(_shorter(NOTEBOOKS / name, left_out), own)
         try:
             run_notebook(own, executed, given)
@@ -202,6 +205,9 @@ def _shorter(path: Path, left_out: set[str]) -> nbformat.NotebookNode:
 
 def headline(study: Study) -> dict[str, Any]:
     """Return the numbers that programs ask for first: by cohort and model, what is warned of."""
+    if not study.has(tables.METRICS):
+        pairs = _plain(study.table(tables.LESION_PAIRS))
+        return {"lesions": _plain(study.table(tables.LESIONS)), "lesion_pairs": pairs}
     metrics = study.table(tables.METRICS)
     tested, cohorts = metrics[metrics.cohort != TRAIN], {}
     for cohort, rows in tested.groupby("cohort", sort=False):

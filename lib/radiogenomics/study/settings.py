@@ -264,6 +264,17 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Lesions:
+    """Several lesions a patient in a table of scores (column lesion), all of one label."""
+
+    rule: str = key(
+        "mean", "which score is the patient's: of the first lesion in the table, of the largest "
+        "(volume_mm3), of the row that is named union, the mean or the highest",
+        choices=("index", "largest", "union", "mean", "max"),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class GradCAM:
     """Grad-CAM."""
 
@@ -350,6 +361,7 @@ class Settings:
     cnn: CNN = field(default_factory=CNN)
     plan: Plan = field(default_factory=Plan)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    lesions: Lesions = field(default_factory=Lesions)
     gradcam: GradCAM = field(default_factory=GradCAM)
     author: Author = field(default_factory=Author)
     privacy: Privacy = field(default_factory=Privacy)

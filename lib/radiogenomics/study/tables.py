@@ -297,6 +297,24 @@ AT_PREVALENCE = declared(COMPARISON, "at_prevalence.csv", "a cohort, model and m
     value: by the sensitivity and specificity of the cohort; the scores stay as they are
     ci_low, ci_high, ci_method
 """)  # fmt: skip
+LESIONS = declared(COMPARISON, "lesions.csv", "a cohort, model and measure of lesions", """
+    cohort
+    model
+    patients, lesions, events: their numbers, and of lesions with label 1
+    metric: auc; sensitivity, specificity, ppv, npv at the cut-off
+    threshold: the cut-off
+    value: of lesions
+    se: of the AUC, Obuchowski's
+    ci_low, ci_high, ci_method: patients drawn with all their lesions
+""")  # fmt: skip
+LESION_PAIRS = declared(COMPARISON, "lesion_pairs.csv", "a cohort and pair of models", """
+    cohort
+    model_a, model_b: the pair
+    auc_a, auc_b: their AUCs
+    value, se: the difference and its standard error, Obuchowski's
+    ci_low, ci_high, ci_method
+    p, p_holm: of the difference, and corrected for the cohort's pairs
+""")  # fmt: skip
 SUBGROUPS = declared(COMPARISON, "subgroups.csv", "a model and group of a test cohort", """
     model
     cohort
