@@ -82,7 +82,7 @@ def openings(study: Study) -> list[dict]:
 def plan_changed(study: Study) -> bool:
     """Return whether the plan is another one than at the first evaluation."""
     plans = [record["plan"] for record in evaluations(study) if "plan" in record]
-    return len(set([*plans[:1], digest(study.settings.plan)] if plans else [])) > 1
+    return bool(plans) and plans[0] != digest(study.settings.plan)
 
 
 def evaluations(study: Study) -> list[dict]:

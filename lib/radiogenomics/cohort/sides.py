@@ -19,20 +19,22 @@ def assigned(values: pd.Series, cohorts: Cohorts) -> pd.Series:
     """
     found = pd.Series("", values.index)
     for name, wanted in cohorts.sides.items():
-        inside = values.isin(wanted)
-        for written in (text for text in wanted if RANGE in text):
-            inside |= _within(values, written)
-        found = found.where(~inside | (found != ""), name)
+        found = found.where(~_named(values, wanted) | (found != ""), name)
     return found
 
 
 def twice(values: pd.Series, cohorts: Cohorts) -> list[str]:
     """Return values that several cohorts name."""
-    own = [
-        assigned(values, Cohorts(cohorts.column, (), (), {name: wanted})) != ""
-        for name, wanted in cohorts.sides.items()
-    ]
+    own = [_named(values, wanted) for wanted in cohorts.sides.values()]
     return sorted(set(values[sum(own) > 1]))
+
+
+def _named(values: pd.Series, wanted: tuple[str, ...]) -> pd.Series:
+    """Return which values a cohort names, alone or within a range."""
+    inside = values.isin(wanted)
+    for written in (text for text in wanted if RANGE in text):
+        inside |= _within(values, written)
+    return inside
 
 
 def of_dates(cohorts: Cohorts) -> bool:

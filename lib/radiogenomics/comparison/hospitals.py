@@ -19,7 +19,6 @@ from radiogenomics.study.study import Study
 
 FEWEST = 3  # hospitals
 POOLED = "pooled"
-OF_POOLED = ("ci_low", "ci_high", "prediction_low", "prediction_high", "tau")
 MODELS = ("Clinical", *(model.name for model in contract.ON_SIGNATURE))
 NEEDED = 5  # patients of each label in the others: the SVM's Platt scaling has five folds
 
@@ -86,16 +85,14 @@ def _judged(labels: np.ndarray, score: np.ndarray, confidence: float) -> dict:
 def _pooled(found: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """Return a row a model whose AUC three hospitals or more have."""
     rows = []
-    for model, part in found.groupby("model", sort=False):
-        if (
-            "variance" not in part
-            or (over := pooled_auc(part.auc, part.variance, confidence)) is None
-        ):
-            continue
+    by = found.groupby("model", sort=False) if "variance" in found else ()
+    for model, part in by:
         counted = part[part.variance > 0]
-        row = {"hospital": POOLED, "model": model, "ci_method": "hartung-knapp", "reason": ""}
-        row |= {"n": counted.n.sum(), "events": counted.events.sum(), "auc": over.value}
-        rows.append(row | {name: getattr(over, name) for name in OF_POOLED})
+        over = pooled_auc(counted.auc, counted.variance, confidence)
+        if over is not None:
+            row = {"hospital": POOLED, "model": model, "ci_method": "hartung-knapp", "reason": ""}
+            row |= {"n": counted.n.sum(), "events": counted.events.sum(), "auc": over.value}
+            rows.append(over._asdict() | row)
     return pd.DataFrame(rows)
 
 

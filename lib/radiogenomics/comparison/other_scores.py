@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pandas as pd
 from radiogenomics.cohort.reading import canonical
 from radiogenomics.comparison.other_lesions import VOLUME, read_lesions
 from radiogenomics.statistics.decision import REFERENCES
-from radiogenomics.study.cells import read_cells
+from radiogenomics.study.cells import header_of, read_cells
 from radiogenomics.study.contract import COLUMNS, IN_SAMPLE, TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.settings import Codes
@@ -73,25 +72,16 @@ def _long(path: Path) -> tuple[pd.DataFrame, list[str]]:
     """Return the table with a row per patient and model, and what to say of a wide one."""
     raw = read_cells(path)
     if {"model", "score"} & set(raw) or not {"patient", "label"} <= set(raw):
-        return read_table(path, NEEDED), []
+        return _with(raw, NEEDED, path), []
     others = [c for c in raw if c not in NO_MODELS]
     numbers = raw[others].apply(pd.to_numeric, errors="coerce").notna().all()
     models = [c for c in others if len(raw) and numbers[c]]
     if not models:
-        return read_table(path, NEEDED), []
-    header = next(csv.reader([_first_line(path)], delimiter=_separator(_first_line(path))))
-    named = {name.strip().lower(): name.strip() for name in header}
+        return _with(raw, NEEDED, path), []
+    named = {name.lower(): name for name in header_of(path)}
     kept = [c for c in raw if c not in models]
     long = raw.melt(kept, models, "model", "score").assign(model=lambda t: t.model.map(named))
     return long, [f"columns {', '.join(named[c] for c in models)} are read as models"]
-
-
-def _first_line(path: Path) -> str:
-    return path.read_text(encoding="utf-8-sig").partition("\n")[0].strip("\r")
-
-
-def _separator(line: str) -> str:
-    return ";" if line.count(";") > line.count(",") else ","
 
 
 def read_table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
@@ -100,7 +90,10 @@ def read_table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     Raises:
         TableFault: a column is missing, or every row.
     """
-    raw = read_cells(path)
+    return _with(read_cells(path), needed, path)
+
+
+def _with(raw: pd.DataFrame, needed: tuple[str, ...], path: Path) -> pd.DataFrame:
     absent = [name for name in needed if name not in raw]
     if absent:
         raise TableFault(

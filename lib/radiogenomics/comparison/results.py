@@ -19,6 +19,7 @@ from radiogenomics.comparison.plan import Judged
 from radiogenomics.models.predictions import by_cohort, score_table, select
 from radiogenomics.statistics import calibration, decision, discrimination, roc
 from radiogenomics.statistics.measures import metrics_table
+from radiogenomics.statistics.paired import brier_difference
 from radiogenomics.statistics.resampling import Drawn
 from radiogenomics.statistics.subgroups import groups, subgroup_table
 from radiogenomics.study import tables
@@ -173,9 +174,9 @@ def _recalibrated(study: Study, used: pd.DataFrame) -> tuple[pd.DataFrame, pd.Da
             fit = {"model": model, "intercept": intercept, "slope": slope, "recalibrated": done}
             fit["ci_method"] = np.where(measures.ci_low.notna(), "wald", "none")
             rows.append(measures.assign(**fit, n=len(labels), events=int(labels.sum())))
-        change = calibration.brier_change(labels, before, new, study.settings.evaluation.confidence)
-        row = fit | {"ci_method": "paired-t", "metric": "brier_change", "n": len(labels)}
-        row |= dict(zip(("value", "ci_low", "ci_high"), change, strict=True))
+        level = study.settings.evaluation.confidence
+        change = brier_difference(labels, new, before, level)._asdict()
+        row = fit | change | {"metric": "brier_change", "n": len(labels)}
         rows.append(pd.DataFrame([row | {"events": int(labels.sum())}]))
         columns = {"patient": patients, "label": labels, "model": model, "score": new}
         after.append(pd.DataFrame(columns | {"before": before}))

@@ -334,17 +334,3 @@ def recalibrated(scores: np.ndarray, intercept: float, slope: float) -> np.ndarr
     array([0.333, 0.667])
     """
     return expit(intercept + slope * _logit(scores))
-
-
-def brier_change(
-    labels: np.ndarray, before: np.ndarray, after: np.ndarray, confidence: float = 0.95
-) -> tuple[float, float, float]:
-    """Return by how much the Brier score changes, with Student's paired interval over patients.
-
-    >>> change = brier_change(np.array([0, 1]), np.array([0.4, 0.6]), np.array([0.2, 0.7]))
-    >>> [round(x, 3) for x in change]
-    [-0.095, -0.413, 0.223]
-    """
-    gaps = (after - labels) ** 2 - (before - labels) ** 2
-    low, high = stats.ttest_1samp(gaps, 0).confidence_interval(confidence)
-    return float(gaps.mean()), float(low), float(high)

@@ -121,15 +121,18 @@ def _delong_parts(
     positive: np.ndarray, scores: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return AUCs (model,) and the parts of their covariance from label 1 and from label 0."""
-    won, lost = _pairs(positive, scores)
+    won, lost = pairs_won(positive, scores)
     m, n = won.shape[1], lost.shape[1]
     return won.sum(axis=1) / (m * n), _covariance(won / n) / m, _covariance(lost / m) / n
 
 
-def _pairs(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pairs_won(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the pairs each positive (model, m) and each negative (model, n) has in right order.
 
     Ties count a half, so the counts are exact and equal rankings differ by exactly 0.
+
+    >>> pairs_won(np.array([True, True, False]), np.array([[0.9, 0.4, 0.4]]))
+    (array([[1. , 0.5]]), array([[1.5]]))
     """
     sides = [(row[positive], row[~positive]) for row in scores]
     won = [_below(np.sort(negatives), positives) for positives, negatives in sides]
@@ -219,7 +222,7 @@ def delong_test(labels: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[float
     (0.707, 0.48)
     """
     positive, scores = checked(labels, np.stack([a, b]))
-    won, lost = (pairs[0] - pairs[1] for pairs in _pairs(positive, scores))
+    won, lost = (pairs[0] - pairs[1] for pairs in pairs_won(positive, scores))
     m, n = len(won), len(lost)
     constant = np.ptp(scores, axis=1) == 0
     if constant.sum() == 1:

@@ -93,8 +93,9 @@ def brier_difference(
 ) -> Difference:
     """Return the Brier score of `a` less that of `b`, with Student's paired interval and p.
 
-    >>> round(brier_difference(np.array([0, 1]), np.array([0.2, 0.7]), np.array([0.4, 0.6])).p, 3)
-    0.164
+    >>> gap = brier_difference(np.array([0, 1]), np.array([0.2, 0.7]), np.array([0.4, 0.6]))
+    >>> [round(x, 3) for x in (gap.value, gap.ci_low, gap.ci_high, gap.p)]
+    [-0.095, -0.413, 0.223, 0.164]
     """
     gaps = (a - labels) ** 2 - (b - labels) ** 2
     if not np.ptp(gaps) > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from pathlib import Path
@@ -25,7 +26,7 @@ def read_cells(path: Path) -> pd.DataFrame:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        semicolons = text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",")
+        semicolons = _separator(text) == ";"
         raw = pd.read_csv(
             io.StringIO(text), dtype=str, keep_default_na=False, sep=";" if semicolons else ",",
             header=None, index_col=False, on_bad_lines="error",
@@ -51,6 +52,19 @@ def read_cells(path: Path) -> pd.DataFrame:
     _refuse_columns(path, raw)
     decimal = re.compile(r"^(-?\d+),(\d+)$")
     return raw.apply(lambda c: c.str.replace(decimal, r"\1.\2", regex=True)) if semicolons else raw
+
+
+def header_of(path: Path) -> list[str]:
+    """Return the names of a table's columns as they are written, capitals kept."""
+    text = path.read_text(encoding="utf-8-sig")
+    return [
+        name.strip() for name in next(csv.reader(text.splitlines()[:1], delimiter=_separator(text)))
+    ]
+
+
+def _separator(text: str) -> str:
+    line = text.partition("\n")[0]
+    return ";" if line.count(";") > line.count(",") else ","
 
 
 def numbered(column: pd.Series) -> pd.Series:
