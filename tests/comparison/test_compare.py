@@ -547,15 +547,18 @@ def test_lesions_without_what_the_rule_needs_are_refused(tmp_path):
         other_scores.read_scores(written(tmp_path, rows.assign(lesion="")))
 
 
-def test_lesions_with_labels_of_their_own_are_clustered(tmp_path, given_scores, capsys):
+@pytest.mark.parametrize("named", ["K", "L"])  # lesions named after their patient, or not
+def test_lesions_with_labels_of_their_own_are_clustered(tmp_path, given_scores, capsys, named):
     path, out = given_scores / "clustered_lesions.csv", tmp_path / "out"
+    answers = read_json(given_scores / "clustered_lesions_answers.json")
+    if named == "L":
+        rows = pd.read_csv(path)
+        other = {name: f"P{n:05}" for n, name in enumerate(rows.lesion.unique())}
+        path = written(tmp_path, rows.assign(lesion=rows.lesion.map(other)))
     assert cli.main(["compare", str(path), str(out), "--json", "--bootstrap", "200"]) == 0
     said = capsys.readouterr()
     assert "179 lesions of 70 patients: labels differ within patients" in said.err
-    answers, found = (
-        read_json(given_scores / "clustered_lesions_answers.json"),
-        json.loads(said.out),
-    )
+    found = json.loads(said.out)
     for row in (row for row in found["lesions"] if row["metric"] == "auc"):
         assert row["value"] == pytest.approx(answers[row["model"]]["auc"])
         assert row["se"] == pytest.approx(answers[row["model"]]["se_cluster"])
@@ -566,3 +569,13 @@ def test_lesions_with_labels_of_their_own_are_clustered(tmp_path, given_scores, 
     )
     html = (out / "05_comparison.html").read_text(encoding="utf-8")
     assert "Four plots first" not in html and "lesions of a patient are not independent" in html
+
+
+@pytest.mark.slow
+def test_the_given_table_with_a_column_of_lesions_is_clustered(tmp_path, given_scores, capsys):
+    path = str(given_scores / "lesions_col.csv")
+    assert cli.main(["compare", path, str(tmp_path), "--json", "--bootstrap", "200"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {row["ci_method"] for row in found["lesion_pairs"]} == {"obuchowski"}
+    for row in found["lesions"]:
+        assert row["patients"] < row["lesions"] and row["ci_low"] < row["value"] < row["ci_high"]

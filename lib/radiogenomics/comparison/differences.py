@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -131,36 +132,41 @@ def at_prevalence(
     By Bayes' rule from sensitivity and specificity in the cohort (Altman & Bland 1994), resampled
     within labels; the scores are not recalibrated to that prevalence.
     """
-    share, at = study.settings.plan.prevalence, cutoffs(study, chosen)
-    bounded = probabilities(scores)
+    share, level = study.settings.plan.prevalence, study.settings.evaluation.confidence
+    if not share:
+        return tables.AT_PREVALENCE.frame()
+    at, bounded = cutoffs(study, chosen), probabilities(scores)
 
     def rows_of(cohort: str, part: pd.DataFrame) -> pd.DataFrame:
         drawn, rows = drawings[cohort, kind_of(cohort)], []
-        for model, (labels, values) in labelled(part, "external").items():
-            if model not in at:
-                continue
-            t = at[model]
+        for model, pair in labelled(part, "external").items():
+            if model in at:
+                for row in _elsewhere(*pair, at[model], share, drawn, level):
+                    if row["metric"] != "net_benefit" or model in bounded:
+                        rows.append({"model": model} | row)
+        return pd.DataFrame(rows)
 
-            def told(weights: np.ndarray, y=labels, s=values, t=t) -> dict[str, np.ndarray]:
-                return _elsewhere(y == 1, s, t, share, weights.astype(float))
-
-            found = told(np.ones((1, len(labels))))
-            again = resampled(told, drawn.stratified) if drawn is not None else {}
-            for metric in [m for m in found if m != "net_benefit" or model in bounded]:
-                edges = np.nan, np.nan
-                if metric in again:
-                    edges = percentile_interval(again[metric], study.settings.evaluation.confidence)
-                method = "none" if np.isnan(edges[0]) else "bootstrap"
-                rows.append((model, t, share, metric, float(found[metric][0]), *edges, method))
-        columns = [c for c in tables.AT_PREVALENCE.columns if c != "cohort"]
-        return pd.DataFrame(rows, columns=columns)
-
-    return over_cohorts(tables.AT_PREVALENCE, scores, rows_of) if share else (
-        tables.AT_PREVALENCE.frame()
-    )  # fmt: skip
+    return over_cohorts(tables.AT_PREVALENCE, scores, rows_of)
 
 
 def _elsewhere(
+    labels: np.ndarray, scores: np.ndarray, t: float, share: float, drawn: Drawn | None,
+    level: float,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Yield the measures at a cut-off and prevalence, with the bootstrap's intervals."""
+
+    def told(weights: np.ndarray) -> dict[str, np.ndarray]:
+        return _at_share(labels == 1, scores, t, share, weights.astype(float))
+
+    again = resampled(told, drawn.stratified) if drawn is not None else {}
+    for metric, value in told(np.ones((1, len(labels)))).items():
+        low, high = percentile_interval(again[metric], level) if again else (np.nan, np.nan)
+        method = "none" if np.isnan(low) else "bootstrap"
+        row = {"threshold": t, "prevalence": share, "metric": metric, "value": float(value[0])}
+        yield row | {"ci_low": low, "ci_high": high, "ci_method": method}
+
+
+def _at_share(
     positive: np.ndarray, scores: np.ndarray, t: float, share: float, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return ppv, npv and net benefit (resample,) where a share of patients has the label."""

@@ -50,10 +50,9 @@ def evidence(
         scores, before = seal.join(study, read_scores(study), contract.COMPARISON.name)
         patients = patient_columns(study, read_included(study))
     else:
-        named = study.settings.label.positive
-        positive = "" if named == "1" else named
-        taken = {"positive": positive, "rule": study.settings.lesions.rule}
-        scores = other_scores.read_scores(*map(Path, predictions), **taken)
+        taken = study.settings.label.positive, study.settings.lesions.rule
+        tables = map(Path, predictions)
+        scores = other_scores.read_scores(*tables, positive=taken[0], rule=taken[1])
         before = seal.earlier(study, scores)
         patients = other_patients.read_patients(Path(columns) if columns else None, scores)
         seal.record(study, contract.COMPARISON.name, "evaluate", scores)

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from radiogenomics.comparison.evidence import cutoffs, labelled, thresholds
 from radiogenomics.models.predictions import by_cohort, score_table, select
 from radiogenomics.statistics.clustered import clustered_delong, clustered_interval
 from radiogenomics.statistics.discrimination import holm
 from radiogenomics.statistics.measures import AT_THRESHOLD, counts
+from radiogenomics.statistics.paired import contrast, error_of_difference
 from radiogenomics.statistics.resampling import draw, percentile_interval, resampled
 from radiogenomics.study import tables
 from radiogenomics.study.study import Study
@@ -87,11 +87,7 @@ def _pairs(study: Study, held: dict, clusters: np.ndarray) -> Iterator[dict[str,
     level = study.settings.evaluation.confidence
     for a, b in combinations(held, 2):
         labels, both = held[a][0], np.stack([held[a][1], held[b][1]])
-        (one, two), covariance = clustered_delong(labels, both, clusters)
-        error = np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0))
-        row = {"model_a": a, "model_b": b, "auc_a": one, "auc_b": two, "value": one - two}
-        if error > 0:
-            reach = stats.norm.ppf(0.5 + level / 2) * error
-            row |= {"se": error, "ci_low": one - two - reach, "ci_high": one - two + reach}
-            row |= {"ci_method": "obuchowski", "p": 2 * stats.norm.sf(abs(one - two) / error)}
-        yield row
+        areas, covariance = clustered_delong(labels, both, clusters)
+        row = {"model_a": a, "model_b": b, "auc_a": areas[0], "auc_b": areas[1]}
+        row["se"] = error_of_difference(covariance)
+        yield row | contrast(areas, covariance, "obuchowski", level)._asdict()

@@ -125,7 +125,7 @@ def _typed(
             table.cohort.str.fullmatch(COHORT),
             "train, test, or a test cohort's name of letters, digits, _ or -",
         ),
-        "label": (label.isin([0, 1]), "0 or 1"),
+        "label": (label.isin([0, 1]), "0 or 1, or two words, of which one counts as 1"),
         "score": (score.notna() & (score.abs() < float("inf")), "a finite number such as 0.73"),
         "fold": (counted, "a whole number, or empty"),
     }
@@ -154,20 +154,15 @@ def _numbered_labels(labels: pd.Series, named: str) -> tuple[pd.Series, list[str
     """Return labels as 0 and 1, and what to say where one of two words was taken as 1."""
     words = labels.str.casefold()
     found = sorted(set(words) - {""})
-    if named and named.casefold() in found:
-        one = named.casefold()
-        rest = ", ".join(repr(word) for word in found if word != one)
-        numbers = words.map(lambda word: "1" if word == one else "0" if word else "")
-        return numbers, [f"label {one!r} counts as 1, {rest} as 0"]
-    positive = [word for word in found if word in POSITIVE]
-    if len(found) != 2 or len(positive) != 1 or found == ["0", "1"]:
+    declared = [word for word in found if word == named.casefold()]
+    positive = declared or [word for word in found if word in POSITIVE]
+    if len(found) != 2 or len(positive) != 1:
         return labels, []
-    (negative,) = set(found) - set(positive)
-    if negative.replace(".", "").isdigit():
+    (one,), (zero,) = positive, set(found) - set(positive)
+    if not declared and zero.replace(".", "").isdigit():  # numbers mean what they say
         return labels, []
-    return words.map({positive[0]: "1", negative: "0"}).fillna(""), [
-        f"label {positive[0]!r} counts as 1, {negative!r} as 0"
-    ]
+    numbers = words.map({one: "1", zero: "0"}).fillna("")
+    return numbers, [f"label {one!r} counts as 1, {zero!r} as 0"]
 
 
 def _refuse_values(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import time
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +15,8 @@ import pandas as pd
 from radiogenomics.comparison import other_patients, other_scores
 from radiogenomics.comparison.lesions import CLUSTER
 from radiogenomics.comparison.plan import judged
-from radiogenomics.report import mailable
-from radiogenomics.report.execution import run_notebook
-from radiogenomics.report.manifest import write_manifest
-from radiogenomics.report.pages import NOTEBOOKS, banner, export_html
+from radiogenomics.report.pages import NOTEBOOKS
+from radiogenomics.report.single import run_alone
 from radiogenomics.study import tables
 from radiogenomics.study.contract import AUC_INTERVALS, COMPARISON, TRAIN
 from radiogenomics.study.errors import MissingFile, SettingsFault, StudyError, UsageError
@@ -62,14 +59,13 @@ def compare(asked: Asked) -> tuple[Path, list[str]]:
         NotebookFailed: after the HTML was written.
     """
     raw = _settings(asked)
-    taken = {"positive": raw["label"].get("positive", "")}
-    taken |= {"rule": rule} if (rule := raw.get("lesions", {}).get("rule")) else {}
-    scores = other_scores.read_scores(*asked.tables, **taken)
+    checked = build(Settings, {n: v for n, v in raw.items() if n != "title"}, "compare")
+    taken = checked.label.positive, checked.lesions.rule
+    scores = other_scores.read_scores(*asked.tables, positive=taken[0], rule=taken[1])
+    judged(checked.plan, scores.model.unique())
     if asked.threshold is not None:
         given = raw["plan"].get("cutoffs", {})
         raw["plan"]["cutoffs"] = dict.fromkeys(scores.model.unique(), asked.threshold) | given
-    checked = build(Settings, {n: v for n, v in raw.items() if n != "title"}, "compare")
-    judged(checked.plan, scores.model.unique())
     told = [*scores.attrs["told"], *_unused(asked, scores, checked)]
     study = _study(asked, raw)
     left_out = {"study"} | (set() if (scores.cohort == TRAIN).any() else {"training"})
@@ -90,7 +86,7 @@ def _settings(asked: Asked) -> dict[str, Any]:
         moved, _ = in_place(written)
         build(Settings, moved, asked.plan.name)
         raw = {name: moved[name] for name in KEPT if name in moved}
-    usual = {"name": "label 1", "negative_name": "label 0"}
+    usual = {"name": "label 1", "negative_name": "label 0", "positive": ""}
     raw["label"] = usual | {n: v for n, v in raw.get("label", {}).items() if n != "column"}
     raw.setdefault("plan", {})
     for section, values in asked.settings.items():
@@ -172,26 +168,13 @@ def _synthetic(table: Path) -> bool:
 
 def _run(study: Study, asked: Asked, left_out: set[str]) -> None:
     """Run the notebook without the cells that have nothing to say, and export it."""
-    start, name = time.monotonic(), f"{COMPARISON.name}.ipynb"
-    given = {"folder": str(study.folder), "reports": str(study.reports)}
-    given["predictions"] = [str(table.resolve()) for table in asked.tables]
+    given = {"predictions": [str(table.resolve()) for table in asked.tables]}
     given["columns"] = str(asked.columns.resolve()) if asked.columns else None
-    executed = study.reports / "notebooks" / name
-    with tempfile.TemporaryDirectory() as folder:
-        own = Path(folder) / name
-        nbformat.write(_shorter(NOTEBOOKS / name, left_out), own)
-        try:
-            run_notebook(own, executed, given)
-        finally:
-            if executed.exists():
-                html = study.reports / f"{COMPARISON.name}.html"
-                export_html(executed, html, banner(study))
-    state = {"name": COMPARISON.name, "state": "done", "seconds": time.monotonic() - start}
     inputs = [*asked.tables, *([asked.columns] if asked.columns else [])]
-    write_manifest(study, {COMPARISON.name: state}, {}, inputs)
-    folders = mailable.folders_here(str(study.folder), str(study.reports))
-    places = [*dict.fromkeys(str(path.resolve().parent) for path in asked.tables), *folders]
-    mailable.refuse(mailable.scan_folder(study.reports, [], places))
+    with tempfile.TemporaryDirectory() as folder:
+        own = Path(folder) / f"{COMPARISON.name}.ipynb"
+        nbformat.write(_shorter(NOTEBOOKS / own.name, left_out), own)
+        run_alone(study, own, given, inputs)
 
 
 def _shorter(path: Path, left_out: set[str]) -> nbformat.NotebookNode:

@@ -1,4 +1,4 @@
-"""A notebook run alone: 07 for a new patient, 08 for a paper."""
+"""A notebook run alone: 05 for tables of scores, 07 for a new patient, 08 for a paper."""
 
 from __future__ import annotations
 
@@ -54,21 +54,27 @@ def run_audit(printed: Path, out: Path) -> Path:
         )
     with whole_file(toml) as part:
         part.write_text(f'{AUDIT}\ntitle = "Paper audit"\n', encoding="utf-8")
-    study, name = load_study(out, out), f"{PAPER_AUDIT.name}.ipynb"
-    executed = study.reports / "notebooks" / name
-    given = {"folder": str(study.folder), "reports": str(study.reports)}
+    notebook = NOTEBOOKS / f"{PAPER_AUDIT.name}.ipynb"
+    return run_alone(load_study(out, out), notebook, {"paper": str(printed.resolve())}, [printed])
+
+
+def run_alone(study: Study, path: Path, parameters: dict[str, Any], inputs: list[Path]) -> Path:
+    """Run a notebook of a study that has no other; return its HTML, beside its manifest.
+
+    Raises:
+        NotebookFailed: after the HTML was written.
+        StudyError: a file of the reports holds a place of this machine.
+    """
+    here = {"folder": str(study.folder), "reports": str(study.reports)}
+    executed, html = study.reports / "notebooks" / path.name, study.reports / f"{path.stem}.html"
     try:
-        seconds = run_notebook(
-            NOTEBOOKS / name, executed, given | {"paper": str(printed.resolve())}
-        )
+        seconds = run_notebook(path, executed, here | parameters)
     finally:
         if executed.exists():
-            html = export_html(executed, study.reports / f"{PAPER_AUDIT.name}.html", "")
-    state = {"name": PAPER_AUDIT.name, "state": "done", "seconds": seconds}
-    write_manifest(study, {PAPER_AUDIT.name: state}, {}, [printed])
-    places = [
-        str(printed.resolve().parent),
-        *mailable.folders_here(given["folder"], given["reports"]),
-    ]
+            export_html(executed, html, banner(study))
+    state = {"name": path.stem, "state": "done", "seconds": seconds}
+    write_manifest(study, {path.stem: state}, {}, inputs)
+    places = [*dict.fromkeys(str(table.resolve().parent) for table in inputs)]
+    places += mailable.folders_here(*here.values())
     mailable.refuse(mailable.scan_folder(study.reports, [], places))
     return html

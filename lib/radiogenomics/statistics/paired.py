@@ -32,15 +32,35 @@ def auc_difference(
     >>> round(auc_difference(labels, a, b).value, 3)
     0.111
     """
-    areas, covariance = delong(labels, np.stack([a, b]).astype(float))
-    gap = float(areas[0] - areas[1])
-    error = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0)))
+    return contrast(*delong(labels, np.stack([a, b]).astype(float)), "delong", confidence, margin)
+
+
+def error_of_difference(covariance: np.ndarray) -> float:
+    """Return the standard error of a difference of two estimates with this covariance (2, 2).
+
+    >>> error_of_difference(np.array([[0.5, 0.25], [0.25, 1.0]]))
+    1.0
+    """
+    signs = np.array([1, -1])
+    return float(np.sqrt(max(signs @ covariance @ signs, 0)))
+
+
+def contrast(
+    areas: np.ndarray, covariance: np.ndarray, method: str, confidence: float = 0.95,
+    margin: float = 0.0,
+) -> Difference:  # fmt: skip
+    """Return the first of two AUCs less the second, by their covariance (2, 2) and the normal law.
+
+    >>> round(contrast(np.array([0.9, 0.8]), np.diag([0.001, 0.0015]), "delong").p, 4)
+    0.0455
+    """
+    gap, error = float(areas[0] - areas[1]), error_of_difference(covariance)
     if not error > 0:
         return Difference(gap, np.nan, np.nan, "none", np.nan)
     reach = stats.norm.ppf(0.5 + confidence / 2) * error
     z = (gap + margin) / error
     p = stats.norm.sf(z) if margin else 2 * stats.norm.sf(abs(z))
-    return Difference(gap, float(gap - reach), float(gap + reach), "delong", float(p))
+    return Difference(gap, float(gap - reach), float(gap + reach), method, float(p))
 
 
 def proportion_difference(
