@@ -43,18 +43,26 @@ def test_same_seed_same_weights():
     assert np.array_equal(a, b) and not np.array_equal(a, c)
 
 
-def test_another_network_is_an_entry_that_the_settings_name(monkeypatch, tmp_path):
-    def small(shape, settings, seed):
+@pytest.fixture
+def small(monkeypatch):
+    """A network whose training is about the same, but for the time."""
+
+    def build_small(shape, settings, seed):
         inputs = keras.Input((*shape, 1))
         x = keras.layers.Conv3D(4, 3, activation="relu", name="conv3d_1")(inputs)
+        x = keras.layers.BatchNormalization(momentum=settings.batch_norm_momentum)(x)
         x = keras.layers.GlobalAveragePooling3D()(x)
+        x = keras.layers.Dropout(0.5, seed=seed)(x)
         return keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(x))
 
-    monkeypatch.setitem(cnn.NETWORKS, "small", small)
+    monkeypatch.setitem(cnn.NETWORKS, "small", build_small)
+
+
+def test_another_network_is_an_entry_that_the_settings_name(small, tmp_path):
     volumes, labels = patients()
     settings = CNN(network="small", epochs=1)
     done = cnn_training.train(volumes, labels, settings, 3, tmp_path)
-    assert len(done.model.layers) == 4 and done.model.count_params() == 122
+    assert len(done.model.layers) == 6 and done.model.count_params() == 138
     folders = [
         cross_fitting.training_folder(tmp_path, ["a"], s, 1) for s in (settings, CNN(epochs=1))
     ]
@@ -93,9 +101,9 @@ def test_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
     assert np.array_equal(cnn.score(resumed.model, volumes), cnn.score(whole.model, volumes))
 
 
-def test_a_stop_between_history_and_network_trains_that_epoch_again(tmp_path, monkeypatch):
+def test_a_stop_between_history_and_network_trains_that_epoch_again(small, tmp_path, monkeypatch):
     volumes, labels = patients()
-    settings = CNN(epochs=2, patience=9)
+    settings = CNN(network="small", epochs=2, patience=9)
     whole = cnn_training.train(volumes, labels, settings, 3, tmp_path / "whole")
     save = cnn.save
 
@@ -164,21 +172,24 @@ def test_statistics_are_those_of_the_fitted_patients_in_their_order():
     assert norm.momentum == CNN().batch_norm_momentum
 
 
-def test_a_training_that_finds_nothing_starts_again_on_the_same_patients(tmp_path, monkeypatch):
+def test_a_training_that_finds_nothing_starts_again_on_the_same_patients(
+    small, tmp_path, monkeypatch
+):
     volumes, labels = patients()
     losses, checked = iter([0.9, 0.8, 0.95, 0.5]), []
+    settings = CNN(network="small", epochs=1)
 
     def loss(truth, scores, weights):
         checked.append(truth.tolist())
         return {"val_loss": next(losses), "val_accuracy": 0.5}
 
     monkeypatch.setattr(cnn_training, "_validated", loss)
-    never = cnn_training.train(volumes, labels, CNN(epochs=1), 3, tmp_path / "never")
+    never = cnn_training.train(volumes, labels, settings, 3, tmp_path / "never")
     assert [one.number for one in never.attempts[0]] == [1, 2, 3] and never.kept[0].number == 2
     share = 9 / 19
     expected = -share * np.log(share) - (1 - share) * np.log(1 - share)
     assert never.to_beat == pytest.approx(expected) and checked[0] == checked[1] == checked[2]
-    once = cnn_training.train(volumes, labels, CNN(epochs=1), 4, tmp_path / "once")
+    once = cnn_training.train(volumes, labels, settings, 4, tmp_path / "once")
     assert [one.number for one in once.attempts[0]] == [1]
     first, second = (
         keras.models.load_model(tmp_path / "never" / f"network_1_attempt_{n}" / "best.keras")
@@ -216,9 +227,12 @@ def test_label_weights_count_both_alike_and_leave_the_logit():
     assert np.allclose(moved, np.log(3 / 9), atol=1e-6)
 
 
-def test_networks_are_averaged_on_the_logit_scale_in_every_fold(tmp_path):
+def test_networks_are_averaged_on_the_logit_scale_in_every_fold(small, tmp_path):
     volumes, labels = patients(16)
-    fold, settings = np.arange(16) // 2 % 2 + 1, CNN(epochs=1, networks=2, attempts=1)
+    fold, settings = (
+        np.arange(16) // 2 % 2 + 1,
+        CNN(network="small", epochs=1, networks=2, attempts=1),
+    )
     final, oof, trainings = cross_fitting.cross_fit(volumes, labels, fold, settings, 3, tmp_path)
     first, second = (cnn.load(one.folder / "best.keras") for one in final.kept)
     mean = (gradcam.logits(first, volumes) + gradcam.logits(second, volumes)) / 2
@@ -228,7 +242,7 @@ def test_networks_are_averaged_on_the_logit_scale_in_every_fold(tmp_path):
     assert np.allclose(
         cnn.score(cnn.load(tmp_path / "average.keras"), volumes), expected, atol=1e-5
     )
-    heat = [gradcam.class_maps(m, volumes[:2], "conv3d_3", 1) for m in (final.model, first, second)]
+    heat = [gradcam.class_maps(m, volumes[:2], "conv3d_1", 1) for m in (final.model, first, second)]
     assert np.allclose(heat[0], (heat[1] + heat[2]) / 2, atol=1e-6)
     table = cross_fitting.trainings_table(trainings, oof, fold)
     assert table.training.tolist() == ["final"] * 2 + ["fold 1"] * 2 + ["fold 2"] * 2
