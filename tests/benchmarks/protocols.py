@@ -14,13 +14,14 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import rows
 from control import made
 from radiogenomics.cohort import included
 from radiogenomics.images import volumes
 from radiogenomics.models import classical, cross_fitting, network
 from radiogenomics.models.network import keras
 from radiogenomics.statistics.discrimination import delong
-from radiogenomics.study.files import read_json, whole_file
+from radiogenomics.study.files import read_json
 from radiogenomics.study.settings import AS_THE_PAPER, CNN
 
 TABLE = Path(__file__).with_suffix(".csv")
@@ -67,32 +68,18 @@ def one(folder: Path, protocol: str, patients: int, cohort: int, seed: int) -> d
     }
 
 
-def keep(row: dict) -> None:
-    """Add a row to the table, which is written whole."""
-    rows = pd.concat([read(), pd.DataFrame([row])], ignore_index=True)
-    with whole_file(TABLE) as part:
-        rows.round(4).to_csv(part, index=False)
-
-
-def read() -> pd.DataFrame:
-    """Return the rows so far."""
-    return pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=KEY)
-
-
 def run(folder: Path, patients: int, cohorts: list, seeds: list, protocols: list) -> None:
     """Make what is missing of these runs, a cohort at a time."""
     for cohort in cohorts:
         for seed in seeds:
             for protocol in protocols:
                 key = protocol, patients, cohort, seed
-                if not (read()[KEY] == list(key)).all(axis=1).any():
-                    keep(dict(zip(KEY, key, strict=True)) | one(folder, *key))
-                    print(read().iloc[-1:].to_string(index=False, header=False), flush=True)
+                rows.once(TABLE, dict(zip(KEY, key, strict=True)), lambda k=key: one(folder, *k))
 
 
 def summary() -> pd.DataFrame:
     """Return means by protocol and number of patients."""
-    by = read().groupby(["patients", "protocol"])
+    by = rows.read(TABLE).groupby(["patients", "protocol"])
     means = by[["external", "attainable", "out_of_fold", "lowest_fold"]].mean().round(3)
     sums = by[["no_signal", "started_again", "trainings", "seconds"]].sum()
     return means.assign(cohorts=by.cohort.nunique(), runs=by.size()).join(sums)

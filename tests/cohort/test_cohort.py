@@ -272,6 +272,13 @@ def test_cohorts_by_hospital_days_and_numbers(tmp_path):
     assert side == ["train"] * 2 + ["internal"] * 2 + [""] * 2
     assert "ct_date" not in read.table and "hospital" not in read.table
     assert not any("2019-12-31" in text for text in read.table.fault)  # no date is printed
+    told = read.table.fault
+    assert "ct_date is 'a day in no cohort'" in told[5] and "ct_date is ''" in told[4]
+    days["ct_date"][0] = "3/4/2020"
+    assert "ct_date is 'not a date'" in split_by(tmp_path / "b", split, **days)[1].table.fault[0]
+    taken = {"taken_on": ["2020-03-01", *[""] * 4, "2019-12-31"]}
+    _, read = split_by(tmp_path / "e", split.replace("ct_date", "taken_on"), **taken)
+    assert "taken_on" not in read.table and "'a day in no cohort'" in read.table.fault[5]
     years = {"year": [2018, 2019, 2020, 2021, 2022, 2023]}
     side, _ = split_by(tmp_path / "c", 'column = "year"\ntrain = ["..2020"]\ntest = ["2021.."]',
                        **years)  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.cohort.codes import CODES, OPTIONAL, coded
-from radiogenomics.cohort.dates import DATES, EXPECTED, with_interval
+from radiogenomics.cohort.dates import DATES, EXPECTED, UNREAD, with_interval
 from radiogenomics.cohort.roles import role_faults
 from radiogenomics.cohort.sides import assigned, of_dates, twice
 from radiogenomics.study.cells import read_cells
@@ -82,7 +82,11 @@ def read_table(study: Study) -> Reading:
         )
     raw = canonical(raw, study.settings.codes)
     raw, split_faults = _split(raw, study.settings.cohorts)
+    lost = (raw.cohort == "") & (raw[deciding] != "")
     raw = with_interval(raw)
+    if of_dates(study.settings.cohorts):  # of a day nothing is left but whether it is of use
+        said = np.where(lost, "a day in no cohort", "")
+        raw = raw.assign(**{deciding: np.where(raw[deciding] == UNREAD, UNREAD, said)})
     cells = _cell_faults(raw, study)
     spare = _optional(study)
     needed = [cell for cell in cells if cell[1] not in spare]
@@ -143,7 +147,7 @@ def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
         if column == "age":
             years = numbers.between(0, OLDEST) | ~good | (raw[column] == "")
             checks.append((column, years, f"years, 0 to {OLDEST}"))
-    checks += [(c, raw[c] == "", EXPECTED) for c in DATES if c in raw]
+    checks += [(c, raw[c] != UNREAD, EXPECTED) for c in DATES if c in raw]
     for column in [c for c in IMAGES if c in raw]:
         checks.append((column, raw[column].map(_inside), "a path inside the study folder"))
     label = study.settings.label
@@ -229,10 +233,7 @@ def _fault(raw: pd.DataFrame, i: int, column: str, expected: str) -> str:
 
 
 def _split(raw: pd.DataFrame, cohorts: Cohorts) -> tuple[pd.DataFrame, list[str]]:
-    """Return the table with each patient's cohort ("" unknown), and what is wrong with the split.
-
-    Of a column of days nothing is left but whether they are in a cohort.
-    """
+    """Return the table with each patient's cohort ("" unknown), and the faults of the split."""
     column = cohorts.column.lower()
     side = assigned(raw[column], cohorts)
     both = twice(raw[column], cohorts)
@@ -242,8 +243,6 @@ def _split(raw: pd.DataFrame, cohorts: Cohorts) -> tuple[pd.DataFrame, list[str]
         wrong = (raw.cohort != "") & (side != "") & other
         faults += [_fault(raw, i, "cohort", f"{side[i]}, as its {column} says")
                    for i in np.flatnonzero(wrong)]  # fmt: skip
-    if of_dates(cohorts) and column not in DATES:
-        raw = raw.assign(**{column: np.where(side == "", "a day in no cohort", "")})
     return raw.assign(cohort=side), faults
 
 

@@ -1,0 +1,23 @@
+"""Rows of a benchmark that may be interrupted: a finished one is in a CSV and is not run again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from radiogenomics.study.files import whole_file
+
+
+def read(table: Path) -> pd.DataFrame:
+    """Return the rows so far; none without the table."""
+    return pd.read_csv(table) if table.exists() else pd.DataFrame()
+
+
+def once(table: Path, key: dict, one: Callable[[], dict]) -> None:
+    """Add a row of this key, unless the table, which is written whole, has it."""
+    rows = read(table)
+    if len(rows) and (rows[list(key)] == list(key.values())).all(axis=1).any():
+        return
+    row = pd.DataFrame([key | one()])
+    with whole_file(table) as part:
+        pd.concat([rows, row], ignore_index=True).round(4).to_csv(part, index=False)
+    print(row.round(4).to_string(index=False, header=False), flush=True)
