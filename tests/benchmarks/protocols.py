@@ -6,13 +6,17 @@
     uv run python tests/benchmarks/protocols.py FOLDER default     # 20 cohorts of 120, the default
 
 FOLDER holds cohorts and checkpoints. Every finished run is a row of protocols.csv beside this
-script, which is not run again. `table` prints the means.
+script, which is not run again. `table` prints the means, `cost` what the pass over the fitted
+patients adds to an epoch.
 """
 
 import argparse
+import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import rows
 from control import made
@@ -38,6 +42,7 @@ RUNS = {  # patients, cohorts' seeds, training seeds (0: the cohort's own), prot
     "seeds": (120, [31], range(1, 6), ["default"]),
     "default": (120, range(31, 51), [0], ["default"]),
 }
+INPUT = 32, 64, 64  # voxels (z, y, x), the default
 KEY = ["protocol", "patients", "cohort", "training_seed"]
 
 
@@ -77,6 +82,30 @@ def run(folder: Path, patients: int, cohorts: list, seeds: list, protocols: list
                 rows.once(TABLE, dict(zip(KEY, key, strict=True)), lambda k=key: one(folder, *k))
 
 
+def cost(patients: int = 64, repeats: int = 5) -> str:
+    """Return the seconds of an epoch and of the pass that makes the statistics afresh."""
+    settings = PROTOCOLS["default"]
+    volumes = np.random.default_rng(1).random((patients, *INPUT, 1), np.float32)
+    model = network.build(INPUT, settings, 1)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    data = volumes, np.arange(patients) % 2
+    model.fit(*data, batch_size=settings.batch, verbose=0)  # the graph is made
+    steps = {
+        "epoch": lambda: model.fit(*data, batch_size=settings.batch, verbose=0),
+        "pass": lambda: network.freshen(model, volumes, settings.batch),
+    }
+    took = {name: statistics.median(_seconds(step) for _ in range(repeats))
+            for name, step in steps.items()}  # fmt: skip
+    share = took["pass"] / took["epoch"]
+    return f"epoch {took['epoch']:.2f} s, pass {took['pass']:.2f} s: {share:.0%} more"
+
+
+def _seconds(step: Callable[[], object]) -> float:
+    start = time.process_time()
+    step()
+    return time.process_time() - start
+
+
 def summary() -> pd.DataFrame:
     """Return means by protocol and number of patients."""
     by = rows.read(TABLE).groupby(["patients", "protocol"])
@@ -89,8 +118,11 @@ def main() -> None:
     """Run one of `RUNS`, or print the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("what", choices=(*RUNS, "table"))
+    parser.add_argument("what", choices=(*RUNS, "table", "cost"))
     given = parser.parse_args()
+    if given.what == "cost":
+        print(cost())
+        return
     if given.what != "table":
         run(given.folder, *RUNS[given.what])
     print(summary().to_string())
