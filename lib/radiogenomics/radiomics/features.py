@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ import radiomics
 import SimpleITK as sitk
 from joblib import Parallel, delayed
 from radiomics.featureextractor import RadiomicsFeatureExtractor
+from threadpoolctl import ThreadpoolController
 
 from radiogenomics.images import anonymity
 from radiogenomics.images.scans import read_from, read_pair
 from radiogenomics.images.volumes import SPLINE_REACH, bounds, crop, require_voxels, resample
+from radiogenomics.radiomics.fast import extract_fast, serves
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import ImageFault
 from radiogenomics.study.files import digest, read_json, whole_file, write_json
@@ -32,7 +35,7 @@ VERSIONS = {
     "numpy": np.__version__,
     "PyWavelets": pywt.__version__,
 }
-MEASURED = ("radiomics_spacing_mm", "bin_width", "grid", "pad_mm", "log_sigma_mm")
+MEASURED = ("radiomics_spacing_mm", "bin_width", "grid", "pad_mm", "log_sigma_mm", "engine")
 
 
 def measured_settings(settings: Radiomics) -> dict:
@@ -110,11 +113,25 @@ def extract(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
     resampled = resampled_on_full_grid if settings.grid == "pyradiomics" else resample
     pair = resampled(ct, mask, settings.radiomics_spacing_mm, settings.pad_mm)
     require_voxels(pair[1])
-    values = {k: float(v) for k, v in extractor(settings).execute(*pair, label=1).items()}
+    values = measured(*pair, settings)
     bad = [name for name, value in values.items() if not np.isfinite(value)]
     if bad:
         raise ImageFault(f"{len(bad)} features are not finite, the first is {bad[0]}.")
     return pd.Series(values)
+
+
+def measured(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> dict[str, float]:
+    """Return the features of a resampled lesion, by the fast engine where that was proven."""
+    with _pools().limit(limits=1, user_api="blas"):  # small matrices: more threads only spin
+        if settings.engine == "fast" and serves(ct, settings.log_sigma_mm):
+            return extract_fast(ct, mask, settings.bin_width, settings.log_sigma_mm)
+        return {k: float(v) for k, v in extractor(settings).execute(ct, mask, label=1).items()}
+
+
+@lru_cache(maxsize=1)
+def _pools() -> ThreadpoolController:
+    """Return the libraries that have threads, which takes a moment to find out."""
+    return ThreadpoolController()
 
 
 def output_columns(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
@@ -154,7 +171,7 @@ def extract_cohort(
 
 def _cache_path(study: Study, row: dict) -> Path:
     settings = measured_settings(study.settings.radiomics)
-    key = digest(read_from(row), settings, VERSIONS, 3)
+    key = digest(read_from(row), settings, VERSIONS, 4)
     return study.derived / "features" / f"{key}.json"
 
 

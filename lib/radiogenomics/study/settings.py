@@ -158,6 +158,10 @@ class Radiomics:
         "patient", "points of the resampled CT: fixed in the patient, or as PyRadiomics lays them",
         choices=("patient", "pyradiomics"),
     )  # fmt: skip
+    engine: str = key(
+        "fast", "the same values to 0.0001% in a fifth of the time, or PyRadiomics' own code",
+        choices=("fast", "pyradiomics"),
+    )  # fmt: skip
     pad_mm: float = key(16.0, "margin around the lesion before filtering, mm", 0, 200)
     log_sigma_mm: tuple[float, ...] = key(
         (1.0, 2.0, 3.0, 4.0), "widths of the Laplacian of Gaussian, mm", 0.1, 20
