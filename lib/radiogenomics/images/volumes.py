@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from radiogenomics.images import anonymity
 from radiogenomics.images.grids import box, lattice, nearest
 from radiogenomics.images.scans import read_from, read_pair
+from radiogenomics.images.splines import spline
 from radiogenomics.study import contract
 from radiogenomics.study.errors import ImageFault, MissingFile
 from radiogenomics.study.files import digest, whole_file
@@ -45,11 +46,7 @@ def resample(
     grid = lattice(ct, low, high, spacing_mm, pad_mm)
     reach = SPLINE_REACH + np.ceil(pad_mm / np.array(ct.GetSpacing())).astype(int)
     near = sitk.Cast(crop(ct, low - reach, high + reach), sitk.sitkFloat32)
-    edge = float(sitk.GetArrayViewFromImage(near).min())
-    fine = sitk.GetArrayFromImage(
-        sitk.Resample(near, grid, sitk.Transform(), sitk.sitkBSpline3, edge, sitk.sitkFloat64)
-    )
-    return on_grid(np.round(fine, HU_DECIMALS), grid), nearest(mask, grid)
+    return on_grid(np.round(spline(near, grid), HU_DECIMALS), grid), nearest(mask, grid)
 
 
 def require_voxels(lesion: sitk.Image) -> None:

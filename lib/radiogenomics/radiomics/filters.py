@@ -8,6 +8,7 @@ import numpy as np
 import pywt
 import SimpleITK as sitk
 
+from radiogenomics.images.splines import along
 from radiogenomics.radiomics.gaussian import recursive_gaussian
 
 WAVELET, REACH = "coif1", 8  # voxels that the wavelet needs around the lesion, and more
@@ -121,10 +122,3 @@ def _itk_laplacian(ct: sitk.Image, sigma: float) -> np.ndarray:
     made.SetNormalizeAcrossScale(True)
     made.SetSigma(sigma)
     return sitk.GetArrayFromImage(made.Execute(ct))
-
-
-def along(matrix: np.ndarray, image: np.ndarray, axis: int) -> np.ndarray:
-    """Return an image (z, y, x) of which each line along an axis is multiplied by a matrix."""
-    if axis == 2:
-        return image @ matrix.T
-    return np.matmul(matrix, image) if axis == 1 else np.tensordot(matrix, image, 1)
