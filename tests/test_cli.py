@@ -1,9 +1,11 @@
 """The command's exit status: 0 done, 1 faults or failed, 2 wrong usage; never a traceback."""
 
 import shlex
+import subprocess
+import sys
 
 import pytest
-from radiogenomics import cli
+from radiogenomics import cli, commands
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.new_patient import EXAMPLE
 from radiogenomics.study.files import read_json
@@ -84,7 +86,20 @@ def test_every_help_shows_examples_that_parse(capsys, name):
     told = capsys.readouterr().out
     for example in cli.EXAMPLES[name]:
         assert f"  {example}\n" in told
-        assert cli._parser().parse_args(shlex.split(example)[1:]).run
+        assert hasattr(commands, cli._parser().parse_args(shlex.split(example)[1:]).command)
+
+
+def test_help_and_wrong_usage_load_nothing_that_they_do_not_need():
+    heavy = "{'pandas', 'numpy', 'SimpleITK', 'sklearn', 'nbformat'} & set(sys.modules)"
+    for words in (["--help"], ["run", "--help"], ["walk"], ["phantom"]):
+        code = f"""import sys
+from radiogenomics import cli
+try:
+    cli.main({words})
+except SystemExit:
+    assert not {heavy}, {heavy}
+"""
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_built_in_cohort_is_sought_upwards_and_made_here(tmp_path, monkeypatch):
@@ -92,13 +107,13 @@ def test_built_in_cohort_is_sought_upwards_and_made_here(tmp_path, monkeypatch):
     monkeypatch.setattr(phantom, "make_phantom", lambda folder, **_: made.append(folder.resolve()))
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
-    cli._make_built_in(cli.BUILT_IN)
+    commands.make_built_in(commands.BUILT_IN)
     assert made == [tmp_path / "below" / "data" / "phantom"]
     (tmp_path / "data" / "phantom").mkdir(parents=True)
     (tmp_path / "data" / "phantom" / "study.toml").write_text("")
-    cli._make_built_in(cli.BUILT_IN)
-    assert len(made) == 1 and load_study(cli.BUILT_IN).folder == tmp_path / "data" / "phantom"
-    assert load_study(cli.BUILT_IN).reports == tmp_path / "reports" / "phantom"
+    commands.make_built_in(commands.BUILT_IN)
+    assert len(made) == 1 and load_study(commands.BUILT_IN).folder == tmp_path / "data" / "phantom"
+    assert load_study(commands.BUILT_IN).reports == tmp_path / "reports" / "phantom"
 
 
 def test_phantom_then_check_prints_every_fault(tmp_path, capsys):

@@ -13,7 +13,7 @@ import time
 import pandas as pd
 import pytest
 from conftest import QUICK, make_tiny
-from radiogenomics import cli
+from radiogenomics import cli, commands
 from radiogenomics.cohort.included import load_patients
 from radiogenomics.images import volumes
 from radiogenomics.images.formats import content_hash
@@ -97,7 +97,7 @@ def test_full_disk_and_read_only_folders_are_told_in_one_line(monkeypatch, capsy
     def fail(*_):
         raise OSError(number, os.strerror(number), "somewhere/file")
 
-    monkeypatch.setattr(cli, "load_study", fail)
+    monkeypatch.setattr(commands, "load_study", fail)
     assert cli.main(["check", "anything"]) == 1
     told = capsys.readouterr().err.strip()
     assert says in told and "somewhere/file" in told and len(told.splitlines()) == 1

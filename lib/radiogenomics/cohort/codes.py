@@ -7,15 +7,8 @@ import re
 import pandas as pd
 
 from radiogenomics.study.errors import SettingsFault
-from radiogenomics.study.settings import Codes
+from radiogenomics.study.settings import CODES, Codes
 
-CODES = {
-    "sex": ("female", "male"),
-    "smoking": ("never", "former", "current"),
-    "cea": ("normal", "high"),
-    "lobe": ("RUL", "RML", "RLL", "LUL", "LLL"),
-    "stage": ("I", "II", "III", "IV"),
-}
 OPTIONAL = ("lobe", "stage")  # a value that cannot be read is a missing one
 WORDS = {  # what is usual besides the codes themselves
     "sex": {

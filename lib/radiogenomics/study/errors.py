@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+DONE, FAULTS, USAGE = 0, 1, 2  # exit status: done, faults found or failed, wrong usage
+
 
 class StudyError(Exception):
     """A fault that a user can correct; in a notebook its sentence is shown, without a traceback."""

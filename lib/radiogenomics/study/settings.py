@@ -69,6 +69,15 @@ class Label:
         return self.name if int(value) == 1 else self.negative_name
 
 
+CODES = {
+    "sex": ("female", "male"),
+    "smoking": ("never", "former", "current"),
+    "cea": ("normal", "high"),
+    "lobe": ("RUL", "RML", "RLL", "LUL", "LLL"),
+    "stage": ("I", "II", "III", "IV"),
+}
+
+
 @dataclass(frozen=True)
 class Codes:
     """How your cohort.csv writes what data/README.md codes, such as sex = ["Frau = female"]."""

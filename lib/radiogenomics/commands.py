@@ -1,0 +1,225 @@
+"""What each `workbook` command does; what one command alone needs is imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from radiogenomics.report import run as report
+from radiogenomics.report import single
+from radiogenomics.report.execution import NotebookFailed
+from radiogenomics.study import tables
+from radiogenomics.study.errors import DONE, FAULTS, StudyError, UsageError
+from radiogenomics.study.progress import progress
+from radiogenomics.study.study import found_study, load_study
+from radiogenomics.study.words import say
+
+BUILT_IN = Path("data") / "phantom"
+MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the notebooks and export the reports."""
+    folder = given.study or BUILT_IN
+    overrides = {name: _value(text) for name, text in given.set}
+    report.check_request(given.only, given.start, overrides)
+    if given.study is None:
+        make_built_in(folder)
+    study = load_study(folder, given.reports)
+    print("\n".join([f"{study.settings.heading}: {folder} -> {study.reports}", *study.notes]))
+    with report.alone(study):
+        try:
+            states = report.run_study(study, given.only, given.start, overrides, given.force)
+        except NotebookFailed as fault:
+            try:  # what was written before may be mailed too
+                print(report.check_privacy(study))
+            except StudyError as more:
+                raise StudyError(f"{fault}\nAnd {more}") from None
+            raise
+        print(report.check_privacy(study))
+    print(f"Open {study.reports / 'index.html'}")
+    return DONE if all(state["state"] == "done" for state in states) else FAULTS
+
+
+def make_built_in(folder: Path) -> None:
+    """Make the built-in cohort, unless it is there."""
+    if (found_study(folder) / "study.toml").exists():
+        return
+    print(f"Making the built-in cohort of simulated patients in {folder}")
+    from radiogenomics.cohort.sources.phantom import make_phantom
+
+    bar = progress("patients made")
+    make_phantom(folder, workers=os.cpu_count() or 1, progress=bar)
+
+
+def _value(text: str) -> Any:
+    """Read a parameter as JSON where it is JSON (5, 0.1, true, [1, 2]), else as text."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def phantom(given: argparse.Namespace) -> int:
+    """Make a cohort of simulated patients."""
+    from radiogenomics.cohort.sources.phantom import make_phantom
+
+    bar = progress("patients made")
+    make_phantom(
+        given.folder, given.patients, given.seed, given.signal, given.faults,
+        workers=os.cpu_count() or 1, progress=bar,
+    )  # fmt: skip
+    print(f"Made {given.patients} simulated patients in {given.folder}")
+    return DONE
+
+
+def fetch(given: argparse.Namespace) -> int:
+    """Make a study of a public collection, or list what it would take."""
+    from radiogenomics.cohort.sources import public
+
+    if given.dry_run:
+        mapping, _, chosen = public.plan(given.collection, public.client())
+        print(public.listing(chosen, mapping).to_csv(index=False))
+        table = public.summary(chosen, mapping)
+        print(table.to_string(index=False))
+        print(f"{table.patients.sum()} patients, {table.series.sum()} series, "
+              f"{table.gigabytes.sum():.1f} GB. {mapping['split']}")  # fmt: skip
+        return DONE
+    rows = public.fetch(given.collection, given.folder)
+    print(f"{len(rows)} patients in {given.folder}; look at them with: workbook check")
+    return DONE
+
+
+def new(given: argparse.Namespace) -> int:
+    """Begin a study in a folder."""
+    from radiogenomics.cohort.sources import own
+
+    table, lines = own.begin(given.folder)
+    print("\n".join([*lines, *own.left_to_do(given.folder, table)]))
+    return DONE
+
+
+def check(given: argparse.Namespace) -> int:
+    """Tell which patients can be used, and why others cannot."""
+    from radiogenomics.cohort import eligibility, reading, roles
+    from radiogenomics.images import description, inspection
+
+    study = load_study(given.study)
+    read = reading.read_table(study)
+    table = read.table[~read.table.patient.duplicated()]
+    inspection.refuse_patient_ids(study, table)
+    left = eligibility.with_images(study, table)
+    masks, acquisition, failures, twins = inspection.inspect_cohort(
+        study, left, progress("scans read")
+    )
+    left, out, _ = eligibility.exclude(study, table, failures, complete=False)
+    study.save_table(inspection.check_table(table, out, masks, acquisition), tables.CHECK)
+    for line in study.notes:
+        print(line)
+    for line in read.folded():
+        print(f"cohort.csv: {line}")
+    without = (table.unread != "") & ~table.patient.isin(out.patient)
+    if without.any():
+        print(f"{without.sum()} patients take part without a value that could not be read")
+    for row in out[out.step != "table"].itertuples():
+        print(f"{row.patient}: {row.step}: {row.reason}")
+    for patient, reason in eligibility.further(out, failures):
+        print(f"{patient}: images: {reason}")
+    for line in description.worth_a_look(masks):
+        print(line)
+    print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
+    print(f"One row per patient: {study.tables / 'check.csv'}")
+    if columns := roles.separating(study.settings, table):
+        print(f"cohort.csv: {say('cohort', 'separating', columns=columns)}")
+    faults = [*read.faults, *eligibility.cannot_run(study, left)]
+    for line in faults:
+        print(f"cohort.csv: {line}")
+    eligibility.require_both(left, out, twins)
+    return FAULTS if faults or out.step.isin(MENDABLE).any() else DONE
+
+
+def predict(given: argparse.Namespace) -> int:
+    """Score a new patient with the saved models."""
+    study = load_study(given.study or BUILT_IN, given.reports)
+    patient = {
+        "ct": str(given.ct.resolve()),
+        "mask": str(given.mask.resolve()),
+        "mask_label": given.mask_label,
+        "sex": given.sex,
+        "smoking": given.smoking,
+        "clinical": dict(given.clinical),
+        "out": str(given.out.resolve()),
+    }
+    html = single.run_prediction(study, patient, given.out)
+    print((given.out / "prediction.json").read_text(encoding="utf-8"))
+    print(f"Open {html}")
+    return DONE
+
+
+def compare(given: argparse.Namespace) -> int:
+    """Evaluate tables of scores."""
+    from radiogenomics.report import comparing
+
+    options = {
+        "": {"seed": given.seed},
+        "label": {"positive": given.positive},
+        "plan": {"primary": given.primary, "reference": given.reference,
+                 "decision_range": given.decision_range,
+                 "subgroups": given.subgroups and given.subgroups.split(",")},
+        "lesions": {"rule": given.lesions},
+        "evaluation": {"confidence": given.confidence, "bootstrap": given.bootstrap},
+    }  # fmt: skip
+    chosen = {
+        section: {n: v for n, v in values.items() if v is not None}
+        for section, values in options.items()
+    }
+    asked = comparing.Asked(
+        tuple(given.scores), given.out, given.cohort, given.plan,
+        {section: values for section, values in chosen.items() if values}, given.threshold,
+    )  # fmt: skip
+    html, told = comparing.compare(asked)
+    print("\n".join([*told, f"Open {html}"]), file=sys.stderr if given.json else sys.stdout)
+    if given.json:
+        print(json.dumps(comparing.headline(load_study(given.out, given.out)), indent=1))
+    return DONE
+
+
+def audit(given: argparse.Namespace) -> int:
+    """Check a paper's printed numbers."""
+    print(f"Open {single.run_audit(given.paper, given.out)}")
+    return DONE
+
+
+def lab(given: argparse.Namespace) -> int:
+    """Open copies of the notebooks in JupyterLab."""
+    from radiogenomics.report.lab import prepare, serve
+
+    options = [f"--port={given.port}", *given.further]
+    if os.name == "posix" and os.geteuid() == 0 and "--allow-root" not in options:
+        raise UsageError(
+            "JupyterLab does not start as root, who may change every file. Expected: another "
+            "user. Where there is none, as in a container: workbook lab --allow-root"
+        )
+    folder = given.study or BUILT_IN
+    if given.study is None and not (found_study(folder) / "study.toml").exists():
+        _offer_built_in(folder)
+    return serve(prepare(load_study(folder, given.reports)), options)
+
+
+def _offer_built_in(folder: Path) -> None:
+    """Ask whether the built-in cohort is to be made; where nobody can answer, stop.
+
+    Raises:
+        UsageError: no answer, or no.
+    """
+    asked = "There is no study here. Make the built-in cohort of 120 simulated patients? [y/N] "
+    if not (sys.stdin.isatty() and input(asked).strip().lower().startswith("y")):
+        raise UsageError(
+            f"no study is named, and {folder} is not there. Expected: workbook lab STUDY, or first "
+            f"workbook phantom {folder}"
+        )
+    make_built_in(folder)
