@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -83,11 +83,30 @@ def _benefit_interval(
     With the prevalence held still it would be too narrow by the prevalence's whole uncertainty.
     """
 
-    def benefit(weights: np.ndarray) -> dict[str, np.ndarray]:
-        return {"": net_benefit(positive, scores, thresholds, weights.astype(float))}
-
-    low, high = np.percentile(resampled(benefit, drawn.free)[""], tails(confidence), axis=0)
+    low, high = np.percentile(
+        _resampled_benefit(positive, scores, thresholds, drawn), tails(confidence), axis=0
+    )
     return low, high
+
+
+def _resampled_benefit(
+    positive: np.ndarray, scores: np.ndarray, thresholds: np.ndarray, drawn: Drawn
+) -> np.ndarray:
+    """Return the net benefit (resample, threshold) of drawn patients, counted by kind.
+
+    Patients of one label whose scores reach the same thresholds are of one kind.
+    """
+    reached = np.searchsorted(thresholds, scores, side="right")
+    kind = np.where(positive, reached, reached + len(thresholds) + 1)
+    order = np.argsort(kind, kind="stable")
+    first = np.flatnonzero(np.diff(kind[order], prepend=-1))
+    one = order[first]
+    gain = _gain(positive[one], scores[one], thresholds) * (len(one) / len(scores))
+
+    def benefit(weights: np.ndarray) -> dict[str, np.ndarray]:
+        return {"": np.add.reduceat(weights[:, order], first, axis=1, dtype=np.int64) @ gain}
+
+    return resampled(benefit, drawn.free)[""]
 
 
 def clear_thresholds(
@@ -120,10 +139,14 @@ def clear_thresholds(
     positive, every = checked(labels, np.stack([scores, *against.values()]))
     own, *models = probabilities(every, "decision curves")
     others = [*(np.full(len(positive), end) for end in (np.inf, -np.inf)), *models]
-    gain = _gain(positive, own, thresholds)
-    gaps = np.hstack([gain - _gain(positive, other, thresholds) for other in others])
-    found = gaps.sum(axis=0)
-    values = resampled(lambda weights: {"": weights.astype(float) @ gaps}, drawn.free)[""]
+
+    def gaps(benefit: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        mine = benefit(own)
+        return np.hstack([mine - benefit(other) for other in others])
+
+    once = np.ones((1, len(positive)))
+    found = gaps(lambda model: net_benefit(positive, model, thresholds, once))[0]
+    values = gaps(lambda model: _resampled_benefit(positive, model, thresholds, drawn))
     spread = values.std(axis=0, ddof=1)
     varies = spread > 0
     if not varies.any():

@@ -135,14 +135,17 @@ def pairs_won(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.
     (array([[1. , 0.5]]), array([[1.5]]))
     """
     sides = [(row[positive], row[~positive]) for row in scores]
-    won = [_below(np.sort(negatives), positives) for positives, negatives in sides]
-    lost = [len(p) - _below(np.sort(p), n) for p, n in sides]
+    won = [_below(negatives, positives) for positives, negatives in sides]
+    lost = [len(p) - _below(p, n) for p, n in sides]
     return np.array(won), np.array(lost)
 
 
-def _below(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return how many of `ordered` lie below each value, ties a half."""
-    return sum(np.searchsorted(ordered, values, side) for side in ("left", "right")) / 2
+def _below(others: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return how many others lie below each value, ties a half."""
+    others, order, found = np.sort(others), np.argsort(values), np.empty(len(values))
+    asked = values[order]  # in order they are found in half the time
+    found[order] = sum(np.searchsorted(others, asked, side) for side in ("left", "right")) / 2
+    return found
 
 
 def _covariance(values: np.ndarray) -> np.ndarray:
