@@ -95,7 +95,7 @@ def test_overconfident_and_reversed_scores_have_bootstrapped_slopes(slope):
     for weights in drawn.free[:50]:
         rows = np.repeat(np.arange(132), weights.astype(int))
         refits.append(calibration.calibration(positive[rows], p[rows]).value[0])
-    one = calibration.intercept_and_slope(positive, x, drawn.free[:50].astype(float))[1]
+    one = calibration.intercept_and_slope(positive, x)(drawn.free[:50].astype(float))[1]
     assert np.allclose(one, refits, atol=1e-6)
     low, high = found["calibration_slope"]
     assert low < calibration.calibration(positive, p).value[0] < high

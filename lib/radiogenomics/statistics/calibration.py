@@ -92,18 +92,32 @@ def measures(positive: np.ndarray, p: np.ndarray, weights: np.ndarray) -> dict[s
     >>> found["brier"].round(3), found["o_over_e"].round(3)
     (array([0.01]), array([1.]))
     """
-    n, events, expected = weights.sum(axis=1), weights @ positive.astype(float), weights @ p
-    brier = weights @ (p - positive) ** 2 / n
-    intercept, slope = intercept_and_slope(positive, _logit(p), weights)
-    large = in_the_large(positive, _logit(p), weights)
-    return {
-        "calibration_slope": slope,
-        "calibration_intercept": intercept,
-        "calibration_in_the_large": large,
-        "o_over_e": divided(events, np.where(expected < CLIP, 0, expected)),
-        "brier": brier,
-        "brier_scaled": 1 - divided(brier, events / n * (1 - events / n)),
-    }
+    return measuring(positive, p)(weights)
+
+
+def measuring(positive: np.ndarray, p: np.ndarray) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return `measures` as a function of weights; the whole sample, its start, is fitted once.
+
+    >>> measuring(np.array([True, False]), np.array([0.9, 0.1]))(np.ones((1, 2)))["brier"].round(3)
+    array([0.01])
+    """
+    x, squares = _logit(p), (p - positive) ** 2
+    line, shift = intercept_and_slope(positive, x), in_the_large(positive, x)
+
+    def weighted(weights: np.ndarray) -> dict[str, np.ndarray]:
+        n, events, expected = weights.sum(axis=1), weights @ positive.astype(float), weights @ p
+        brier = weights @ squares / n
+        intercept, slope = line(weights)
+        return {
+            "calibration_slope": slope,
+            "calibration_intercept": intercept,
+            "calibration_in_the_large": shift(weights),
+            "o_over_e": divided(events, np.where(expected < CLIP, 0, expected)),
+            "brier": brier,
+            "brier_scaled": 1 - divided(brier, events / n * (1 - events / n)),
+        }
+
+    return weighted
 
 
 def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> pd.DataFrame:
@@ -157,15 +171,15 @@ def _has_maximum(positive: np.ndarray, x: np.ndarray) -> bool:
     return bool(zeros.max() > ones.min() and ones.max() > zeros.min())
 
 
-def intercept_and_slope(positive: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return intercept and slope (2, resample) on x (patient,), NaN where there is no maximum.
+def intercept_and_slope(positive: np.ndarray, x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return, of weights, intercept and slope (2, resample) on x; NaN where there is no maximum.
 
     >>> labels, x = np.array([False, True, False, True]), np.array([0.0, 1, 2, 3])
-    >>> intercept_and_slope(labels, x, np.ones((1, 4))).round(3).ravel()
+    >>> intercept_and_slope(labels, x)(np.ones((1, 4))).round(3).ravel()
     array([-1.362,  0.908])
     """
     if _rarer(positive) < 2 or not _has_maximum(positive, x):
-        return np.full((2, len(weights)), np.nan)
+        return lambda weights: np.full((2, len(weights)), np.nan)
     powers = np.stack([np.ones(len(x)), x, x**2], axis=1)
 
     def step(coefficients: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -175,13 +189,13 @@ def intercept_and_slope(positive: np.ndarray, x: np.ndarray, weights: np.ndarray
         return np.stack([c * g - b * h, a * h - b * g]) / (a * c - b**2)
 
     start = logistic(positive, powers[:, :2]).coefficients
-    return _newton(step, start, weights, _rarer(positive))
+    return lambda weights: _newton(step, start, weights, _rarer(positive))
 
 
-def in_the_large(positive: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the intercept (resample,) of a logistic model with offset x (patient,).
+def in_the_large(positive: np.ndarray, x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return, of weights, the intercept (resample,) of a logistic model with offset x (patient,).
 
-    >>> in_the_large(np.array([False, True, True]), np.zeros(3), np.ones((1, 3))).round(4)
+    >>> in_the_large(np.array([False, True, True]), np.zeros(3))(np.ones((1, 3))).round(4)
     array([0.6931])
     """
     far = [-x.max() - 50, -x.min() + 50]
@@ -192,7 +206,7 @@ def in_the_large(positive: np.ndarray, x: np.ndarray, weights: np.ndarray) -> np
         score, information = positive - fitted, fitted * (1 - fitted)
         return (_sums(weights, score, each) / _sums(weights, information, each)).T
 
-    return _newton(step, np.array([start]), weights, _rarer(positive))[0]
+    return lambda weights: _newton(step, np.array([start]), weights, _rarer(positive))[0]
 
 
 def _sums(weights: np.ndarray, values: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -315,7 +329,7 @@ def recalibration(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]
     """
     positive, scores = checked(labels, scores)
     p = probabilities(scores, "recalibration")
-    coefficients = intercept_and_slope(positive, _logit(p), np.ones((1, len(p))))
+    coefficients = intercept_and_slope(positive, _logit(p))(np.ones((1, len(p))))
     intercept, slope = coefficients[:, 0].tolist()
     if not np.isfinite(slope):
         raise EvaluationError("the training scores are constant or separate the labels.")

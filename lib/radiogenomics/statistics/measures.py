@@ -186,17 +186,15 @@ def _bootstrap(
     def ranked(weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
         return {("", "auc"): auc(positive, scores, weights)}
 
-    def of_probabilities(weights: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
-        by_name = calibration.measures(positive, scores, weights.astype(float))
-        return {("", name): values for name, values in by_name.items()}
-
     values = resampled(ranked, drawn.stratified)
     if thresholds:
         values |= resampled(at_thresholds, drawn.stratified)
         free = resampled(at_thresholds, drawn.free)
         values |= {key: free[key] for key in free if key[1] in OF_PREVALENCE}
     if bounded:
-        values |= resampled(of_probabilities, drawn.free)
+        measured = calibration.measuring(positive, scores)
+        found = resampled(lambda weights: measured(weights.astype(float)), drawn.free)
+        values |= {("", name): of_all for name, of_all in found.items()}
     table = pd.DataFrame(
         [(*key, *percentile_interval(part, confidence)) for key, part in values.items()],
         columns=["threshold_rule", "metric", "ci_low", "ci_high"],
