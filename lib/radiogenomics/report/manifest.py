@@ -25,7 +25,9 @@ from radiogenomics.study.study import Study
 if os.name == "posix":
     import resource
 
-KEPT = ("state", "seconds", "overrides", "settings")  # of each notebook in the manifest
+KEPT = (  # of each notebook
+    "state", "seconds", "overrides", "settings", "made_from", "files", "results",
+)  # fmt: skip
 
 
 def earlier_states(study: Study) -> dict[str, dict[str, Any]]:

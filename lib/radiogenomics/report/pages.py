@@ -181,7 +181,7 @@ def _notebook_row(study: Study, state: dict[str, Any]) -> dict[str, str]:
     page = f"{state['name']}.html"
     return {
         "title": state["title"],
-        "state": state["state"],
+        "state": "stands: nothing changed" if state.get("stands") else state["state"],
         "time": minutes(state["seconds"]) if state["seconds"] else "",
         "html": page if (study.reports / page).exists() else "",
     }

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.reading import IMAGES
-from radiogenomics.report import checklists, mailable
+from radiogenomics.report import checklists, mailable, standing
 from radiogenomics.report.execution import NotebookFailed, declared, declared_here, run_notebook
 from radiogenomics.report.manifest import earlier_states, write_manifest
 from radiogenomics.report.pages import banner, build_index, export_html, nav, notebooks
@@ -137,31 +137,47 @@ def run_study(
     for path in chosen:
         used = declared_here(path, overrides)
         changed = {name: value for name, value in used.items() if name in section_of()}
-        settings = dataclasses.asdict(overridden(study.settings, changed))
-        now = {"state": "running", "seconds": 0.0, "overrides": used, "settings": settings}
-        states[path.stem] |= now
-        print(f"{path.stem} …", flush=True)
-        output = study.reports / "notebooks" / path.name
-        try:
-            seconds = run_notebook(path, output, parameters)
-            states[path.stem] |= {"state": "done", "seconds": seconds}
-            print(f"{path.stem} done in {minutes(seconds)}", flush=True)
-        except NotebookFailed as fault:
-            message = mailable.without_paths(str(fault), str(study.folder), str(study.reports))
-            states[path.stem] |= {"state": "failed", "message": message}
-            raise
-        finally:
-            if output.exists():
-                export_html(
-                    output, study.reports / f"{path.stem}.html", banner(study, path.stem), nav()
-                )
-            write_manifest(study, states, overrides, [study.cohort_csv])
-            _draw_steps(study)
-            checklists.build(study)
-            build_index(study, list(states.values()))
+        settings = overridden(study.settings, changed)
+        earlier = [state for name, state in states.items() if name < path.stem]
+        source = standing.made_from(study, path, settings, used, earlier)
+        if not (only or start) and standing.stands(study, states[path.stem], source):
+            states[path.stem]["stands"] = True
+            print(f"{path.stem} stands: inputs, settings and code are as they were", flush=True)
+            continue
+        now = {"state": "running", "seconds": 0.0, "overrides": used, "made_from": source}
+        states[path.stem] |= now | {"settings": dataclasses.asdict(settings)}
+        _run_one(study, path, parameters, states, overrides)
     save_illustrations(study, progress("figures drawn for a paper"))
     build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
+
+
+def _run_one(
+    study: Study, path: Path, parameters: dict[str, Any], states: dict[str, dict[str, Any]],
+    overrides: dict[str, Any],
+) -> None:  # fmt: skip
+    """Run a notebook, export its page, and bring manifest, checklists and index up to date."""
+    state, before = states[path.stem], standing.times(study)
+    output = study.reports / "notebooks" / path.name
+    print(f"{path.stem} …", flush=True)
+    try:
+        seconds = run_notebook(path, output, parameters)
+        state |= {"state": "done", "seconds": seconds}
+        print(f"{path.stem} done in {minutes(seconds)}", flush=True)
+    except NotebookFailed as fault:
+        message = mailable.without_paths(str(fault), str(study.folder), str(study.reports))
+        state |= {"state": "failed", "message": message}
+        raise
+    finally:
+        if output.exists():
+            export_html(
+                output, study.reports / f"{path.stem}.html", banner(study, path.stem), nav()
+            )
+        standing.own(states, path.stem, standing.written_since(study, before))
+        write_manifest(study, states, overrides, [study.cohort_csv])
+        _draw_steps(study)
+        checklists.build(study)
+        build_index(study, list(states.values()))
 
 
 def _refuse_another_study(study: Study) -> None:
