@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     run.add_argument("--reports", type=Path, help="where reports go (default reports/STUDY)")
     run.add_argument(
-        "--force", action="store_true", help="forget cached volumes, features, networks"
+        "--force",
+        action="store_true",
+        help="forget cached volumes, features, networks, and run everything",
     )
     run.set_defaults(command="run")
 

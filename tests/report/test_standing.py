@@ -30,8 +30,9 @@ def test_nothing_runs_twice_and_the_index_says_so(copied, again):
     assert (copied.reports / "index.html").read_text("utf-8").count("stands: nothing changed") == 8
 
 
-def test_what_is_asked_for_by_its_number_runs(again):
+def test_what_is_asked_for_runs(copied, again):
     assert again(only=["02", "05"]) == ["02", "05"]
+    assert again(dataclasses.replace(copied, folder=copied.reports / "none"), force=True)[0] == "01"
 
 
 def test_another_setting_runs_what_reads_it(copied, again):

@@ -114,7 +114,7 @@ def run_study(
         only: numbers of the notebooks to run.
         start: number of the first notebook to run.
         overrides: parameters for every notebook that declares them.
-        force: delete the study's caches first.
+        force: delete the study's caches first, and run what would stand.
 
     Returns:
         name, title, state (`done`, `failed`, `not run`), seconds of every notebook.
@@ -140,7 +140,7 @@ def run_study(
         settings = overridden(study.settings, changed)
         earlier = [state for name, state in states.items() if name < path.stem]
         source = standing.made_from(study, path, settings, used, earlier)
-        if not (only or start) and standing.stands(study, states[path.stem], source):
+        if not (only or start or force) and standing.stands(study, states[path.stem], source):
             states[path.stem]["stands"] = True
             print(f"{path.stem} stands: inputs, settings and code are as they were", flush=True)
             continue
