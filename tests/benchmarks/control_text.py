@@ -1,6 +1,10 @@
-"""The README's paragraphs on the built-in cohort, from what control.py and protocols.py found."""
+"""What README and methods say of the built-in cohort, from what control.py and protocols.py found.
+
+uv run python tests/benchmarks/control_text.py [run] [control] [protocols]
+"""
 
 import re
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +17,7 @@ from radiogenomics.study.files import read_json, whole_file
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 KEPT, NULL, PROTOCOLS = HERE / "control.json", HERE / "control_null.csv", HERE / "protocols.csv"
-MARKS = "<!-- {}: written by tests/benchmarks/control.py readme -->", "<!-- end -->"
+MARKS = "<!-- {}: written by tests/benchmarks/control_text.py -->", "<!-- end -->"
 RUN = """
 The run makes {patients} simulated patients. It took {minutes:.0f} minutes and {memory_gb} GB of
 memory on 2 cores without a GPU, once the packages ({downloads} MB) were downloaded; the tests
@@ -76,18 +80,70 @@ def _size(package: dict) -> int:
     return min(fitting)[1] if fitting else package.get("sdist", {}).get("size", 0)
 
 
-def with_paragraphs(readme: str) -> str:
-    """Return the README with the paragraphs between their marks."""
-    for name, text in (("run", run_paragraphs()), ("control", control_paragraphs())):
-        begin, end = MARKS[0].format(name), MARKS[1]
-        pattern = re.escape(begin) + r".*?" + re.escape(end)
-        readme = re.sub(pattern, f"{begin}{text}{end}", readme, count=1, flags=re.DOTALL)
-    return readme
+COMPARED = 5  # cohorts of 120 patients on which all protocols were run, the first ones
+SEEDS = "training seeds of one cohort"
 
 
-def write() -> None:
-    """Write the README's paragraphs."""
-    path = ROOT / "README.md"
-    text = with_paragraphs(path.read_text(encoding="utf-8"))
-    with whole_file(path) as part:
-        part.write_text(text, encoding="utf-8")
+def summary() -> pd.DataFrame:
+    """Return what the protocols of training reached, a row a set of runs and protocol.
+
+    AUCs are means over the runs; the lowest fold is the lowest of a run's three.
+    """
+    rows = pd.read_csv(PROTOCOLS)
+    usual, small = rows[rows.training_seed == 0], rows.patients == 120
+    first = usual.cohort < usual[usual.patients == 120].cohort.min() + COMPARED
+    default = usual[(usual.protocol == "default") & (usual.patients == 120)]
+    sets = {
+        "120 patients": usual[first & small],
+        "240 patients": usual[~small],
+        "120 patients, more cohorts": default,
+        f"120 patients, {SEEDS}": rows[rows.training_seed > 0],
+    }
+    return pd.concat([_summed(part).assign(runs_of=name) for name, part in sets.items()])
+
+
+def _summed(rows: pd.DataFrame) -> pd.DataFrame:
+    by = rows.groupby("protocol", sort=False)
+    aucs = by[["attainable", "external", "out_of_fold", "lowest_fold"]].mean()
+    sums = by[["trainings", "no_signal", "started_again"]].sum().astype(int)
+    return pd.concat([by.size().rename("runs"), aucs, sums], axis=1).reset_index()
+
+
+def protocol_table() -> str:
+    """Return `summary` as a table of a page."""
+    table = summary()
+    table = table[["runs_of", *table.columns.drop("runs_of")]]
+    lines = [list(table.columns.str.replace("_", " ")), ["---"] * len(table.columns)]
+    for row in table.astype(object).to_numpy():
+        lines.append([f"{x:.3f}" if isinstance(x, float) else str(x) for x in row])
+    return "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+BLOCKS = {  # of which page, and what writes it
+    "run": ("README.md", run_paragraphs),
+    "control": ("README.md", control_paragraphs),
+    "protocols": ("docs/methods.md", protocol_table),
+}
+
+
+def written(name: str) -> tuple[Path, str]:
+    """Return a page, and its text with a block between its marks."""
+    page, text_of = BLOCKS[name]
+    begin, end = MARKS[0].format(name), MARKS[1]
+    pattern = re.compile(re.escape(begin) + r".*?" + re.escape(end), re.DOTALL)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if not pattern.search(text):
+        raise ValueError(f"{page} has no marks {begin} and {end}.")
+    return ROOT / page, pattern.sub(lambda _: f"{begin}{text_of()}{end}", text)
+
+
+def write(*names: str) -> None:
+    """Write these blocks into their pages."""
+    for name in names or BLOCKS:
+        page, text = written(name)
+        with whole_file(page) as part:
+            part.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(*sys.argv[1:])

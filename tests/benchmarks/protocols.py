@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import control_text
 import numpy as np
-import pandas as pd
 import rows
 from control import made
 from radiogenomics.cohort import included
@@ -28,7 +28,6 @@ from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study.files import read_json
 from radiogenomics.study.settings import AS_THE_PAPER, CNN
 
-TABLE = Path(__file__).with_suffix(".csv")
 EVERY = ("flips", "shifts", "rotations", "noise")
 PROTOCOLS = {
     "paper": CNN(protocol="paper", **AS_THE_PAPER),
@@ -79,7 +78,11 @@ def run(folder: Path, patients: int, cohorts: list, seeds: list, protocols: list
         for seed in seeds:
             for protocol in protocols:
                 key = protocol, patients, cohort, seed
-                rows.once(TABLE, dict(zip(KEY, key, strict=True)), lambda k=key: one(folder, *k))
+                rows.once(
+                    control_text.PROTOCOLS,
+                    dict(zip(KEY, key, strict=True)),
+                    lambda k=key: one(folder, *k),
+                )
 
 
 def cost(patients: int = 64, repeats: int = 5) -> str:
@@ -106,14 +109,6 @@ def _seconds(step: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def summary() -> pd.DataFrame:
-    """Return means by protocol and number of patients."""
-    by = rows.read(TABLE).groupby(["patients", "protocol"])
-    means = by[["external", "attainable", "out_of_fold", "lowest_fold"]].mean().round(3)
-    sums = by[["no_signal", "started_again", "trainings", "seconds"]].sum()
-    return means.assign(cohorts=by.cohort.nunique(), runs=by.size()).join(sums)
-
-
 def main() -> None:
     """Run one of `RUNS`, or print the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -125,7 +120,7 @@ def main() -> None:
         return
     if given.what != "table":
         run(given.folder, *RUNS[given.what])
-    print(summary().to_string())
+    print(control_text.summary().to_string())
 
 
 if __name__ == "__main__":
