@@ -70,25 +70,15 @@ def first_order(x: np.ndarray, share: np.ndarray, volume: float) -> dict[str, fl
     p10, p25, p75, p90 = np.percentile(x, [10, 25, 75, 90])
     middle = x[(x >= p10) & (x <= p90)]
     found = {
-        "10Percentile": p10,
-        "90Percentile": p90,
-        "Energy": energy,
-        "Entropy": -(share * np.log2(share + EPS)).sum(),
-        "InterquartileRange": p75 - p25,
-        "Kurtosis": m4 / m2**2 if m2 else 0.0,
-        "Maximum": x.max(),
-        "Mean": mean,
-        "MeanAbsoluteDeviation": np.abs(away).mean(),
-        "Median": np.median(x),
-        "Minimum": x.min(),
+        "10Percentile": p10, "90Percentile": p90, "Energy": energy,
+        "Entropy": -(share * np.log2(share + EPS)).sum(), "InterquartileRange": p75 - p25,
+        "Kurtosis": m4 / m2**2 if m2 else 0.0, "Maximum": x.max(), "Mean": mean,
+        "MeanAbsoluteDeviation": np.abs(away).mean(), "Median": np.median(x), "Minimum": x.min(),
         "Range": x.max() - x.min(),
         "RobustMeanAbsoluteDeviation": np.abs(middle - middle.mean()).mean(),
-        "RootMeanSquared": np.sqrt(energy / len(x)),
-        "Skewness": m3 / m2**1.5 if m2 else 0.0,
-        "TotalEnergy": energy * volume,
-        "Uniformity": (share**2).sum(),
-        "Variance": m2,
-    }
+        "RootMeanSquared": np.sqrt(energy / len(x)), "Skewness": m3 / m2**1.5 if m2 else 0.0,
+        "TotalEnergy": energy * volume, "Uniformity": (share**2).sum(), "Variance": m2,
+    }  # fmt: skip
     return {name: float(value) for name, value in found.items()}
 
 
@@ -100,18 +90,11 @@ def shape(lesion: np.ndarray, spacing: np.ndarray) -> dict[str, float]:
     at -= at.mean(0)
     least, minor, major = np.linalg.eigvalsh(at.T @ at / len(at)).clip(0)
     return {
-        "Elongation": float(np.sqrt(minor / major)),
-        "Flatness": float(np.sqrt(least / major)),
-        "LeastAxisLength": float(4 * np.sqrt(least)),
-        "MajorAxisLength": float(4 * np.sqrt(major)),
-        "Maximum2DDiameterColumn": widest[1],
-        "Maximum2DDiameterRow": widest[2],
-        "Maximum2DDiameterSlice": widest[0],
-        "Maximum3DDiameter": widest[3],
-        "MeshVolume": volume,
+        "Elongation": float(np.sqrt(minor / major)), "Flatness": float(np.sqrt(least / major)),
+        "LeastAxisLength": float(4 * np.sqrt(least)), "MajorAxisLength": float(4 * np.sqrt(major)),
+        "Maximum2DDiameterColumn": widest[1], "Maximum2DDiameterRow": widest[2],
+        "Maximum2DDiameterSlice": widest[0], "Maximum3DDiameter": widest[3], "MeshVolume": volume,
         "MinorAxisLength": float(4 * np.sqrt(minor)),
-        "Sphericity": (36 * np.pi * volume**2) ** (1 / 3) / area,
-        "SurfaceArea": area,
-        "SurfaceVolumeRatio": area / volume,
-        "VoxelVolume": float(len(at) * spacing.prod()),
-    }
+        "Sphericity": (36 * np.pi * volume**2) ** (1 / 3) / area, "SurfaceArea": area,
+        "SurfaceVolumeRatio": area / volume, "VoxelVolume": float(len(at) * spacing.prod()),
+    }  # fmt: skip

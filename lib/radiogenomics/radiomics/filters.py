@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pywt
 import SimpleITK as sitk
+from scipy.ndimage import find_objects
 
 from radiogenomics.images.splines import along
+from radiogenomics.images.volumes import crop
 from radiogenomics.radiomics.gaussian import recursive_gaussian
 
 WAVELET, REACH = "coif1", 8  # voxels that the wavelet needs around the lesion, and more
@@ -20,11 +22,7 @@ Box = tuple[slice, slice, slice]
 
 def box_of(inside: np.ndarray) -> Box:
     """Return the lesion's box in an array (z, y, x)."""
-    spans = []
-    for axis in range(3):
-        held = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
-        spans.append(slice(int(held[0]), int(held[-1]) + 1))
-    return spans[0], spans[1], spans[2]
+    return find_objects(inside.astype(np.uint8))[0]
 
 
 def filtered(
@@ -42,7 +40,7 @@ def filtered(
     lesion = inside[box]
     own, bands = image[box][lesion], wavelet(image, box)
     yield "original", own
-    for name in sorted(bands, key=lambda band: (band == "LLL", band.translate({72: "d", 76: "a"}))):
+    for name in (*sorted(bands, reverse=True)[1:], "LLL"):
         yield f"wavelet-{name}", bands[name][lesion]
     x, most = own.astype(float), float(np.abs(image).max())
     yield "square", (1 / np.sqrt(most) * x) ** 2
@@ -84,14 +82,10 @@ def wavelet(image: np.ndarray, box: Box) -> dict[str, np.ndarray]:
 
 def gradient(ct: sitk.Image, box: Box) -> np.ndarray:
     """Return ITK's magnitude of the gradient in a box."""
-    sizes = ct.GetSize()[::-1]
-    near = [slice(max(s.start - 1, 0), min(s.stop + 1, n)) for s, n in zip(box, sizes, strict=True)]
-    part = sitk.RegionOfInterest(
-        ct, [s.stop - s.start for s in near[::-1]], [s.start for s in near[::-1]]
-    )
-    found = sitk.GetArrayFromImage(sitk.GradientMagnitude(part))
-    return found[tuple(slice(s.start - n.start, s.stop - n.start)
-                       for s, n in zip(box, near, strict=True))]  # fmt: skip
+    low, end = (np.array([getattr(span, name) for span in box]) for name in ("start", "stop"))
+    found = sitk.GetArrayFromImage(sitk.GradientMagnitude(crop(ct, low[::-1] - 1, end[::-1])))
+    first = np.minimum(low, 1)
+    return found[tuple(slice(a, a + n) for a, n in zip(first, end - low, strict=True))]
 
 
 def laplacian(image: np.ndarray, spacing: float, box: Box, sigma: float) -> np.ndarray:

@@ -64,27 +64,19 @@ def glcm(pairs: np.ndarray, gray: np.ndarray) -> dict[str, float]:
             "Autocorrelation": (np.matmul(p, i) * i).sum(1),
             "ClusterProminence": (sums * from_mean**4).sum(1),
             "ClusterShade": (sums * from_mean**3).sum(1),
-            "ClusterTendency": (sums * from_mean**2).sum(1),
-            "Contrast": gaps @ d**2,
+            "ClusterTendency": (sums * from_mean**2).sum(1), "Contrast": gaps @ d**2,
             "Correlation": np.where(spread == 0, 1, shared / (spread + EPS)),
-            "DifferenceAverage": mean_gap,
-            "DifferenceEntropy": _entropy(gaps),
+            "DifferenceAverage": mean_gap, "DifferenceEntropy": _entropy(gaps),
             "DifferenceVariance": (gaps * (d - mean_gap[:, np.newaxis]) ** 2).sum(1),
-            "Id": gaps @ (1 / (1 + d)),
-            "Idm": gaps @ (1 / (1 + d**2)),
-            "Idmn": gaps @ (1 / (1 + d**2 / top**2)),
-            "Idn": gaps @ (1 / (1 + d / top)),
-            "InverseVariance": gaps[:, 1:] @ d[1:] ** -2,
-            "JointAverage": mean,
-            "JointEnergy": (p**2).sum((1, 2)),
-            "MCC": mcc(p, px),
-            "MaximumProbability": p.max((1, 2)),
-            "SumAverage": sums @ k,
-            "SumEntropy": _entropy(sums),
-            "SumSquares": variance,
+            "Id": gaps @ (1 / (1 + d)), "Idm": gaps @ (1 / (1 + d**2)),
+            "Idmn": gaps @ (1 / (1 + d**2 / top**2)), "Idn": gaps @ (1 / (1 + d / top)),
+            "InverseVariance": gaps[:, 1:] @ d[1:] ** -2, "JointAverage": mean,
+            "JointEnergy": (p**2).sum((1, 2)), "MCC": mcc(p, px),
+            "MaximumProbability": p.max((1, 2)), "SumAverage": sums @ k,
+            "SumEntropy": _entropy(sums), "SumSquares": variance,
         }
         | _informations(p, px)
-    )
+    )  # fmt: skip
 
 
 def _informations(p: np.ndarray, px: np.ndarray) -> dict[str, np.ndarray]:
@@ -153,7 +145,7 @@ def emphases(kind: str, found: np.ndarray, gray: np.ndarray, sizes: np.ndarray) 
             f"{large}LowGrayLevelEmphasis": cross[0, 1],
             f"{large}HighGrayLevelEmphasis": cross[1, 1],
         }
-    )
+    )  # fmt: skip
 
 
 def ngtdm(voxels: np.ndarray, s: np.ndarray, gray: np.ndarray) -> dict[str, float]:
