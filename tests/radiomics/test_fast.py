@@ -62,7 +62,7 @@ def test_every_value_of_drawn_lesions_is_pyradiomics(shape):
     held_to_pyradiomics(*drawn(shape, sum(shape)))
 
 
-@pytest.mark.parametrize("spread", [2.0, 30.0, 3000.0])
+@pytest.mark.parametrize("spread", [2.0, 30.0, 900.0])
 def test_few_and_many_grey_levels(spread):
     held_to_pyradiomics(*drawn((9, 10, 8), 3, spread=spread))
 
