@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from radiogenomics.cohort import included
 from radiogenomics.maps import robustness
-from radiogenomics.models import predictions
+from radiogenomics.models import network, predictions
+from radiogenomics.study import tables
 from radiogenomics.study.words import say
 
 
@@ -53,6 +55,17 @@ def test_table_of_a_run_holds_every_test_patient_and_change(finished):
     known = table.dropna(subset="changed")
     assert (known.reason == "").all() and (known.score != known.changed).mean() > 0.9
     assert (table[table.changed.isna()].reason != "").all()
+
+
+def test_scores_of_other_outlines_are_kept(finished, monkeypatch):
+    monkeypatch.setattr(robustness, "_outlined_anew", lambda *_: 1 / 0)
+    _, test = included.split(included.load_patients(finished))
+    again = robustness.robustness_table(finished, network.load_network(finished), test)
+    table = finished.table(tables.CNN_ROBUSTNESS)
+    drawn = table.change.str.contains("outline")
+    assert drawn.sum() >= 2 * len(test)
+    both = again.changed[drawn], table.changed[drawn]
+    assert np.allclose(*both, rtol=1e-12, equal_nan=True)
 
 
 def test_summary_counts_calls_and_lost_lesions_and_says_them():

@@ -134,6 +134,11 @@ def test_notebook_writes_the_checks(finished):
     assert set(old.split()) <= set(finished.table(tables.GRADCAM))
 
 
+def test_what_hiding_does_is_kept(finished):
+    kept = list((finished.derived / "occlusion").glob("*.json"))
+    assert len(kept) == len(finished.table(tables.GRADCAM_OCCLUSION))
+
+
 def test_explorer_shows_what_hiding_does(finished, monkeypatch):
     """As a report does: one patient, the logit's drop in the place of Grad-CAM."""
     patients = included.load_patients(finished)

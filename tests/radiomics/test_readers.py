@@ -93,6 +93,18 @@ def test_informative_features_are_chosen_often():
     assert chain(x, y).nested_auc > 0.75
 
 
+def test_choices_of_resamples_are_kept(tmp_path, monkeypatch):
+    x, y = features(np.random.default_rng(1), 60, 2)
+    selector = signature.signature_pipeline(Radiomics(lasso_folds=3), 1).fit(x, y)
+    first = signature.selection_frequency(selector, x, y, 3, 1, folder=tmp_path)
+    assert len(list(tmp_path.glob("*.json"))) == 3
+    monkeypatch.setattr(signature.Spearman, "fit", lambda *_: 1 / 0)
+    assert signature.selection_frequency(selector, x, y, 3, 1, folder=tmp_path).equals(first)
+    for data in ((x, 1 - y), (x + 1.0, y)):
+        with pytest.raises(ZeroDivisionError):
+            signature.selection_frequency(selector, *data, 3, 1, folder=tmp_path)
+
+
 def test_permuted_labels_leave_nothing_to_find():
     """The leak smoke test: the whole chain, fitted to permuted training labels."""
     rng = np.random.default_rng(2)

@@ -6,6 +6,7 @@ Maps are (z, y, x) on a layer's grid, volumes (patient, z, y, x, 1) from 0 to 1.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from radiogenomics.maps import gradcam
 from radiogenomics.maps.location import RANDOM, Place, hits, paired_p, random_maps, with_holm
 from radiogenomics.models.network import keras
 from radiogenomics.study import tables
+from radiogenomics.study.files import digest
+from radiogenomics.study.kept import digest_of, once
 
 CUBE = (8, 16, 16)  # voxels (z, y, x) of the network's input that are hidden at once
 FINE_CUBE = (4, 8, 8)  # with checks = "full"
@@ -60,18 +63,19 @@ def _hidden(
 def of_occlusion(
     network: keras.Model, where: list[Place], volumes: np.ndarray, maps: np.ndarray, label: int,
     cube: tuple[int, int, int], seed: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None, folder: Path | None = None,
 ) -> pd.DataFrame:  # fmt: skip
-    """Return how each map agrees with hiding parts of the input.
+    """Return how each map agrees with hiding parts of the input; drops are kept in `folder`.
 
     Columns: patient, spearman (of the map's mean in each cube and the logit's drop, over cubes
     that hold some lesion), spearman_random (the same of random maps), cubes, planted (share of
     the drops' positive part within the lesion that lies in its planted part),
     planted_share_of_lesion.
     """
-    rows = []
+    rows, weights = [], digest_of(network.get_weights())
     for number, (place, volume, heat) in enumerate(zip(where, volumes, maps, strict=True)):
-        drop, share = occlusion(network, volume, label, cube)
+        key = digest(digest_of([volume]), weights, label, cube, keras.__version__)
+        drop, share = _kept(folder and folder / f"{key}.json", network, volume, label, cube)
         rng = np.random.default_rng([seed, number])
         drawn = random_maps(heat, RANDOM, rng)
         hit = hits(np.maximum(drop, 0), place)
@@ -89,6 +93,19 @@ def of_occlusion(
         )
         progress(number + 1, len(where))
     return tables.GRADCAM_OCCLUSION.frame(rows)
+
+
+def _kept(
+    path: Path | None, network: keras.Model, volume: np.ndarray, label: int,
+    cube: tuple[int, int, int],
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Return `occlusion`, from where it is kept."""
+    if path is None:
+        return occlusion(network, volume, label, cube)
+    drop, share = once(
+        path, lambda: [part.tolist() for part in occlusion(network, volume, label, cube)]
+    )
+    return np.array(drop), np.array(share)
 
 
 def _agreement(

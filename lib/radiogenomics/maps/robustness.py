@@ -14,12 +14,14 @@ import SimpleITK as sitk
 from joblib import Parallel, delayed
 from scipy import ndimage
 
-from radiogenomics.images.scans import read_pair
+from radiogenomics.images.scans import read_from, read_pair
 from radiogenomics.images.volumes import bounds, crop, load_volumes, preprocess
 from radiogenomics.maps.similarity import AXES, shifted
 from radiogenomics.models import network as cnn
 from radiogenomics.radiomics.second_reader import with_second
 from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import digest
+from radiogenomics.study.kept import digest_of, keep, kept
 from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study
 
@@ -82,15 +84,22 @@ def robustness_table(
         (f"outline {STEP_MM:g} mm larger", patients, STEP_MM),
         ("second reader's outline", second, 0.0),
     ]
-    tables, total = [], sum(len(rows) for _, rows, _ in parts)
-    jobs = (delayed(_outlined_anew)(r, mm, settings) for _, t, mm in parts for _, r in t.iterrows())
+    key = digest_of(network.get_weights()), settings, cnn.keras.__version__
+    folder = study.derived / "outlines"
+    asked = [(change, row, mm, folder / f"{digest(read_from(row), mm, key)}.json")
+             for change, rows, mm in parts for _, row in rows.iterrows()]  # fmt: skip
+    missing = [one for one in asked if kept(one[-1]) is None]
+    jobs = (delayed(_outlined_anew)(row, mm, settings) for _, row, mm, _ in missing)
     drawn = []
     for outlined in Parallel(n_jobs=study.workers, return_as="generator")(jobs):
         drawn.append(outlined)
-        progress(len(drawn), total)
-    for change, rows, _ in parts:
-        mine, drawn = drawn[: len(rows)], drawn[len(rows) :]
-        tables.append(_changed(change, rows.patient.tolist(), mine, network, batch))
+        progress(len(drawn), len(missing))
+    new = _changed("", [""] * len(drawn), drawn, network, batch)[["changed", "reason"]]
+    for (*_, path), found in zip(missing, new.to_dict("records"), strict=True):
+        keep(path, found)
+    outlined = [{"patient": row.patient, "change": change} | kept(path)
+                for change, row, _, path in asked]  # fmt: skip
+    tables = [pd.DataFrame(outlined)]
     for axis, name in enumerate(AXES):
         moved = list(shifted(volumes, axis + 1, 1)[..., 0])
         change = f"moved one voxel along {name}"

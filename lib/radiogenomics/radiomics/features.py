@@ -22,7 +22,8 @@ from radiogenomics.images.volumes import SPLINE_REACH, bounds, crop, require_vox
 from radiogenomics.radiomics.fast import extract_fast, serves
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import ImageFault
-from radiogenomics.study.files import digest, read_json, whole_file, write_json
+from radiogenomics.study.files import digest, whole_file, write_json
+from radiogenomics.study.kept import once
 from radiogenomics.study.settings import Radiomics
 from radiogenomics.study.study import Study
 
@@ -176,16 +177,13 @@ def _cache_path(study: Study, row: dict) -> Path:
 
 
 def _extract_one(study: Study, row: dict) -> tuple[str, dict, str]:
-    path = _cache_path(study, row)
-    if path.exists():
-        return row["patient"], read_json(path), ""
+    def extracted() -> dict:
+        return extract(*read_pair(row), study.settings.radiomics).to_dict()
+
     try:
-        pair = read_pair(row)
-        values = extract(*pair, study.settings.radiomics).to_dict()
+        return row["patient"], once(_cache_path(study, row), extracted), ""
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         return row["patient"], {}, anonymity.reason(fault, (row["ct"], row["mask"]))
-    write_json(path, values)
-    return row["patient"], values, ""
 
 
 def save_features(study: Study, features: pd.DataFrame, cohort: pd.DataFrame) -> None:

@@ -8,9 +8,11 @@ coefficient) and says so in `fell_back_`: an empty signature cannot be modelled.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import sklearn
 from joblib import Parallel, delayed
 from scipy import stats
 from sklearn.base import clone
@@ -22,6 +24,8 @@ from radiogenomics.models import classical
 from radiogenomics.radiomics.lasso import Lasso, Selector, standardised
 from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study import tables
+from radiogenomics.study.files import digest
+from radiogenomics.study.kept import digest_of, once
 from radiogenomics.study.settings import Radiomics
 
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
@@ -179,11 +183,12 @@ def deviance_table(pipeline: Pipeline) -> pd.DataFrame:
 
 
 SHARE = 0.8  # of the training patients in every resample
+CHAIN = 1  # of kept choices: another number where the steps' code chooses otherwise
 
 
 def selection_frequency(
     selector: Pipeline, x: pd.DataFrame, y: np.ndarray, resamples: int, seed: int, workers: int = 1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None, folder: Path | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Return how often each feature is chosen: feature, frequency, chosen (by `selector` itself).
 
@@ -198,11 +203,18 @@ def selection_frequency(
         seed: of the subsamples.
         workers: processes.
         progress: receives how many are done.
+        folder: where each subsample's choice is kept.
     """
     splitter = StratifiedShuffleSplit(resamples, train_size=SHARE, random_state=seed)
+    steps = {k: v for k, v in selector.get_params().items() if isinstance(v, int | float | str)}
+    key = digest_of([x.to_numpy(), y]), list(x.columns), steps, sklearn.__version__, CHAIN
     jobs = (
-        delayed(_chosen)(clone(selector), x.iloc[rows], y[rows]) for rows, _ in splitter.split(x, y)
-    )
+        delayed(_chosen)(
+            clone(selector), x.iloc[rows], y[rows],
+            folder and folder / f"{digest(key, rows.tolist())}.json",
+        )
+        for rows, _ in splitter.split(x, y)
+    )  # fmt: skip
     times = pd.Series(0, x.columns)
     for done, names in enumerate(Parallel(workers, return_as="generator")(jobs), start=1):
         times[names] += 1
@@ -215,8 +227,11 @@ def selection_frequency(
     )
 
 
-def _chosen(selector: Pipeline, x: pd.DataFrame, y: np.ndarray) -> list[str]:
-    return list(selector.fit(x, y)[-1].get_feature_names_out())
+def _chosen(selector: Pipeline, x: pd.DataFrame, y: np.ndarray, path: Path | None) -> list[str]:
+    def names() -> list[str]:
+        return list(selector.fit(x, y)[-1].get_feature_names_out())
+
+    return once(path, names) if path else names()
 
 
 def optimism_of_selection(
