@@ -55,9 +55,11 @@ def test_other_images_run_everything(copied, again, tmp_path):
     other.mkdir()
     (other / "cohort.csv").write_text(table + "\n", "utf-8")
     moved = dataclasses.replace(copied, folder=other)
-    assert standing.made_from(
-        moved, run.notebooks()[0], moved.settings, {}, []
-    ) != standing.made_from(copied, run.notebooks()[0], copied.settings, {}, [])
+    sources = [
+        standing.made_from(standing.common(study), run.notebooks()[0], study.settings, {}, [])
+        for study in (moved, copied)
+    ]
+    assert sources[0] != sources[1]
 
 
 def test_results_of_an_earlier_notebook_are_inputs(copied, again):

@@ -75,7 +75,7 @@ def lasso(
     while True:
         gradient = np.abs(z.T @ (y - fit.probability(z))) / len(y)
         asked = (gradient > lam) & ~work
-        if not asked.any() and (before is None or fit is not before):
+        if not asked.any() and fit is not before:
             return fit
         work |= asked
         small = Penalised(fit.intercept, fit.coefficients[work])

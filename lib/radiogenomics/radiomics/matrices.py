@@ -96,7 +96,7 @@ def surroundings(levels: np.ndarray, gray: np.ndarray, lesion: Places) -> tuple[
         gray: (level,) the grey value of each level.
         lesion: how the voxels stand.
     """
-    value = np.append(gray[levels], 0).astype(np.int16)
+    value = np.append(gray[levels], 0).astype(np.int32)
     alike, total = np.zeros(len(levels), int), np.zeros(len(levels), np.int32)
     for row in lesion.next_to:
         beside = value[row]
@@ -112,7 +112,7 @@ def surroundings(levels: np.ndarray, gray: np.ndarray, lesion: Places) -> tuple[
 
 def run_lengths(levels: np.ndarray, count: int, lesion: Places) -> np.ndarray:
     """Return of each direction how many runs of a level have a length, (d, level, length)."""
-    ordered = levels.astype(np.int16)[lesion.lines]
+    ordered = levels.astype(np.int32)[lesion.lines]
     begins = lesion.begins.copy()
     begins[:, 1:] |= ordered[:, 1:] != ordered[:, :-1]
     at = np.flatnonzero(begins)

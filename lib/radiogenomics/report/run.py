@@ -133,13 +133,13 @@ def run_study(
         _forget(study.derived)
     parameters = {"folder": str(study.folder), "reports": str(study.reports), **overrides}
     _refuse_another_study(study)
-    states = earlier_states(study)
+    states, shared = earlier_states(study), standing.common(study)
     for path in chosen:
         used = declared_here(path, overrides)
         changed = {name: value for name, value in used.items() if name in section_of()}
         settings = overridden(study.settings, changed)
         earlier = [state for name, state in states.items() if name < path.stem]
-        source = standing.made_from(study, path, settings, used, earlier)
+        source = standing.made_from(shared, path, settings, used, earlier)
         if not (only or start or force) and standing.stands(study, states[path.stem], source):
             states[path.stem]["stands"] = True
             print(f"{path.stem} stands: inputs, settings and code are as they were", flush=True)

@@ -24,13 +24,18 @@ ON_PAGES = "author"  # the section that no notebook reads
 RESULTS = ("tables/", "models/")  # of a report folder, what later notebooks read
 
 
+def common(study: Study) -> str:
+    """Return a digest of what every notebook's work follows from: code, versions, inputs."""
+    return digest(_of_files(_code()), versions(), _inputs(study))
+
+
 def made_from(
-    study: Study, path: Path, settings: Settings, given: dict[str, Any], earlier: list[dict]
+    shared: str, path: Path, settings: Settings, given: dict[str, Any], earlier: list[dict]
 ) -> str:
     """Return a digest of all that a notebook's work follows from.
 
     Args:
-        study: whose table and images (size and time of each file) are inputs.
+        shared: what all notebooks have in `common`.
         path: the notebook.
         settings: those that it runs with.
         given: parameters beside these.
@@ -43,7 +48,7 @@ def made_from(
             del kept[name]
     del kept[ON_PAGES]
     results = [state.get("results") for state in earlier]
-    return digest(_of_files([path, *_code()]), versions(), kept, given, _inputs(study), results)
+    return digest(shared, _of_files([path]), kept, given, results)
 
 
 def _code() -> list[Path]:
