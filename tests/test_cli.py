@@ -1,13 +1,18 @@
 """The command's exit status: 0 done, 1 faults or failed, 2 wrong usage; never a traceback."""
 
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from radiogenomics import cli, commands
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.new_patient import EXAMPLE
+from radiogenomics.report import predicting
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import load_study
 
@@ -140,3 +145,36 @@ def test_predict_writes_probability_map_and_html(finished, tmp_path, capsys):
     assert (out / "gradcam.nii.gz").exists() and (out / "07_new_patient.html").exists()
     assert cli.main(["predict", images[0], str(tmp_path / "gone.nii.gz"), *where]) == 1
     assert "gone.nii.gz is not there" in capsys.readouterr().err
+    capsys.readouterr()
+    shutil.copytree(EXAMPLE, tmp_path / "scans")
+    rows = ["a,scans/ct.nii.gz,scans/mask.nii.gz,M,Current", "b,scans/gone,scans/mask.nii.gz,,"]
+    (tmp_path / "new.csv").write_text("\n".join(["patient,ct,mask,sex,smoking", *rows]) + "\n")
+    assert cli.main(["predict", "--cohort", str(tmp_path / "new.csv"), *where]) == 1
+    told = capsys.readouterr().out
+    assert "gone is not there" in told and "2 patients: 1 scored, 1 not" in told
+    scores = pd.read_csv(out / "scores.csv").set_index(["patient", "model"])
+    assert {m: scores.probability["a", m] for m in found} == pytest.approx(found, abs=1e-6)
+    assert scores.reason["b"].notna().all() and scores.reason["a"].isna().all()
+    assert str(tmp_path) not in (out / "scores.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("patient,ct\na,b\n", "no column mask"),
+        ("patient,ct,mask\na/b,ct,mask\n", "row 2: patient is 'a/b'. Expected: a name that"),
+        ("patient,ct,mask\na,ct,m\na,ct,m\n", "patient a appears more than once"),
+    ],
+)
+def test_a_table_of_new_patients_that_cannot_be_used_is_refused(tmp_path, table, told):
+    (tmp_path / "study.toml").write_text("")
+    (tmp_path / "new.csv").write_text(table)
+    with pytest.raises(StudyError, match=re.escape(told)):
+        predicting.read_patients(load_study(tmp_path), tmp_path / "new.csv")
+
+
+def test_predict_needs_a_patient_or_a_table(tmp_path, capsys):
+    (tmp_path / "study.toml").write_text("")
+    where = ["--study", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert cli.main(["predict", *where]) == cli.main(["predict", "ct.nii.gz", *where]) == 2
+    assert "--cohort TABLE.csv" in capsys.readouterr().err

@@ -19,6 +19,7 @@ EXAMPLES = {  # of every command, below its --help
     "check": ("workbook check data/mystudy",),
     "predict": (
         "workbook predict ct.nii.gz mask.nii.gz --study data/mystudy --out result --sex female",
+        "workbook predict --cohort new.csv --study data/mystudy --out results",
     ),
     "compare": (
         "workbook compare scores.csv out --cohort cohort.csv --subgroups vendor,sex",
@@ -104,9 +105,14 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("study", type=Path, help="folder with study.toml and cohort.csv")
     check.set_defaults(command="check")
 
-    new = commands.add_parser("predict", help="score a new patient with the saved models")
-    new.add_argument("ct", type=Path, help="CT: image file or DICOM folder")
-    new.add_argument("mask", type=Path, help="the lesion: image file, DICOM SEG or RTSTRUCT")
+    new = commands.add_parser("predict", help="score new patients with the saved models")
+    new.add_argument("ct", nargs="?", type=Path, help="CT: image file or DICOM folder")
+    new.add_argument(
+        "mask", nargs="?", type=Path, help="the lesion: image file, DICOM SEG or RTSTRUCT"
+    )
+    new.add_argument(
+        "--cohort", type=Path, help="CSV of several instead: patient, ct, mask, as in cohort.csv"
+    )
     new.add_argument("--study", type=Path, help="default: the built-in cohort")
     new.add_argument("--reports", type=Path, help="the study's reports (default reports/STUDY)")
     new.add_argument("--out", type=Path, required=True, help="folder of the result")

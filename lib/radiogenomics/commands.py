@@ -15,7 +15,7 @@ from radiogenomics.report.execution import NotebookFailed
 from radiogenomics.study import tables
 from radiogenomics.study.errors import DONE, FAULTS, StudyError, UsageError
 from radiogenomics.study.progress import progress
-from radiogenomics.study.study import found_study, load_study
+from radiogenomics.study.study import Study, found_study, load_study
 from radiogenomics.study.words import say
 
 BUILT_IN = Path("data") / "phantom"
@@ -143,8 +143,14 @@ def check(given: argparse.Namespace) -> int:
 
 
 def predict(given: argparse.Namespace) -> int:
-    """Score a new patient with the saved models."""
+    """Score new patients with the saved models."""
+    from radiogenomics.report import predicting
+
     study = load_study(given.study or BUILT_IN, given.reports)
+    if given.cohort:
+        return _predict_table(study, given.cohort, given.out)
+    if not (given.ct and given.mask):
+        raise UsageError("Expected: CT and MASK of one patient, or --cohort TABLE.csv of several.")
     patient = {
         "ct": str(given.ct.resolve()),
         "mask": str(given.mask.resolve()),
@@ -152,12 +158,24 @@ def predict(given: argparse.Namespace) -> int:
         "sex": given.sex,
         "smoking": given.smoking,
         "clinical": dict(given.clinical),
-        "out": str(given.out.resolve()),
     }
-    html = single.run_prediction(study, patient, given.out)
+    html = predicting.run_prediction(study, patient, given.out)
     print((given.out / "prediction.json").read_text(encoding="utf-8"))
     print(f"Open {html}")
     return DONE
+
+
+def _predict_table(study: Study, path: Path, out: Path) -> int:
+    from radiogenomics.report import predicting
+
+    patients = predicting.read_patients(study, path)
+    table = predicting.run_predictions(study, patients, out, progress("patients scored"))
+    failed = table[table.reason.notna()]
+    for row in failed.itertuples():
+        print(f"{row.patient}: {row.reason}")
+    print(f"{len(patients)} patients: {len(patients) - len(failed)} scored, {len(failed)} not")
+    print(f"Open {out / 'scores.csv'}; each patient's page lies in a folder beside it")
+    return FAULTS if len(failed) else DONE
 
 
 def compare(given: argparse.Namespace) -> int:

@@ -159,3 +159,27 @@ def test_reading_that_does_not_end_excludes_its_patient_alone(tmp_path, monkeypa
     assert failures.patient.tolist() == ["P01"] and masks.patient.tolist() == ["P00", "P02"]
     assert "not read within 1 seconds" in failures.reason[0]
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_check_and_notebook_01_read_each_scan_once_between_them(tmp_path, monkeypatch):
+    for i in range(3):
+        corpus.write_image(tmp_path / f"{i}.nii.gz", corpus.volume(i))
+    corpus.write_image(tmp_path / "mask.nii.gz", corpus.lesion())
+    rows = corpus.cohort_table()[:3].assign(mask="mask.nii.gz", hospital="A")
+    rows.assign(ct=[f"{i}.nii.gz" for i in range(3)]).to_csv(tmp_path / "cohort.csv", index=False)
+    (tmp_path / "study.toml").write_text("workers = 1\n")
+    study = load_study(tmp_path, tmp_path / "reports")
+    table = read_cohort(study)
+    read, original = [], inspection.read_scan
+    monkeypatch.setattr(inspection, "read_scan", lambda *a: read.append(a[0]) or original(*a))
+    first = inspection.inspect_cohort(study, eligibility.with_images(study, table))
+    assert len(read) == len(table)
+    second = inspection.inspect_cohort(study, eligibility.exclude(study, table, complete=False)[0])
+    assert len(read) == len(table)
+    for before, after in zip(first[:3], second[:3], strict=True):
+        pd.testing.assert_frame_equal(before, after)
+    entries = sorted((study.derived / "inspected").iterdir())
+    assert len(entries) == len(table)
+    entries[0].write_bytes(entries[0].read_bytes().replace(b"volume_mm3", b"volume_mm4"))
+    inspection.inspect_cohort(study, eligibility.with_images(study, table))
+    assert len(read) == len(table) + 1  # a damaged entry is made again

@@ -95,8 +95,8 @@ def with_images(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """Return the patients whose CT and mask are there, whatever else is wrong with their rows."""
     named = table.ct.ne("") & table["mask"].ne("")
     left = table[named & table.ct.map(there) & table["mask"].map(there)]
-    masks = [c for c in ("mask", "mask_2") if c in left]
-    hashes = {f"{c}_hash": [readable_hash(Path(p)) if p else "" for p in left[c]] for c in masks}
+    images = [c for c in ("ct", "mask", "mask_2") if c in left]
+    hashes = {f"{c}_hash": [readable_hash(Path(p)) if p else "" for p in left[c]] for c in images}
     return left.assign(**hashes)
 
 

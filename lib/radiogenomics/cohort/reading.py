@@ -90,7 +90,7 @@ def read_table(study: Study) -> Reading:
     cells = _cell_faults(raw, study)
     spare = _optional(study)
     needed = [cell for cell in cells if cell[1] not in spare]
-    faults = [*_name_faults(raw), *split_faults, *_hopeless(raw, needed)]
+    faults = [*name_faults(raw), *split_faults, *_hopeless(raw, needed)]
     faults += _label_faults(raw, study.settings.label)
     bad = pd.DataFrame(
         [(i, column, raw[column].iloc[i], expected) for i, column, expected in cells],
@@ -118,7 +118,8 @@ def canonical(raw: pd.DataFrame, codes: Codes) -> pd.DataFrame:
     return raw.assign(**known, **paths)
 
 
-def _name_faults(raw: pd.DataFrame) -> list[str]:
+def name_faults(raw: pd.DataFrame) -> list[str]:
+    """Return what is wrong with a table's names of patients, a line each."""
     faults = []
     for patient in raw.patient[raw.patient.duplicated() & (raw.patient != "")].unique():
         rows = ", ".join(str(i + 2) for i in np.flatnonzero(raw.patient == patient))

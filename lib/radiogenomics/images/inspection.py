@@ -17,18 +17,20 @@ from radiogenomics.images.description import acquisition_row, mask_row
 from radiogenomics.images.dicom.headers import first_of, patient_id
 from radiogenomics.images.grids import lattice, nearest
 from radiogenomics.images.nifti import NO_SIDES
-from radiogenomics.images.scans import Scan, choice_of, read_ct, read_scan
+from radiogenomics.images.scans import Scan, choice_of, read_ct, read_from, read_scan
 from radiogenomics.images.time_limit import time_limit
-from radiogenomics.images.twins import alike, fingerprint, same_voxels
+from radiogenomics.images.twins import Fingerprint, alike, fingerprint, same_voxels
 from radiogenomics.images.volumes import bounds, require_voxels
 from radiogenomics.study import tables
 from radiogenomics.study.errors import ImageFault, TableFault
-from radiogenomics.study.files import there
+from radiogenomics.study.files import digest, there
+from radiogenomics.study.kept import keep, kept
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 
 ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header gives them
 
+RECORD = 1  # of what is kept of a patient's images: another number where the code finds more
 THICKER = 2.0  # times the usual slice: features of both do not compare
 COUNTED = (
     "vendor",
@@ -47,14 +49,14 @@ def inspect_cohort(
     cohort: pd.DataFrame,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str]]:
-    """Read every patient's images once.
+    """Read every patient's images once, in this run and the next: what was found is kept.
 
     Returns:
         Masks (one row per patient, `thumbnail` among its columns), acquisition (likewise, and of
         those whose mask cannot be used), failures (patient, step, reason), and what leaves the
         whole table in doubt: one person in several rows, by PatientID or by voxels.
     """
-    jobs = (delayed(_inspect_one)(row, study.settings) for row in cohort.to_dict("records"))
+    jobs = (delayed(_inspected)(row, study) for row in cohort.to_dict("records"))
     results = Parallel(n_jobs=study.workers, return_as="generator")(jobs)
     records = []
     for record in results:
@@ -92,12 +94,28 @@ def _thicker(records: list[dict]) -> list[tuple[str, str]]:
             for patient, mm in slices.items() if mm > THICKER * usual]  # fmt: skip
 
 
+def _inspected(row: dict, study: Study) -> dict:
+    """Return `_inspect_one`'s record, kept for these files and settings if they can be used.
+
+    No PatientID is kept or returned, but a digest of it.
+    """
+    measured = study.settings.radiomics
+    decides = study.settings.images, measured.pad_mm, measured.radiomics_spacing_mm, RECORD
+    key = digest(row["patient"], read_from(row), row.get("mask_2_hash", ""), *decides)
+    path = study.derived / "inspected" / f"{key}.json"
+    record = kept(path) or _inspect_one(row, study.settings)
+    if not record["reason"]:
+        keep(path, record)
+        record["print"] = Fingerprint(*record["print"])
+    return record
+
+
 def _inspect_one(row: dict, settings: Settings) -> dict:
     record = {"patient": row["patient"], "patient_id": "", "reason": "", "print": None}
     try:
         with time_limit(settings.images.time_limit_s):
             scan = read_scan(row["ct"], row["mask"], row["mask_label"], choice_of(row))
-        record["patient_id"] = scan.patient_id
+        record["patient_id"] = _hidden(scan.patient_id)
         _refuse_by_settings(scan, settings)
         second = {"second_mask": _second_mask(row)} if _named(row.get("mask_2")) else {}
         record["mask"] = (
@@ -106,10 +124,14 @@ def _inspect_one(row: dict, settings: Settings) -> dict:
         record["acquisition"] = acquisition_row(scan.ct, scan.acquisition, scan.file_grid)
         record["print"] = fingerprint(scan)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
-        record["patient_id"] = patient_id(Path(row["ct"]))
+        record["patient_id"] = _hidden(patient_id(Path(row["ct"])))
         record["reason"] = anonymity.reason(fault, (row["ct"], row["mask"]))
         record["acquisition"] = _of_ct_alone(row["ct"])
     return record
+
+
+def _hidden(name: str) -> str:
+    return name and digest(name)
 
 
 def _refuse_by_settings(scan: Scan, settings: Settings) -> None:

@@ -16,6 +16,7 @@ import papermill
 from traitlets.config import Config
 
 from radiogenomics.report import mailable
+from radiogenomics.report.illustrations import add_pictures
 from radiogenomics.study import errors
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import whole_file
@@ -44,7 +45,6 @@ def declared(path: Path) -> dict[str, type]:
 
 
 def declared_here(path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters that a notebook declares."""
     """Return those of the parameters that a notebook declares; a number for a text becomes text."""
     kinds = declared(path)
     here = {name: value for name, value in parameters.items() if name in kinds}
@@ -69,7 +69,8 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
             )  # fmt: skip
         except papermill.PapermillExecutionError as fault:
             failure = fault
-        _take_paths_out(part, parameters)
+        add_pictures(part)
+        take_paths_out(part, parameters)
     if failure:
         expected = failure.ename in errors.NAMES
         reason = failure.evalue if expected else f"{failure.ename}: {failure.evalue}"
@@ -77,7 +78,7 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
     return time.monotonic() - start
 
 
-def _take_paths_out(executed: Path, parameters: dict[str, Any]) -> None:
+def take_paths_out(executed: Path, parameters: dict[str, Any]) -> None:
     """Take this machine's folders out of an executed notebook: it may be mailed."""
     text = executed.read_text(encoding="utf-8")
     clean = mailable.without_paths(text, parameters["folder"], parameters["reports"], parameters)

@@ -15,6 +15,7 @@ from radiogenomics.cohort import seal
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.report import checklists, mailable, standing
 from radiogenomics.report.execution import NotebookFailed, declared, declared_here, run_notebook
+from radiogenomics.report.illustrations import save_illustrations
 from radiogenomics.report.manifest import earlier_states, write_manifest
 from radiogenomics.report.pages import banner, build_index, export_html, nav, notebooks
 from radiogenomics.study import contract, tables
@@ -123,9 +124,6 @@ def run_study(
         UsageError: no such notebook or parameter, or a wrong value (`check_request`).
         NotebookFailed: after the index was written.
     """
-    # which no other command needs
-    from radiogenomics.report.illustrations import save_illustrations
-
     overrides = overrides or {}
     check_request(only, start, overrides)
     chosen = _chosen(only, start)

@@ -1,4 +1,4 @@
-"""A notebook run alone: 05 for tables of scores, 07 for a new patient, 08 for a paper."""
+"""A notebook run without a study of its own: 05 for tables of scores, 08 for a paper."""
 
 from __future__ import annotations
 
@@ -10,29 +10,10 @@ from radiogenomics.report import mailable
 from radiogenomics.report.execution import run_notebook
 from radiogenomics.report.manifest import write_manifest
 from radiogenomics.report.pages import NOTEBOOKS, banner, export_html
-from radiogenomics.study.contract import NEW_PATIENT, PAPER_AUDIT
+from radiogenomics.study.contract import PAPER_AUDIT
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import whole_file
 from radiogenomics.study.study import Study, load_study
-
-
-def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
-    """Run notebook 07 for a new patient and export its HTML to `out`.
-
-    Raises:
-        NotebookFailed: the images or the models cannot be used.
-        StudyError: what was written holds something of the patient's DICOM headers.
-    """
-    path = NOTEBOOKS / f"{NEW_PATIENT.name}.ipynb"
-    parameters = {"folder": str(study.folder), "reports": str(study.reports), **patient}
-    executed = out / f"{NEW_PATIENT.name}.ipynb"
-    run_notebook(path, executed, parameters)
-    html = export_html(executed, out / f"{NEW_PATIENT.name}.html", banner(study, NEW_PATIENT.name))
-    images = [Path(patient["ct"]), Path(patient["mask"])]
-    places = [str(study.folder), str(study.reports), *(str(p.parent) for p in images)]
-    mailable.refuse(mailable.scan_folder(out, images, places, {patient["sex"], patient["smoking"]}))
-    return html
-
 
 AUDIT = "# An audit of a paper, made by: workbook audit"  # the settings that an audit writes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -14,6 +15,7 @@ from IPython.display import Markdown, display
 from radiogenomics.study.contract import MODELS
 from radiogenomics.study.files import whole_file
 from radiogenomics.study.pictures import picture
+from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.study import Study
 
 COLOURS = {model.name: model.colour for model in MODELS}  # one colour a model everywhere
@@ -64,12 +66,13 @@ def show(
     """Keep a figure (`keep`), display it and, below, the sentence that reads it.
 
     Beside plotly's own form there is a picture for programs that run no script: JupyterLab's
-    export, nbconvert, GitHub.
+    export, nbconvert, GitHub. Of a run without a front end the runner draws it, for all notebooks
+    in one browser.
     """
     figure = keep(study, name, figure, text, of_patients)
     content = json.loads(figure.to_json())
     shown = {MIME: content, "text/plain": figure.layout.title.text}
-    if drawn := picture(content):
+    if HEADLESS not in os.environ and (drawn := picture(content)):
         shown["image/png"] = base64.b64encode(drawn).decode()
     display(shown, raw=True)
     if text:
