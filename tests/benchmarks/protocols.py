@@ -23,7 +23,7 @@ from control import made
 from radiogenomics.cohort import included
 from radiogenomics.images import volumes
 from radiogenomics.models import classical, cross_fitting, network
-from radiogenomics.models.network import keras
+from radiogenomics.models.devices import keras
 from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study.files import read_json
 from radiogenomics.study.settings import AS_THE_PAPER, CNN

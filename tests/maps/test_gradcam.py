@@ -10,7 +10,7 @@ from radiogenomics.images.grids import grid_of
 from radiogenomics.maps import gradcam
 from radiogenomics.maps.case import explain_images
 from radiogenomics.models import network as cnn
-from radiogenomics.models.network import keras
+from radiogenomics.models.devices import keras
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import CNN, Settings
 

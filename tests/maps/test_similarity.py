@@ -7,7 +7,7 @@ from radiogenomics.cohort import included
 from radiogenomics.images.volumes import load_volumes
 from radiogenomics.maps import case, gradcam, occlusion, similarity
 from radiogenomics.models import network as cnn
-from radiogenomics.models.network import keras
+from radiogenomics.models.devices import keras
 from radiogenomics.study import tables
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.progress import HEADLESS

@@ -1,13 +1,17 @@
 """The network is the paper's; training decides its epoch on training patients alone."""
 
+import subprocess
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics.maps import gradcam
-from radiogenomics.models import cnn_training, cross_fitting
+from radiogenomics.models import cnn_training, cross_fitting, devices
 from radiogenomics.models import network as cnn
 from radiogenomics.models.augmentation import augmented
-from radiogenomics.models.network import keras
+from radiogenomics.models.devices import keras
 from radiogenomics.study.errors import SettingsFault, StudyError
 from radiogenomics.study.settings import CNN, Settings
 from radiogenomics.study.values import build, overridden
@@ -108,7 +112,10 @@ def test_a_stop_between_history_and_network_trains_that_epoch_again(small, tmp_p
     save = cnn.save
 
     def stop(model, path):
-        if path.name == "last.keras" and len(pd.read_csv(path.parent / "history.csv")) == 2:
+        if (
+            path.name.startswith(cnn_training.EPOCH)
+            and len(pd.read_csv(path.parent / "history.csv")) == 2
+        ):
             raise KeyboardInterrupt
         save(model, path)
 
@@ -122,11 +129,72 @@ def test_a_stop_between_history_and_network_trains_that_epoch_again(small, tmp_p
 
 
 def test_gpu_asked_for_and_absent_is_a_clear_error():
-    if cnn.tf.config.list_physical_devices("GPU"):
-        assert cnn.device("gpu").startswith("GPU")
+    if devices.tf.config.list_physical_devices("GPU"):
+        assert devices.device("gpu").startswith("GPU")
     else:
         with pytest.raises(StudyError, match="sees no GPU"):
-            cnn.device("gpu")
+            devices.device("gpu")
+
+
+def test_lower_precision_trains_and_what_is_kept_computes_in_float32(tmp_path):
+    rng = np.random.default_rng(2)
+    volumes, labels = rng.random((16, 16, 32, 32, 1), np.float32) * 0.2, np.arange(16) % 2
+    volumes[labels == 1, :, :16] += 0.6
+    settings = CNN(epochs=2, patience=9, attempts=1)
+    lower = replace(settings, precision="bfloat16")
+    exact = cnn_training.train(volumes, labels, settings, 3, tmp_path / "exact")
+    other = cnn_training.train(volumes, labels, lower, 3, tmp_path / "other")
+    found = other.kept[0].history
+    assert np.isfinite(found.loss).all() and not found.equals(exact.kept[0].history)
+    assert {layer.compute_dtype for layer in other.model.layers} == {"float32"}
+    near = pytest.approx(cnn.score(exact.model, volumes), abs=0.2)
+    assert cnn.score(other.model, volumes) == near
+    trained = cnn.load(cnn_training.last_saved(tmp_path / "other" / "network_1_attempt_1"))
+    conv = trained.get_layer("conv3d_1")
+    assert conv.compute_dtype == "bfloat16" and conv.variable_dtype == "float32"
+    assert trained.output.dtype == "float32"
+    assert gradcam.class_maps(other.model, volumes[:2], "conv3d_2", 1).shape[0] == 2
+    folders = {cross_fitting.training_folder(tmp_path, [], s, 1) for s in (settings, lower)}
+    assert len(folders) == 2
+    stale = tmp_path / "other" / "network_1_attempt_1" / "epoch_0002.keras"
+    stale.unlink()  # nothing is left to go on from: it begins anew
+    again = cnn_training.train(volumes, labels, lower, 3, tmp_path / "other")
+    assert again.kept[0].history.loss.tolist() == pytest.approx(found.loss.tolist(), abs=1e-3)
+
+
+def test_a_precision_that_the_device_has_not_is_refused(tmp_path):
+    volumes, labels = patients(16)
+    if devices.device().startswith("GPU"):
+        pytest.skip("a GPU computes in float16")
+    with pytest.raises(StudyError, match="mixed_float16.*this is a CPU"):
+        cnn_training.train(volumes, labels, CNN(precision="mixed_float16"), 3, tmp_path)
+
+
+def test_a_training_that_diverges_is_told(small, tmp_path):
+    volumes, labels = patients(16)
+    settings = CNN(network="small", epochs=3, learning_rate=1.0)
+    volumes = volumes.copy()
+    volumes[0, 0, 0, 0] = np.nan
+    with pytest.raises(StudyError, match="scores are not numbers"):
+        cnn_training.train(volumes, labels, settings, 3, tmp_path)
+
+
+DETERMINED = """
+import sys
+import numpy as np
+from pathlib import Path
+from radiogenomics.models import cnn_training, network
+from radiogenomics.study.settings import CNN
+from tensorflow.python.framework import config
+volumes = np.random.default_rng(1).random((12, 16, 16, 16, 1), np.float32)
+settings = CNN(epochs=1, attempts=1, deterministic=True)
+cnn_training.train(volumes, np.arange(12) % 2, settings, 3, Path(sys.argv[1]))
+assert config.is_op_determinism_enabled()
+"""
+
+
+def test_determinism_is_switched_on(tmp_path):
+    subprocess.run([sys.executable, "-c", DETERMINED, str(tmp_path)], check=True)
 
 
 def test_flips_keep_front_and_back():

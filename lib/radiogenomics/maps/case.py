@@ -14,7 +14,7 @@ from IPython.display import Markdown, display
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import lesion_box, load_volumes
 from radiogenomics.maps import gradcam, occlusion
-from radiogenomics.models.network import keras
+from radiogenomics.models.devices import keras
 from radiogenomics.study.errors import UsageError
 from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.study import Study

@@ -7,7 +7,8 @@ import pandas as pd
 import SimpleITK as sitk
 
 from radiogenomics.images.volumes import resized_grid
-from radiogenomics.models.network import keras, members, tf
+from radiogenomics.models.devices import keras, tf
+from radiogenomics.models.network import members
 from radiogenomics.study.errors import UsageError
 
 BATCH = 8  # volumes that pass the network at once

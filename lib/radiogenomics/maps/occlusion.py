@@ -15,7 +15,7 @@ from skimage.measure import block_reduce
 
 from radiogenomics.maps import gradcam
 from radiogenomics.maps.location import RANDOM, Place, hits, paired_p, random_maps, with_holm
-from radiogenomics.models.network import keras
+from radiogenomics.models.devices import keras
 from radiogenomics.study import tables
 from radiogenomics.study.files import digest
 from radiogenomics.study.kept import digest_of, once

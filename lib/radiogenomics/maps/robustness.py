@@ -18,6 +18,7 @@ from radiogenomics.images.scans import read_from, read_pair
 from radiogenomics.images.volumes import bounds, crop, load_volumes, preprocess
 from radiogenomics.maps.similarity import AXES, shifted
 from radiogenomics.models import network as cnn
+from radiogenomics.models.devices import keras
 from radiogenomics.radiomics.second_reader import with_second
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import digest
@@ -62,7 +63,7 @@ def _outlined_anew(row: pd.Series, mm: float, settings: Preprocessing) -> np.nda
 
 def robustness_table(
     study: Study,
-    network: cnn.keras.Model,
+    network: keras.Model,
     patients: pd.DataFrame,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
@@ -84,7 +85,7 @@ def robustness_table(
         (f"outline {STEP_MM:g} mm larger", patients, STEP_MM),
         ("second reader's outline", second, 0.0),
     ]
-    key = digest_of(network.get_weights()), settings, cnn.keras.__version__
+    key = digest_of(network.get_weights()), settings, keras.__version__
     folder = study.derived / "outlines"
     asked = [(change, row, mm, folder / f"{digest(read_from(row), mm, key)}.json")
              for change, rows, mm in parts for _, row in rows.iterrows()]  # fmt: skip
@@ -110,7 +111,7 @@ def robustness_table(
 
 
 def _changed(
-    change: str, patients: list[str], inputs: list[np.ndarray | str], network: cnn.keras.Model,
+    change: str, patients: list[str], inputs: list[np.ndarray | str], network: keras.Model,
     batch: int,
 ) -> pd.DataFrame:  # fmt: skip
     good = [not isinstance(entry, str) for entry in inputs]

@@ -22,7 +22,7 @@ from radiogenomics.maps.location import paired_p, random_maps, with_holm
 from radiogenomics.models import cnn_training
 from radiogenomics.models import network as cnn
 from radiogenomics.models.cross_fitting import FINAL, FINISHED, training_folder
-from radiogenomics.models.network import keras
+from radiogenomics.models.devices import keras
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.study import Study
 
@@ -192,7 +192,8 @@ def network_of_permuted_labels(
     labels = np.random.default_rng([seed, 6]).permutation(train.label.to_numpy())
     folder = _folder(study, train, labels, settings, seed)
     done = cnn_training.train(volumes, labels, settings, seed, folder, progress)
-    network = cnn.average([cnn.load(one.folder / "last.keras") for one in done.kept])
+    last = [cnn_training.last_saved(one.folder) for one in done.kept]
+    network = cnn.average([cnn.in_float32(cnn.load(path)) for path in last])
     called = cnn.score(network, volumes, settings.batch) >= 0.5
     return network, float(np.mean(called == labels))
 

@@ -15,10 +15,23 @@ import pandas as pd
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
+from radiogenomics.models import devices
 from radiogenomics.models.augmentation import augmented
-from radiogenomics.models.network import average, build, freshen, keras, load, save, score
+from radiogenomics.models.devices import keras
+from radiogenomics.models.network import (
+    average,
+    build,
+    freshen,
+    in_float32,
+    load,
+    save,
+    score,
+)
+from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import whole_file
 from radiogenomics.study.settings import CNN
+
+EPOCH = "epoch_"  # how the file of the last epoch begins; its number follows
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,11 @@ def train(
         seed: of the weights, the validation part, the order and the dropout.
         folder: the checkpoints' place; one folder a training.
         progress: called with (epochs done, epochs without a further attempt).
+
+    Raises:
+        StudyError: the backend cannot do what the settings ask for, or a training diverges.
     """
+    devices.require(settings.precision, settings.deterministic)
     fit, check = validation_split(labels, settings.validation, seed)
     patients = Patients(volumes, labels, fit, check, label_weights(labels[fit], settings))
     to_beat, total = entropy(labels[fit], patients.weights), settings.networks * settings.epochs
@@ -105,7 +122,7 @@ def train(
             tried.append(Attempt(len(tried) + 1, place, history))
         attempts.append(tried)
     progress(total, total)
-    kept = [load(_lowest(tried).folder / "best.keras") for tried in attempts]
+    kept = [in_float32(load(_lowest(tried).folder / "best.keras")) for tried in attempts]
     models = [corrected(model, patients.weights) for model in kept]
     return Training(average(models), attempts, to_beat)
 
@@ -141,7 +158,7 @@ def entropy(labels: np.ndarray, weights: np.ndarray) -> float:
 def corrected(model: keras.Model, weights: np.ndarray) -> keras.Model:
     """Take the weights of the labels out of a network's logit (King 2001, prior correction)."""
     head = model.layers[-1]
-    head.bias.assign(head.bias.numpy() - np.log(weights))
+    head.bias.assign(head.bias - np.log(weights))
     return model
 
 
@@ -205,6 +222,12 @@ def _epoch(
     if settings.statistics == "fresh":
         freshen(model, patients.volumes[np.sort(patients.fit)], settings.batch)
     scores = score(model, patients.volumes[patients.check], settings.batch)
+    if not np.isfinite(scores).all():
+        raise StudyError(
+            f"epoch {epoch} left a network whose scores are not numbers. Expected: a training that "
+            f"converges. Found: [cnn] precision = {settings.precision!r}, learning_rate = "
+            f"{settings.learning_rate:g}. Set precision = 'float32', or a lower learning_rate."
+        )
     checked = _validated(patients.labels[patients.check], scores, patients.weights)
     return {"epoch": epoch, **{k: float(v) for k, v in seen.items()}, **checked}
 
@@ -224,7 +247,7 @@ def _compiled(model: keras.Model, learning_rate: float) -> keras.Model:
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
         weighted_metrics=["accuracy"],
-        jit_compile=False,
+        jit_compile=devices.BACKEND == "jax",
     )
     return model
 
@@ -236,12 +259,12 @@ def _resumed(
 
     The history may be a row ahead: a stop between the two files. That epoch is trained again.
     """
-    if (folder / "last.keras").exists():
-        model = load(folder / "last.keras")
+    saved = last_saved(folder)
+    if saved:
         history = pd.read_csv(folder / "history.csv")
-        epochs, rest = divmod(int(model.optimizer.iterations.numpy()), _steps(patients, settings))
-        if epochs and not rest and epochs <= len(history):
-            return model, history[:epochs]
+        epochs = int(saved.stem.removeprefix(EPOCH))
+        if epochs <= len(history):
+            return load(saved), history[:epochs]
     model = build(patients.volumes.shape[1:4], settings, seed)
     history = pd.DataFrame({"epoch": pd.Series(dtype=int), "val_loss": pd.Series(dtype=float)})
     return _compiled(model, settings.learning_rate), history
@@ -252,4 +275,12 @@ def _keep(folder: Path, model: keras.Model, history: pd.DataFrame) -> None:
         save(model, folder / "best.keras")
     with whole_file(folder / "history.csv") as part:
         history.to_csv(part, index=False)
-    save(model, folder / "last.keras")
+    before = list(folder.glob(f"{EPOCH}*.keras"))
+    save(model, folder / f"{EPOCH}{len(history):04d}.keras")
+    for path in before:
+        path.unlink()
+
+
+def last_saved(folder: Path) -> Path | None:
+    """Return the network of the last epoch that was saved whole; None where there is none."""
+    return max(folder.glob(f"{EPOCH}*.keras"), default=None)

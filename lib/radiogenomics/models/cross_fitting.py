@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.models.cnn_training import Training, train
-from radiogenomics.models.network import keras, save, score, tf
+from radiogenomics.models.devices import VERSIONS
+from radiogenomics.models.network import save, score
 from radiogenomics.study import tables
 from radiogenomics.study.files import digest
 from radiogenomics.study.settings import CNN
@@ -80,4 +81,4 @@ def history_table(trainings: dict[str, Training]) -> pd.DataFrame:
 
 def training_folder(derived: Path, keys: list, settings: CNN, seed: int) -> Path:
     """Return where trainings on these patients (keys of their volumes) and settings are kept."""
-    return derived / "cnn" / digest(keys, settings, seed, keras.__version__, tf.__version__)
+    return derived / "cnn" / digest(keys, settings, seed, VERSIONS)

@@ -1,48 +1,27 @@
-"""The 17-layer 3D CNN: its layers, its device, its file, its scores (paper, CNN)."""
+"""The 17-layer 3D CNN: its layers, its file, its scores (paper, CNN)."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from radiogenomics.models.devices import keras, training_pass
 from radiogenomics.study import contract, tables
-from radiogenomics.study.errors import SettingsFault, StudyError
-from radiogenomics.study.files import whole_file, with_extra
+from radiogenomics.study.errors import SettingsFault
+from radiogenomics.study.files import whole_file
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.study import Study
 from radiogenomics.study.values import did_you_mean
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default where AVX-512 is missing
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Mute file descriptor 2: TensorFlow's start-up lines ignore every log level."""
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)
-
-
-with _quiet():
-    import keras
-    import tensorflow as tf
-
-    tf.config.list_physical_devices("GPU")  # says on the terminal when there is none
-
 FILTERS = (32, 64, 128, 256)
 NETWORK = "cnn.keras"  # the study's, among its models
 TINY = 1e-30  # of a probability, before its logarithm
+POLICIES = {  # of `[cnn] precision`: what the layers compute in; weights are float32 in all
+    "float32": "float32", "bfloat16": "mixed_bfloat16", "mixed_float16": "mixed_float16",
+}  # fmt: skip
 
 
 def build(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
@@ -50,7 +29,7 @@ def build(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
 
     Args:
         shape: input (z, y, x).
-        settings: the network's name, dropout and batch-norm momentum.
+        settings: the network's name, dropout, batch-norm momentum and precision.
         seed: of the initial weights and the dropout.
 
     Raises:
@@ -60,7 +39,12 @@ def build(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
         hint = did_you_mean(settings.network, NETWORKS)
         raise SettingsFault(f"[cnn] network = {settings.network!r}: no such network. {hint}")
     keras.utils.set_random_seed(seed)
-    return NETWORKS[settings.network](shape, settings, seed)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES[settings.precision])
+    try:
+        return NETWORKS[settings.network](shape, settings, seed)
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def paper_network(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
@@ -81,7 +65,7 @@ def paper_network(shape: tuple[int, int, int], settings: CNN, seed: int) -> kera
     x = keras.layers.GlobalAveragePooling3D(name="average")(x)
     x = keras.layers.Dense(512, activation="relu", name="dense")(x)
     x = keras.layers.Dropout(settings.dropout, seed=seed, name="dropout")(x)
-    outputs = keras.layers.Dense(2, activation="softmax", name="probability")(x)
+    outputs = keras.layers.Dense(2, activation="softmax", dtype="float32", name="probability")(x)
     return keras.Model(inputs, outputs, name="egfr_cnn")
 
 
@@ -105,29 +89,6 @@ def layers_table(model: keras.Model) -> pd.DataFrame:
     return tables.CNN_LAYERS.frame(rows)
 
 
-def device(wanted: str = "auto") -> str:
-    """Return the device that training runs on, in words.
-
-    Raises:
-        StudyError: `device = "gpu"` and TensorFlow sees none.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    if wanted == "gpu" and not gpus:
-        raise StudyError(
-            "device = 'gpu', but TensorFlow sees no GPU. Expected: an NVIDIA GPU and the GPU build "
-            f"({with_extra('gpu', 'run --only 04')}). Or set device = 'auto'."
-        )
-    if gpus and wanted != "cpu":
-        with contextlib.suppress(RuntimeError, ValueError):
-            for gpu in gpus:
-                tf.config.experimental.set_memory_growth(gpu, True)
-        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
-        return f"GPU ({name})"
-    with contextlib.suppress(RuntimeError):
-        tf.config.set_visible_devices([], "GPU")
-    return f"CPU ({os.cpu_count()} cores)"
-
-
 def save(model: keras.Model, path: Path) -> None:
     """Write a network as a .keras file (a zip of JSON and weights, no code)."""
     with whole_file(path) as part:
@@ -137,6 +98,18 @@ def save(model: keras.Model, path: Path) -> None:
 def load(path: Path) -> keras.Model:
     """Read a network that `save` wrote; no code of the file is run."""
     return keras.models.load_model(path, safe_mode=True)
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """Return a network whose layers compute in float32, whatever it was trained in."""
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    copy = keras.models.clone_model(
+        model,
+        clone_function=lambda x: type(x).from_config(x.get_config() | {"dtype": "float32"}),
+    )
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def save_network(study: Study, model: keras.Model) -> None:
@@ -174,15 +147,22 @@ def freshen(model: keras.Model, volumes: np.ndarray, batch: int) -> None:
         batch: patients at once.
     """
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
-    momenta = [norm.momentum for norm in norms]
-    seen = 0
+    statistics = [x for norm in norms for x in (norm.moving_mean, norm.moving_variance)]
+    momenta, run = [norm.momentum for norm in norms], training_pass(model)
+    sums = [0.0] * len(statistics)
+    for norm in norms:
+        norm.momentum = 0.0  # the moving statistics become the batch's
     for part in np.array_split(volumes, int(np.ceil(len(volumes) / batch))):
-        for norm in norms:
-            norm.momentum = seen / (seen + len(part))
-        model(part, training=True)
-        seen += len(part)
+        run(part)
+        sums = [s + len(part) * _numpy(x) for s, x in zip(sums, statistics, strict=True)]
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+    for kept, total in zip(statistics, sums, strict=True):
+        kept.assign(total / len(volumes))
+
+
+def _numpy(values: keras.KerasTensor) -> np.ndarray:
+    return keras.ops.convert_to_numpy(values).astype(float)
 
 
 def load_network(study: Study) -> keras.Model:
@@ -199,5 +179,5 @@ def load_network(study: Study) -> keras.Model:
 def score(model: keras.Model, volumes: np.ndarray, batch: int = 8) -> np.ndarray:
     """Return the probability of mutant (patient,) for volumes (patient, z, y, x, 1)."""
     starts = range(0, len(volumes), batch)
-    parts = [model(volumes[i : i + batch], training=False)[:, 1].numpy() for i in starts]
-    return np.concatenate(parts).astype(float)
+    parts = [_numpy(model(volumes[i : i + batch], training=False))[:, 1] for i in starts]
+    return np.concatenate(parts)

@@ -229,6 +229,11 @@ class CNN:
         choices=("none", "flips", "shifts", "rotations", "noise"),
     )  # fmt: skip
     device: str = key("auto", "gpu stops where there is none", choices=("auto", "cpu", "gpu"))
+    precision: str = key(
+        "float32", "of training alone: what layers compute in (float32: exact, the default)",
+        choices=("float32", "bfloat16", "mixed_float16"),
+    )  # fmt: skip
+    deterministic: bool = key(False, "the same digits again on one GPU, which is slower")
 
 
 @dataclass(frozen=True)
