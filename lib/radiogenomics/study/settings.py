@@ -230,7 +230,7 @@ class CNN:
     )  # fmt: skip
     device: str = key("auto", "gpu stops where there is none", choices=("auto", "cpu", "gpu"))
     precision: str = key(
-        "float32", "of training alone: what layers compute in (float32: exact, the default)",
+        "float32", "of training; bfloat16 is slow and may fail on a CPU without its instructions",
         choices=("float32", "bfloat16", "mixed_float16"),
     )  # fmt: skip
     deterministic: bool = key(False, "the same digits again on one GPU, which is slower")
