@@ -12,7 +12,11 @@ from radiogenomics.study.settings import CODES, Lesions, key_of
 from radiogenomics.study.values import did_you_mean
 
 EXAMPLES = {  # of every command, below its --help
-    "run": ("workbook run", "workbook run data/mystudy --from 03 -p folds 5"),
+    "run": (
+        "workbook run",
+        "workbook run data/mystudy --from 03 -p folds 5",
+        "workbook run data/mystudy --dask tcp://node1:8786",
+    ),
     "phantom": ("workbook phantom data/null --signal none --patients 240",),
     "fetch": ("workbook fetch nsclc-radiogenomics data/nsclc --dry-run",),
     "new": ("workbook new data/mystudy",),
@@ -73,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a setting for this run, such as -p epochs 30; again for another",
     )  # fmt: skip
     run.add_argument("--reports", type=Path, help="where reports go (default reports/STUDY)")
+    run.add_argument(
+        "--dask", metavar="ADDRESS", help="a Dask scheduler that does the work (docs/cluster.md)"
+    )
     run.add_argument(
         "--force",
         action="store_true",

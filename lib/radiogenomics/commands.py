@@ -12,7 +12,7 @@ from typing import Any
 from radiogenomics.report import run as report
 from radiogenomics.report import single
 from radiogenomics.report.execution import NotebookFailed
-from radiogenomics.study import tables
+from radiogenomics.study import parallel, tables
 from radiogenomics.study.errors import DONE, FAULTS, StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import Study, found_study, load_study
@@ -27,6 +27,9 @@ def run(given: argparse.Namespace) -> int:
     folder = given.study or BUILT_IN
     overrides = {name: _value(text) for name, text in given.set}
     report.check_request(given.only, given.start, overrides)
+    if given.dask:
+        parallel.connected(given.dask)
+        os.environ[parallel.DASK] = given.dask
     if given.study is None:
         make_built_in(folder)
     study = load_study(folder, given.reports)

@@ -1,6 +1,6 @@
 """The network on another backend of Keras: built, trained, saved and scored, to the same numbers.
 
-Where JAX or torch are installed: `uv run --with jax pytest tests/models/test_backends.py`.
+Where JAX or torch are installed: `uv run --with jax pytest -m slow tests/models/test_backends.py`.
 """
 
 import importlib.util
@@ -47,6 +47,7 @@ def on(backend, folder):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_the_same_weights_give_the_same_scores_and_training_goes_the_same_way(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from radiogenomics.images import anonymity
 from radiogenomics.images.contact_sheet import thumbnail
@@ -25,6 +25,7 @@ from radiogenomics.study import tables
 from radiogenomics.study.errors import ImageFault, TableFault
 from radiogenomics.study.files import digest, there
 from radiogenomics.study.kept import keep, kept
+from radiogenomics.study.parallel import each
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 
@@ -57,7 +58,7 @@ def inspect_cohort(
         whole table in doubt: one person in several rows, by PatientID or by voxels.
     """
     jobs = (delayed(_inspected)(row, study) for row in cohort.to_dict("records"))
-    results = Parallel(n_jobs=study.workers, return_as="generator")(jobs)
+    results = each(jobs, study.workers)
     records = []
     for record in results:
         records.append(record)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from radiogenomics.images import anonymity
 from radiogenomics.images.grids import box, lattice, nearest
@@ -17,6 +17,7 @@ from radiogenomics.images.splines import spline
 from radiogenomics.study import contract
 from radiogenomics.study.errors import ImageFault, MissingFile
 from radiogenomics.study.files import digest, whole_file
+from radiogenomics.study.parallel import each
 from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study
 
@@ -171,7 +172,7 @@ def prepare(
 ) -> pd.DataFrame:
     """Preprocess every patient once; return the failures: patient, step, reason."""
     jobs = (delayed(_prepare_one)(study, row) for _, row in cohort.iterrows())
-    results = Parallel(n_jobs=study.workers, return_as="generator")(jobs)
+    results = each(jobs, study.workers)
     failures = []
     for done, (patient, reason) in enumerate(results, start=1):
         if reason:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy import ndimage
 
 from radiogenomics.images.scans import read_from, read_pair
@@ -23,6 +23,7 @@ from radiogenomics.radiomics.second_reader import with_second
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import digest
 from radiogenomics.study.kept import digest_of, keep, kept
+from radiogenomics.study.parallel import each
 from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study
 
@@ -92,7 +93,7 @@ def robustness_table(
     missing = [one for one in asked if kept(one[-1]) is None]
     jobs = (delayed(_outlined_anew)(row, mm, settings) for _, row, mm, _ in missing)
     drawn = []
-    for outlined in Parallel(n_jobs=study.workers, return_as="generator")(jobs):
+    for outlined in each(jobs, study.workers):
         drawn.append(outlined)
         progress(len(drawn), len(missing))
     new = _changed("", [""] * len(drawn), drawn, network, batch)[["changed", "reason"]]

@@ -31,6 +31,7 @@ from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import whole_file
 from radiogenomics.study.settings import CNN
 
+HISTORY = "history.csv"
 EPOCH = "epoch_"  # how the file of the last epoch begins; its number follows
 
 
@@ -261,7 +262,7 @@ def _resumed(
     """
     saved = last_saved(folder)
     if saved:
-        history = pd.read_csv(folder / "history.csv")
+        history = pd.read_csv(folder / HISTORY)
         epochs = int(saved.stem.removeprefix(EPOCH))
         if epochs <= len(history):
             return load(saved), history[:epochs]
@@ -273,7 +274,7 @@ def _resumed(
 def _keep(folder: Path, model: keras.Model, history: pd.DataFrame) -> None:
     if best_epoch(history) == len(history):
         save(model, folder / "best.keras")
-    with whole_file(folder / "history.csv") as part:
+    with whole_file(folder / HISTORY) as part:
         history.to_csv(part, index=False)
     before = list(folder.glob(f"{EPOCH}*.keras"))
     save(model, folder / f"{EPOCH}{len(history):04d}.keras")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from joblib import delayed
 
-from radiogenomics.models.cnn_training import Training, train
-from radiogenomics.models.devices import VERSIONS
+from radiogenomics.models import devices
+from radiogenomics.models.cnn_training import HISTORY, Training, train
 from radiogenomics.models.network import save, score
-from radiogenomics.study import tables
+from radiogenomics.study import parallel, tables
 from radiogenomics.study.files import digest
 from radiogenomics.study.settings import CNN
 
 FINAL, FINISHED = "final", "network.keras"
+FEW_CORES, THREADS = 4, 2  # up to which trainings run one by one; of one among several
 
 
 def cross_fit(
@@ -29,25 +34,78 @@ def cross_fit(
 ) -> tuple[Training, np.ndarray, dict[str, Training]]:
     """Train on all training patients, and once without each fold.
 
+    Where there are cores or a scheduler for it, the trainings run at the same time (`at_once`).
+
     Returns:
         The training on all, each patient's score by the network that has not seen its fold
         (patient,), and every training by name (`final`, `fold 1`, ...).
     """
-    numbers = [int(n) for n in np.unique(fold)]
-    each = settings.epochs * settings.networks
+    numbers = [0, *(int(n) for n in np.unique(fold))]
+    asked = {f"fold {n}" if n else FINAL: (fold != n, seed + n) for n in numbers}
+    places = {name: folder / name.replace(" ", "_") for name in asked}
+    each, total = (
+        settings.epochs * settings.networks,
+        settings.epochs * settings.networks * len(asked),
+    )
+    if processes := at_once(len(asked), settings):
+        with _watched(folder, progress, total):
+            jobs = (delayed(_train_ahead)(volumes[rows], labels[rows], settings, own, places[name])
+                    for name, (rows, own) in asked.items())  # fmt: skip
+            for _ in parallel.each(jobs, processes):
+                pass
+        progress(total, total)
     trainings, score_oof = {}, np.empty(len(labels))
-    for done, number in enumerate([0, *numbers]):
-        rows = fold != number
-        name = f"fold {number}" if number else FINAL
-        place = folder / name.replace(" ", "_")
+    for done, (name, (rows, own)) in enumerate(asked.items()):
         trainings[name] = train(
-            volumes[rows], labels[rows], settings, seed + number, place,
-            lambda epochs, _, n=done: progress(n * each + epochs, each * (len(numbers) + 1)),
+            volumes[rows], labels[rows], settings, own, places[name],
+            lambda epochs, _, n=done: processes or progress(n * each + epochs, total),
         )  # fmt: skip
-        save(trainings[name].model, place / FINISHED)
-        if number:
+        save(trainings[name].model, places[name] / FINISHED)
+        if name != FINAL:
             score_oof[~rows] = score(trainings[name].model, volumes[~rows])
     return trainings[FINAL], score_oof, trainings
+
+
+def at_once(trainings: int, settings: CNN, cores: int | None = None) -> int:
+    """Return in how many processes trainings run before their results are gathered; 0: in none.
+
+    On a Dask scheduler all; on this machine, where it has no GPU and over 4 cores, those that it
+    has two threads each for.
+    """
+    if parallel.DASK in os.environ:
+        return trainings
+    cores = cores or os.cpu_count() or 1
+    if cores <= FEW_CORES or not devices.device(settings.device).startswith("CPU"):
+        return 0
+    return min(trainings, cores // THREADS)
+
+
+def _train_ahead(
+    volumes: np.ndarray, labels: np.ndarray, settings: CNN, seed: int, folder: Path
+) -> None:
+    """Train in a process of its own: every epoch is kept in `folder`, where `train` finds it."""
+    devices.use_threads(THREADS)
+    train(np.array(volumes), labels, settings, seed, folder)
+
+
+@contextmanager
+def _watched(folder: Path, progress: Callable[[int, int], None], total: int) -> Iterator[None]:
+    """Tell the epochs that other processes have written to their histories, every other second."""
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(2):
+            histories = folder.glob(f"*/*/{HISTORY}")
+            done = sum(max(len(path.read_text().splitlines()) - 1, 0) for path in histories)
+            progress(min(done, total - 1), total)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def trainings_table(
@@ -81,4 +139,4 @@ def history_table(trainings: dict[str, Training]) -> pd.DataFrame:
 
 def training_folder(derived: Path, keys: list, settings: CNN, seed: int) -> Path:
     """Return where trainings on these patients (keys of their volumes) and settings are kept."""
-    return derived / "cnn" / digest(keys, settings, seed, VERSIONS)
+    return derived / "cnn" / digest(keys, settings, seed, devices.VERSIONS)

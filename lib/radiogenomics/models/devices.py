@@ -81,6 +81,14 @@ def _of_another_backend(wanted: str) -> str:
     return f"GPU ({BACKEND})" if gpus else f"CPU ({os.cpu_count()} cores, {BACKEND})"
 
 
+def use_threads(number: int) -> None:
+    """Compute in so many threads, where this process has not begun to compute."""
+    if BACKEND == "tensorflow":
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(number)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
 def require(precision: str, deterministic: bool) -> None:
     """Set up what `[cnn] precision` and `deterministic` ask for.
 

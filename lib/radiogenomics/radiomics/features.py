@@ -12,7 +12,7 @@ import pandas as pd
 import pywt
 import radiomics
 import SimpleITK as sitk
-from joblib import Parallel, delayed
+from joblib import delayed
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 from threadpoolctl import ThreadpoolController
 
@@ -24,6 +24,7 @@ from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import ImageFault
 from radiogenomics.study.files import digest, whole_file, write_json
 from radiogenomics.study.kept import once
+from radiogenomics.study.parallel import each
 from radiogenomics.study.settings import Radiomics
 from radiogenomics.study.study import Study
 
@@ -158,7 +159,7 @@ def extract_cohort(
         Features (one row per patient, index `patient`) and failures (patient, step, reason).
     """
     jobs = (delayed(_extract_one)(study, row) for row in cohort.to_dict("records"))
-    results = Parallel(n_jobs=study.workers, return_as="generator")(jobs)
+    results = each(jobs, study.workers)
     rows, failures = {}, []
     for done, (patient, values, reason) in enumerate(results, start=1):
         if reason:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import sklearn
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy import stats
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -26,6 +26,7 @@ from radiogenomics.statistics.discrimination import delong
 from radiogenomics.study import tables
 from radiogenomics.study.files import digest
 from radiogenomics.study.kept import digest_of, once
+from radiogenomics.study.parallel import each
 from radiogenomics.study.settings import Radiomics
 
 QUARTILES = {"q1": 0.25, "median": 0.5, "q3": 0.75}
@@ -216,7 +217,7 @@ def selection_frequency(
         for rows, _ in splitter.split(x, y)
     )  # fmt: skip
     times = pd.Series(0, x.columns)
-    for done, names in enumerate(Parallel(workers, return_as="generator")(jobs), start=1):
+    for done, names in enumerate(each(jobs, workers), start=1):
         times[names] += 1
         progress(done, resamples)
     chosen = set(selector[-1].get_feature_names_out())
