@@ -8,7 +8,7 @@ import pytest
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 
 
-@pytest.mark.parametrize("block", ["protocols", "run"])
+@pytest.mark.parametrize("block", ["protocols", "run", "control"])
 def test_a_page_says_what_its_benchmark_found(block, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.delitem(sys.modules, "control_text", raising=False)

@@ -5,6 +5,7 @@ uv run python tests/benchmarks/control_text.py [run] [control] [protocols]
 
 import re
 import sys
+import textwrap
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -20,22 +21,35 @@ KEPT, NULL, PROTOCOLS = HERE / "control.json", HERE / "control_null.csv", HERE /
 MARKS = "<!-- {}: written by tests/benchmarks/control_text.py -->", "<!-- end -->"
 RUN = """
 The run makes {patients} simulated patients. It took {minutes:.0f} minutes and {memory_gb} GB of
-memory on 2 cores without a GPU, once the packages ({downloads} MB) were downloaded; the tests
-took {tests:.0f} minutes.
+memory on 2 cores without a GPU, once the packages ({downloads} MB) were downloaded; the tests took
+{tests:.0f} minutes.
 
 Expected external AUC: {low:.3f} to {high:.3f} for the radiomics models, {clinical:.3f} for the
 clinical model and {cnn[0]:.3f} ({cnn[1]:.3f} to {cnn[2]:.3f}) for the CNN; {attainable:.3f} is
-attainable with these patients' images. {n} test patients allow no more precise estimate.
-Training gives identical numbers on one machine; another kind of CPU rounds differently.
+attainable with these patients' images. {n} test patients allow no more precise estimate. Training
+gives identical numbers on one machine; another kind of CPU rounds differently.
 """
 CONTROL = """
-- With signal, {cohorts} other cohorts of 120 patients: CNN {least:.3f} to {most:.3f}, mean
-  {mean:.3f} of an attainable {attainable:.3f}. Of {trainings} trainings {no_signal} ended
-  without a signal and {started_again} started again.
-- Without signal (`workbook phantom DIR --signal none`), {nulls} cohorts of 60 patients: mean
-  external AUCs of {least_null:.3f} to {most_null:.3f} (clinical, radiomics models, CNN), at most
-  {far:.1f} standard errors from 0.5.
+- With signal, {cohorts} cohorts of 120 patients: external AUC of the CNN {least:.3f} to
+{most:.3f}, mean {mean:.3f} where {attainable:.3f} is attainable. Of {trainings} trainings
+{no_signal} ended without a signal; {started_again} started again.
+
+- Without signal (`workbook phantom DIR --signal none`), {nulls} cohorts of 60 patients: the mean
+external AUC of the five models (clinical, LR, SVM, Bayes, CNN) is {least_null:.3f} to
+{most_null:.3f}, at most {far:.1f} standard errors from 0.5. Of {nulls} trainings of the CNN
+{again_null} started again.
 """
+
+
+def _wrapped(text: str) -> str:
+    """Return paragraphs and list items in lines of a page's width."""
+    parts = [" ".join(part.split()) for part in text.split("\n\n")]
+    lines = [
+        textwrap.fill(part, 100, subsequent_indent="  " * part.startswith("- "),
+                      break_on_hyphens=False)
+        for part in parts
+    ]  # fmt: skip
+    return "\n" + ("\n" if parts[0][:2] == "- " else "\n\n").join(lines) + "\n"
 
 
 def run_paragraphs() -> str:
@@ -43,10 +57,11 @@ def run_paragraphs() -> str:
     kept = read_json(KEPT)
     run, aucs = kept["built-in"], kept["built-in"]["aucs"]
     radiomics = [aucs[model][0] for model in ("LR", "SVM", "Bayes")]
-    return RUN.format(
+    text = RUN.format(
         **run | {"low": min(radiomics), "high": max(radiomics), "clinical": aucs["Clinical"][0]},
         cnn=aucs["CNN"], tests=kept["tests"]["minutes"], downloads=kept["tests"]["downloads_mb"],
     )  # fmt: skip
+    return _wrapped(text)
 
 
 def control_paragraphs() -> str:
@@ -54,14 +69,16 @@ def control_paragraphs() -> str:
     rows, nulls = pd.read_csv(PROTOCOLS), pd.read_csv(NULL)
     own = rows[(rows.protocol == "default") & (rows.patients == 120) & (rows.training_seed == 0)]
     models = nulls.drop(columns=["seed", "n", "attempts"])
-    means = models.mean()
-    return CONTROL.format(
-        **own[["trainings", "no_signal", "started_again"]].sum().astype(int),
+    means, counted = models.mean(), own[["trainings", "no_signal", "started_again"]].sum()
+    text = CONTROL.format(
+        **counted.astype(int).replace(0, "none"),
+        again_null=int((nulls.attempts > 1).sum()),
         cohorts=own.cohort.nunique(), least=own.external.min(), most=own.external.max(),
         mean=own.external.mean(), attainable=own.attainable.mean(), nulls=len(nulls),
         least_null=means.min(), most_null=means.max(),
         far=((means - 0.5).abs() / models.sem()).max(),
     )  # fmt: skip
+    return _wrapped(text)
 
 
 def downloads_mb() -> int:

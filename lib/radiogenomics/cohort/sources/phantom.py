@@ -293,9 +293,6 @@ seed = {recipe["seed"]}
 train = ["A"]
 test = ["B"]
 
-[radiomics]
-stability = 20  # resamples of the selection; 100 by default
-
 [cnn]
 augmentation = ["flips"]  # not in the paper, which reports none
 
