@@ -33,8 +33,16 @@ def opened(study: Study, notebook: str, purpose: str) -> pd.DataFrame:
     return read_included(study)
 
 
-def record(study: Study, notebook: str, purpose: str, scores: pd.DataFrame | None = None) -> None:
-    """Write down that the test labels are opened, and for which scores.
+def evaluated(study: Study, notebook: str, scores: pd.DataFrame) -> dict[str, Any]:
+    """Write down that these test scores meet test labels; return how often before (`_earlier`)."""
+    these = _digest(scores)
+    before = _earlier(study, these)
+    record(study, notebook, "evaluate", these)
+    return before
+
+
+def record(study: Study, notebook: str, purpose: str, scores: str = "") -> None:
+    """Write down that the test labels are opened, and the digest of the scores they are for.
 
     Raises:
         StudyError: as `opened`.
@@ -47,8 +55,8 @@ def record(study: Study, notebook: str, purpose: str, scores: pd.DataFrame | Non
             f"Run: {contract.COMPARISON.run_from}"
         )
     entry = {"notebook": notebook, "purpose": purpose, "plan": digest(study.settings.plan)}
-    if scores is not None:
-        entry["scores"] = _digest(scores)
+    if scores:
+        entry["scores"] = scores
     key = (study.folder, *entry.values())
     if key in _SESSION:
         return
@@ -94,7 +102,7 @@ def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFram
     """Return scores with labels: the only place where test scores meet test labels.
 
     Returns:
-        The scores with labels, and how often that had been done before (`earlier`).
+        The scores with labels, and how often that had been done before (`evaluated`).
 
     Raises:
         StudyError: a model lacks patients of the cohort, or has others; out of fold, lacks
@@ -105,8 +113,7 @@ def join(study: Study, scores: pd.DataFrame, notebook: str) -> tuple[pd.DataFram
     for inside, expected in ((scores.fold.isna(), patients), (scores.fold.notna(), train)):
         for name, rows in scores[inside].groupby("model"):
             _refuse_incomplete(name, rows, expected.patient)
-    before = earlier(study, scores)
-    record(study, notebook, "evaluate", scores)
+    before = evaluated(study, notebook, scores)
     label = patients.set_index("patient").label
     return scores.assign(label=scores.patient.map(label).astype("Int64")), before
 
@@ -122,12 +129,11 @@ def _refuse_incomplete(model: str, rows: pd.DataFrame, patients: pd.Series) -> N
         )
 
 
-def earlier(study: Study, scores: pd.DataFrame) -> dict[str, Any]:
+def _earlier(study: Study, these: str) -> dict[str, Any]:
     """Return how often the test cohort was evaluated before: times, same (scores), others, first.
 
     The answer stays the same in one process: a cell that is run twice is one evaluation.
     """
-    these = _digest(scores)
     key = (study.folder, these)
     if key not in _SESSION:
         records = evaluations(study)

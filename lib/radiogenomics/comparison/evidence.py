@@ -53,9 +53,8 @@ def evidence(
         taken = study.settings.label.positive, study.settings.lesions.rule
         tables = map(Path, predictions)
         scores = other_scores.read_scores(*tables, positive=taken[0], rule=taken[1])
-        before = seal.earlier(study, scores)
         patients = other_patients.read_patients(Path(columns) if columns else None, scores)
-        seal.record(study, contract.COMPARISON.name, "evaluate", scores)
+        before = seal.evaluated(study, contract.COMPARISON.name, scores)
     write_scores(study, scores)
     return scores, patients, before
 

@@ -88,7 +88,7 @@ def check_privacy(study: Study) -> str:
     """
     table = read_cells(study.cohort_csv)
     images = [study.folder / p for c in IMAGES if c in table for p in table[c] if p]
-    # the dates in the reports: of the first evaluation (`seal.earlier`), of the split
+    # the dates in the reports: of the first evaluation (`seal.evaluated`), of the split
     allowed = {record["time"][:10] for record in seal.evaluations(study)}
     allowed |= set(table.get("hospital", ())).union(*study.settings.cohorts.sides.values())
     if study.settings.privacy.patient_is_pseudonym:
