@@ -42,9 +42,9 @@ def browser():
 def shrink(settings):
     """Give the network an eighth of the paper's voxels, and PyRadiomics of the built-in ones."""
     text = settings.read_text(encoding="utf-8")
-    assert "[radiomics]\n" in text and "[preprocessing]" not in text
-    text = text.replace("[radiomics]\n", "[radiomics]\nradiomics_spacing_mm = 2.0\n")
-    settings.write_text(text + "\n[preprocessing]\nshape = [16, 32, 32]\n", encoding="utf-8")
+    assert "[radiomics]" not in text and "[preprocessing]" not in text
+    text += "\n[radiomics]\nradiomics_spacing_mm = 2.0\n\n[preprocessing]\nshape = [16, 32, 32]\n"
+    settings.write_text(text, encoding="utf-8")
 
 
 def make_tiny(folder):

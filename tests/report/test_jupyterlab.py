@@ -34,8 +34,8 @@ def place(finished, tmp_path_factory):
     shutil.copytree(finished.reports, root / "reports" / "phantom")
     settings = root / "data" / "phantom" / "study.toml"
     text = settings.read_text(encoding="utf-8") + QUICKLY.format(**QUICK)
-    quick = f"[radiomics]\nstability = {QUICK['stability']}\n\n[cnn]\nepochs = {QUICK['epochs']}"
-    settings.write_text(text.replace("[cnn]", quick))
+    text = text.replace("[radiomics]", f"[radiomics]\nstability = {QUICK['stability']}")
+    settings.write_text(text.replace("[cnn]", f"[cnn]\nepochs = {QUICK['epochs']}"))
     return root
 
 

@@ -154,7 +154,8 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         "warnings": _warnings(study),
         "evaluations": len(seal.evaluations(study)),
         "headline": _headline(study),
-        "headline_note": "AUC with DeLong interval; others at threshold 0.5 with Wilson interval",
+        "headline_note": "AUC with DeLong's interval on the logit scale; others at threshold 0.5 "
+        "with Wilson's",
         "table1": _table1(study),
         "figures": _index_figures(study),
         "notebooks": [_notebook_row(study, state) for state in states],
