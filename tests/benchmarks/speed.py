@@ -4,11 +4,10 @@
 
 Without names every part is measured, on a quiet machine two hours on 2 cores. FOLDER holds
 cohorts and reports. Rows go to speed.csv and, as a table, to README.md beside this script. Other
-radiomics packages are measured where they are installed (`uv run --with mirp ...`).
+radiomics packages are measured where they are installed (peers.py).
 """
 
 import argparse
-import importlib.util
 import os
 import resource
 import statistics
@@ -22,6 +21,7 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # before nu
 import compare as tables_of_scores
 import numpy as np
 import pandas as pd
+import peers as others
 import rows
 import SimpleITK as sitk
 from control import made
@@ -102,8 +102,10 @@ def radiomics(folder: Path) -> list[dict]:
     found = []
     for name, lesions in (("built-in lesions, mean", pairs), ("135,000 voxels", [large_lesion()])):
         peers = {"PyRadiomics": lambda p=lesions: [features.measured(*x, THEIRS) for x in p]}
-        if importlib.util.find_spec("mirp"):
-            peers["mirp"] = lambda p=lesions: [_mirp(*x) for x in p]
+        ours = features.measured(*lesions[0], OURS)
+        for peer, call in others.installed().items():
+            known = others.told(peer, call(*lesions[0]), ours)
+            peers[known] = lambda p=lesions, c=call: [c(*x) for x in p]
         own = side_by_side(
             f"1,688 features, {name}",
             lambda p=lesions: [features.measured(*x, OURS) for x in p], peers,
@@ -120,17 +122,6 @@ def radiomics(folder: Path) -> list[dict]:
         lambda: [features.extract(*read_pair(row), OURS) for row in started], {},
     )  # fmt: skip
     return found + [row | {"ours_s": row["ours_s"] / len(started)} for row in whole]
-
-
-def _mirp(ct: sitk.Image, mask: sitk.Image) -> None:
-    """Extract mirp's features of the image alone: fewer, of other definitions."""
-    import mirp
-
-    image, inside = (sitk.GetArrayFromImage(x) for x in (ct, mask))
-    mirp.extract_features(
-        image=image, mask=inside, base_discretisation_method="fixed_bin_size",
-        base_discretisation_bin_width=OURS.bin_width,
-    )  # fmt: skip
 
 
 def selection(_: Path) -> list[dict]:
