@@ -36,7 +36,7 @@ def test_what_the_library_imports_is_declared():
     """A package that comes with another one alone may be gone with that one's next version."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extra = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extra["idc"], *extra["itk"]]
+    wanted = [*project["dependencies"], *extra["dask"], *extra["idc"], *extra["itk"]]
     declared = {re.split("[=[]", one)[0].lower() for one in wanted}
     imported = set()
     for path in (ROOT / "lib").rglob("*.py"):

@@ -196,6 +196,7 @@ assert config.is_op_determinism_enabled()
 """
 
 
+@pytest.mark.slow
 def test_determinism_is_switched_on(tmp_path):
     subprocess.run([sys.executable, "-c", DETERMINED, str(tmp_path)], check=True)
 
