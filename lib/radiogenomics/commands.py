@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from radiogenomics.report import duration, single
 from radiogenomics.report import run as report
-from radiogenomics.report import single
 from radiogenomics.report.execution import NotebookFailed
 from radiogenomics.study import parallel, tables
 from radiogenomics.study.errors import DONE, FAULTS, StudyError, UsageError
@@ -34,6 +34,9 @@ def run(given: argparse.Namespace) -> int:
         make_built_in(folder)
     study = load_study(folder, given.reports)
     print("\n".join([f"{study.settings.heading}: {folder} -> {study.reports}", *study.notes]))
+    whole = not given.only and not given.start
+    if whole and (given.force or not study.manifest_json.exists()):
+        print(duration.told(report.with_overrides(study, overrides)), flush=True)
     with report.alone(study):
         try:
             states = report.run_study(study, given.only, given.start, overrides, given.force)

@@ -134,8 +134,7 @@ def run_study(
     states, shared = earlier_states(study), standing.common(study)
     for path in chosen:
         used = declared_here(path, overrides)
-        changed = {name: value for name, value in used.items() if name in section_of()}
-        settings = overridden(study.settings, changed)
+        settings = with_overrides(study, used).settings
         earlier = [state for name, state in states.items() if name < path.stem]
         source = standing.made_from(shared, path, settings, used, earlier)
         if not (only or start or force) and standing.stands(study, states[path.stem], source):
@@ -148,6 +147,12 @@ def run_study(
     save_illustrations(study, progress("figures drawn for a paper"))
     build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
+
+
+def with_overrides(study: Study, overrides: dict[str, Any]) -> Study:
+    """Return the study with the settings that these parameters change."""
+    changed = {name: value for name, value in overrides.items() if name in section_of()}
+    return dataclasses.replace(study, settings=overridden(study.settings, changed))
 
 
 def _run_one(

@@ -1,0 +1,53 @@
+"""About how long a study's first run takes, from what its stages cost a patient."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from radiogenomics.cohort.reading import read_cohort
+from radiogenomics.study.contract import TRAIN
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.study import Study
+
+# CPU seconds on the cores that tests/benchmarks/README.md was measured on
+STARTS = 40.0  # eight kernels and pages, on one core
+PATIENT = 1.3  # scans read, volume, features, outlines redrawn
+RESAMPLE = 0.0041  # of the selection, a training patient
+SAMPLE = 0.13  # of the network's training: a patient of the paper's shape in an epoch
+VOXELS = 32 * 64 * 64  # of the paper's shape
+
+
+def expected_minutes(study: Study, cores: int | None = None) -> tuple[float, float] | None:
+    """Return about how many minutes a first run takes without a GPU, and the network's part.
+
+    Every epoch is counted, though most trainings stop before the last; None where the cohort
+    cannot be read, which notebook 01 then tells.
+    """
+    try:
+        table = read_cohort(study)
+    except StudyError:
+        return None
+    cores = cores or os.cpu_count() or 1
+    train, settings = int((table.cohort == TRAIN).sum()), study.settings
+    work = PATIENT * len(table) + RESAMPLE * settings.radiomics.stability * train
+    fitted = (
+        train * (1 - settings.cnn.validation) * settings.evaluation.folds
+    )  # the last, and folds
+    epochs = settings.cnn.epochs * settings.cnn.networks
+    share = np.prod(settings.preprocessing.shape) / VOXELS
+    network = SAMPLE * share * fitted * epochs / cores / 60
+    whole = STARTS / 60 + work / min(study.workers, cores) / 60 + network
+    return float(whole), float(network)
+
+
+def told(study: Study) -> str:
+    """Return the sentence that is printed before a first run, "" where nothing is known."""
+    if (minutes := expected_minutes(study)) is None:
+        return ""
+    whole, network = (max(1, round(part)) for part in minutes)
+    return (
+        f"About {whole} minutes on {os.cpu_count()} cores like ours without a GPU, "
+        f"{network} of them for the network's training."
+    )
