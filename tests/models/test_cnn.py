@@ -1,7 +1,9 @@
 """The network is the paper's; training decides its epoch on training patients alone."""
 
+import random
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -45,6 +47,24 @@ def test_parameters_and_layers_are_the_papers(network):
 def test_same_seed_same_weights():
     a, b, c = (cnn.build(SMALL, CNN(), seed=s).get_weights()[0] for s in (1, 1, 2))
     assert np.array_equal(a, b) and not np.array_equal(a, c)
+
+
+def test_weights_do_not_depend_on_what_other_threads_draw():
+    """As Dask's and Jupyter's do, from the process' own generator."""
+    alone, ended = cnn.build(SMALL, CNN(), seed=1).get_weights(), threading.Event()
+
+    def draw():
+        while not ended.is_set():
+            random.random()
+
+    other = threading.Thread(target=draw)
+    other.start()
+    try:
+        among = cnn.build(SMALL, CNN(), seed=1).get_weights()
+    finally:
+        ended.set()
+        other.join()
+    assert all(map(np.array_equal, alone, among))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pandas as pd
@@ -53,19 +54,27 @@ def paper_network(shape: tuple[int, int, int], settings: CNN, seed: int) -> kera
     Four blocks of Conv3D, max-pool and batch norm, global average pooling, dense 512, dropout
     and two outputs: the arrangement whose parameters number 1,297,090 in 17 layers.
     """
+    drawn = Random(seed)  # Keras' own draw from the process' generator, which other threads use too
+
+    def weights() -> keras.initializers.Initializer:
+        return keras.initializers.GlorotUniform(drawn.randint(1, 10**9))
+
     inputs = x = keras.Input((*shape, 1), name="volume")
     for block, filters in enumerate(FILTERS, start=1):
         x = keras.layers.Conv3D(
-            filters, 3, padding="same", activation="relu", name=f"conv3d_{block}"
-        )(x)
+            filters, 3, padding="same", activation="relu", kernel_initializer=weights(),
+            name=f"conv3d_{block}",
+        )(x)  # fmt: skip
         x = keras.layers.MaxPooling3D(2, name=f"pool_{block}")(x)
         x = keras.layers.BatchNormalization(
             momentum=settings.batch_norm_momentum, name=f"norm_{block}"
         )(x)
     x = keras.layers.GlobalAveragePooling3D(name="average")(x)
-    x = keras.layers.Dense(512, activation="relu", name="dense")(x)
+    x = keras.layers.Dense(512, activation="relu", kernel_initializer=weights(), name="dense")(x)
     x = keras.layers.Dropout(settings.dropout, seed=seed, name="dropout")(x)
-    outputs = keras.layers.Dense(2, activation="softmax", dtype="float32", name="probability")(x)
+    outputs = keras.layers.Dense(
+        2, activation="softmax", kernel_initializer=weights(), dtype="float32", name="probability"
+    )(x)
     return keras.Model(inputs, outputs, name="egfr_cnn")
 
 
