@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,16 @@ def chance(patients: list[str], maps: np.ndarray, seed: int) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def _draw_kernels(network: keras.Model, seed: int) -> None:
+    """Draw kernels anew: a clone's initializers have the seeds of the network it was made from."""
+    drawn = Random(seed)
+    for layer in (one for part in cnn.members(network) for one in part.layers):
+        if hasattr(layer, "kernel"):
+            kind = layer.kernel_initializer
+            own = type(kind).from_config(kind.get_config() | {"seed": drawn.randint(1, 10**9)})
+            layer.kernel.assign(own(layer.kernel.shape))
+
+
 def reset_networks(network: keras.Model, seed: int) -> Iterator[tuple[str, keras.Model]]:
     """Yield the network with more and more layers re-initialised, from the output to the input.
 
@@ -89,6 +100,7 @@ def reset_networks(network: keras.Model, seed: int) -> Iterator[tuple[str, keras
     """
     keras.utils.set_random_seed(seed)
     fresh = keras.models.clone_model(network)
+    _draw_kernels(fresh, seed)
     mixed = keras.models.clone_model(network)
     mixed.set_weights(network.get_weights())
     pairs = list(zip(cnn.members(mixed), cnn.members(fresh), strict=True))
