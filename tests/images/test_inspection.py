@@ -138,14 +138,19 @@ def test_notes_of_many_are_one_line():
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
-def test_reading_that_does_not_end_excludes_its_patient_alone(tmp_path, monkeypatch):
+def three_patients(folder, settings=""):
+    """A study of three CTs and one mask, read in this process."""
     for i in range(3):
-        corpus.write_image(tmp_path / f"{i}.nii.gz", corpus.volume(i))
-    corpus.write_image(tmp_path / "mask.nii.gz", corpus.lesion())
+        corpus.write_image(folder / f"{i}.nii.gz", corpus.volume(i))
+    corpus.write_image(folder / "mask.nii.gz", corpus.lesion())
     table = corpus.cohort_table()[:3].assign(mask="mask.nii.gz", hospital="A")
-    table.assign(ct=[f"{i}.nii.gz" for i in range(3)]).to_csv(tmp_path / "cohort.csv", index=False)
-    (tmp_path / "study.toml").write_text("workers = 1\n[images]\ntime_limit_s = 1\n")
-    study = load_study(tmp_path, tmp_path / "reports")
+    table.assign(ct=[f"{i}.nii.gz" for i in range(3)]).to_csv(folder / "cohort.csv", index=False)
+    (folder / "study.toml").write_text(f"workers = 1\n{settings}")
+    return load_study(folder, folder / "reports")
+
+
+def test_reading_that_does_not_end_excludes_its_patient_alone(tmp_path, monkeypatch):
+    study = three_patients(tmp_path, "[images]\ntime_limit_s = 1\n")
     cohort = eligibility.with_images(study, read_cohort(study))
 
     def stalled(ct, *rest):
@@ -162,13 +167,7 @@ def test_reading_that_does_not_end_excludes_its_patient_alone(tmp_path, monkeypa
 
 
 def test_check_and_notebook_01_read_each_scan_once_between_them(tmp_path, monkeypatch):
-    for i in range(3):
-        corpus.write_image(tmp_path / f"{i}.nii.gz", corpus.volume(i))
-    corpus.write_image(tmp_path / "mask.nii.gz", corpus.lesion())
-    rows = corpus.cohort_table()[:3].assign(mask="mask.nii.gz", hospital="A")
-    rows.assign(ct=[f"{i}.nii.gz" for i in range(3)]).to_csv(tmp_path / "cohort.csv", index=False)
-    (tmp_path / "study.toml").write_text("workers = 1\n")
-    study = load_study(tmp_path, tmp_path / "reports")
+    study = three_patients(tmp_path)
     table = read_cohort(study)
     read, original = [], inspection.read_scan
     monkeypatch.setattr(inspection, "read_scan", lambda *a: read.append(a[0]) or original(*a))

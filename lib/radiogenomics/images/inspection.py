@@ -104,9 +104,12 @@ def _inspected(row: dict, study: Study) -> dict:
     decides = study.settings.images, measured.pad_mm, measured.radiomics_spacing_mm, RECORD
     key = digest(row["patient"], read_from(row), row.get("mask_2_hash", ""), *decides)
     path = study.derived / "inspected" / f"{key}.json"
-    record = kept(path) or _inspect_one(row, study.settings)
+    record = kept(path)
+    if record is None:
+        record = _inspect_one(row, study.settings)
+        if not record["reason"]:
+            keep(path, record)
     if not record["reason"]:
-        keep(path, record)
         record["print"] = Fingerprint(*record["print"])
     return record
 

@@ -32,9 +32,8 @@ def expected_minutes(study: Study, cores: int | None = None) -> tuple[float, flo
     cores = cores or os.cpu_count() or 1
     train, settings = int((table.cohort == TRAIN).sum()), study.settings
     work = PATIENT * len(table) + RESAMPLE * settings.radiomics.stability * train
-    fitted = (
-        train * (1 - settings.cnn.validation) * settings.evaluation.folds
-    )  # the last, and folds
+    # on all training patients, and once without each fold: together as many as there are folds
+    fitted = train * (1 - settings.cnn.validation) * settings.evaluation.folds
     epochs = settings.cnn.epochs * settings.cnn.networks
     share = np.prod(settings.preprocessing.shape) / VOXELS
     network = SAMPLE * share * fitted * epochs / cores / 60
