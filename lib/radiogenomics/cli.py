@@ -92,8 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--patients", type=int, default=120, help="24 to 660 (default 120)")
     made.add_argument("--seed", type=int, default=2024, help="default 2024")
     made.add_argument(
-        "--signal", choices=("paper", "none"), default="paper",
-        help="paper: labels act on images and clinical data (default); none: on nothing",
+        "--signal", choices=("paper", "volume", "scanner", "none"), default="paper",
+        help="paper: labels act on images and clinical data (default); volume, scanner: on the "
+        "lesions' size, the choice of the scanner alone; none: on nothing",
     )  # fmt: skip
     made.add_argument("--faults", type=int, default=0, help="faulty patients on top (default 0)")
     made.set_defaults(command="phantom")

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 from radiogenomics.cohort import eligibility, reading
-from radiogenomics.cohort.sources import phantom, phantom_scans
+from radiogenomics.cohort.sources import phantom, phantom_scans, phantom_signals
 from radiogenomics.images import description, inspection, scans
 from radiogenomics.images.formats import content_hash
+from radiogenomics.statistics import discrimination
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import load_study
@@ -82,7 +83,7 @@ def test_attainable_auc_is_what_a_large_draw_gives():
     labels = np.repeat([0, 1], 20_000)
     place, offset = phantom._latents(labels, rng)
     where, weak = phantom_scans.separations()
-    auc = phantom.delong(labels, np.stack([where * place + weak * offset, offset]))[0]
+    auc = discrimination.delong(labels, np.stack([where * place + weak * offset, offset]))[0]
     assert auc == pytest.approx(
         [phantom_scans.SIGNAL_AUC, phantom_scans.WHOLE_LESION_AUC], abs=0.006
     )
@@ -108,6 +109,46 @@ def test_none_permutes_labels_within_hospitals():
     moved = phantom.permute_labels(drawn, 4)
     assert (moved.groupby("hospital").label.sum() == drawn.groupby("hospital").label.sum()).all()
     assert (moved.label != drawn.label).mean() > 0.3
+
+
+@pytest.mark.parametrize("signal", ["volume", "scanner"])
+def test_one_thing_alone_knows_the_label(signal):
+    drawn = phantom.draw_cohort(660, 5, signal)
+    paper = phantom.draw_cohort(660, 5)
+    counts = [t.groupby(["hospital", "label"]).size() for t in (drawn, paper)]
+    assert (counts[0] == counts[1]).all()
+    assert sorted(drawn["_lesion"]) == sorted(paper["_lesion"])
+    person = phantom_scans.outlines()["lidc_patient"][drawn["_lesion"].to_numpy(int)]
+    assert not set(person[drawn.hospital == "A"]) & set(person[drawn.hospital == "B"])
+    knows = {
+        "volume": phantom_signals._volumes(drawn["_lesion"]),
+        "scanner": phantom_signals._order(drawn["_scanner"]),
+        "soft part": drawn["_place"],
+        "offset": drawn["_offset"],
+        "sex": drawn.sex == "female",
+        "smoking": drawn.smoking == "never",
+        "age": drawn.age,
+    }
+    test = (drawn.cohort == "test").to_numpy()
+    labels = drawn.label.to_numpy()
+    scores = np.array([np.asarray(values, float) for values in knows.values()])
+    aucs = dict(zip(knows, discrimination.delong(labels, scores)[0], strict=True))
+    own = aucs.pop(signal)
+    assert own > 0.85 and all(abs(auc - 0.5) < 0.08 for auc in aucs.values()), (own, aucs)
+    recipe = {"signal": signal}
+    attainable = phantom_signals.truth(drawn, recipe)["attainable_auc"]
+    in_test = discrimination.delong(labels[test], scores[:, test])[0][list(knows).index(signal)]
+    assert attainable["image"]["test_patients"] == pytest.approx(in_test, abs=1e-4)
+    assert attainable["image"]["population"] == pytest.approx(in_test, abs=0.1)
+    assert attainable["clinical"] == {"population": 0.5, "test_patients": 0.5}
+
+
+def test_scanners_attainable_auc_is_the_mean_of_many_cohorts():
+    drawn = [phantom.draw_cohort(660, seed, "scanner") for seed in range(30)]
+    known = [phantom_signals.truth(table, {"signal": "scanner"}) for table in drawn]
+    images = [truth["attainable_auc"]["image"] for truth in known]
+    mean = np.mean([one["test_patients"] for one in images])
+    assert images[0]["population"] == pytest.approx(mean, abs=0.015)  # two standard errors
 
 
 def test_truth_says_what_is_attainable(made):

@@ -12,35 +12,30 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy import stats
 
 from radiogenomics.cohort.sources.phantom_faults import faulty_rows
 from radiogenomics.cohort.sources.phantom_scans import (
     OUTLINES,
     SCANNERS,
-    SIGNAL_AUC,
     SLICE_MM,
     Scanner,
     outlines,
     separations,
     write_patient,
 )
-from radiogenomics.statistics.discrimination import delong
+from radiogenomics.cohort.sources.phantom_signals import (
+    CELLS,
+    SEX_SMOKING,
+    SIGNALS,
+    dealt,
+    permute_labels,
+    truth,
+)
 from radiogenomics.study.errors import StudyError, UsageError
 from radiogenomics.study.files import read_json, whole_file, write_json
 
 PAPER_PATIENTS = 660
 HOSPITALS = {"A": "train", "B": "test"}
-
-# Patients by (hospital, label): female never, male never, female smoker, male smoker.
-# A joint table that gives the paper's Table 1 and its clinical model's AUCs in both hospitals.
-SEX_SMOKING = {
-    ("A", 1): (167, 45, 5, 43),
-    ("A", 0): (84, 46, 5, 133),
-    ("B", 1): (35, 15, 0, 15),
-    ("B", 0): (17, 12, 2, 36),
-}
-CELLS = (("female", "never"), ("male", "never"), ("female", "smoker"), ("male", "smoker"))
 
 # Table 1 of the paper, by label.
 TABLE1 = {
@@ -72,7 +67,8 @@ def make_phantom(
         folder: the study folder; patients already there are kept when the recipe is the same.
         patients: eligible patients, 24 to 660 (as many as there are outlines).
         seed: of every random step.
-        signal: `paper`, or `none`: the same images and clinical columns, labels permuted.
+        signal: `paper`; `none`: the same images and clinical columns, labels permuted; `volume` or
+            `scanner`: the label acts on that alone.
         faults: ineligible or faulty patients on top.
         workers: processes.
         progress: called with (patients done, patients in all).
@@ -83,8 +79,8 @@ def make_phantom(
     _check_request(patients, signal)
     recipe = {"patients": patients, "seed": seed, "signal": signal, "faults": faults}
     _refuse_other_study(folder, recipe)
-    cohort = draw_cohort(patients, seed)
-    truth = _truth(cohort, recipe)
+    cohort = draw_cohort(patients, seed, signal)
+    known = truth(cohort, recipe)
     write_json(folder / "recipe.json", recipe)
     rows = cohort.to_dict("records")
     jobs = (delayed(write_patient)(folder, row, seed) for row in rows)
@@ -93,14 +89,14 @@ def make_phantom(
     for done, region in enumerate(results, start=1):
         planted.append(region)
         progress(done, len(rows))
-    truth["soft_part_y_mm"] = dict(zip(cohort.patient, planted, strict=True))
+    known["soft_part_y_mm"] = dict(zip(cohort.patient, planted, strict=True))
     table = cohort.drop(columns=[c for c in cohort if c.startswith("_")])
     if signal == "none":
         table = permute_labels(table, seed)
     table = pd.concat([table, faulty_rows(folder, table, faults)])
     with whole_file(folder / "cohort.csv") as part:
         table.to_csv(part, index=False, lineterminator="\n")
-    write_json(folder / "truth.json", truth)
+    write_json(folder / "truth.json", known)
     with whole_file(folder / "study.toml") as part:
         part.write_text(_study_toml(recipe), encoding="utf-8")
 
@@ -110,8 +106,8 @@ def _check_request(patients: int, signal: str) -> None:
         raise UsageError(
             f"patients = {patients}. Expected: 24 to {PAPER_PATIENTS}, the number of outlines."
         )
-    if signal not in ("paper", "none"):
-        raise UsageError(f"signal = {signal!r}. Expected: paper or none.")
+    if signal not in SIGNALS:
+        raise UsageError(f"signal = {signal!r}. Expected: one of {', '.join(SIGNALS)}.")
     if not OUTLINES.is_file():
         raise StudyError(f"{OUTLINES.name} is not in data/. Expected: the file that is shipped.")
 
@@ -128,7 +124,7 @@ def _refuse_other_study(folder: Path, recipe: dict) -> None:
         raise StudyError(f"{folder} holds another study. Choose an empty folder.")
 
 
-def draw_cohort(patients: int, seed: int) -> pd.DataFrame:
+def draw_cohort(patients: int, seed: int, signal: str = "paper") -> pd.DataFrame:
     """Draw the patients: cohort.csv's columns and, with a leading _, what the scan needs.
 
     At 660 patients the clinical columns give the paper's Table 1 exactly; smaller cohorts
@@ -149,21 +145,22 @@ def draw_cohort(patients: int, seed: int) -> pd.DataFrame:
             table.loc[group.index, column] = drawn
     table["age"] = table.age.astype(int)
     table["interval_days"] = rng.integers(0, 15, patients)
-    scanners = [_scanner_of(h, rng) for h in table.hospital]
-    latent = _latents(table.label.to_numpy(), rng)
+    table["_scanner"] = [_scanner_of(h, rng) for h in table.hospital]
+    table["_place"], table["_offset"] = _latents(table.label.to_numpy(), rng)
     table.insert(0, "patient", [f"P{i:03d}" for i in range(1, patients + 1)])
     table.insert(2, "cohort", table.hospital.map(HOSPITALS))
-    lesions = _lesions(table.hospital.to_numpy(), rng)
-    second = outlines()["readers"][lesions] == 2
+    table["_lesion"] = _lesions(table.hospital.to_numpy(), rng)
+    if signal in ("volume", "scanner"):
+        table = dealt(table, signal, seed)
+    second = outlines()["readers"][table["_lesion"]] == 2
     table["ct"] = "scans/" + table.patient + "_ct.nii.gz"
     table["mask"] = "scans/" + table.patient + "_mask.nii.gz"
     table["mask_label"] = 1
     table["mask_2"] = ("scans/" + table.patient + "_mask_2.nii.gz").where(second, "")
-    table["scanner"] = [s.name for s in scanners]
-    table["kernel"] = [s.kernel for s in scanners]
+    table["scanner"] = [s.name for s in table["_scanner"]]
+    table["kernel"] = [s.kernel for s in table["_scanner"]]
     table["thickness_mm"] = SLICE_MM
-    hidden = {"_scanner": scanners, "_lesion": lesions, "_place": latent[0], "_offset": latent[1]}
-    return table.assign(**hidden)
+    return table
 
 
 def _apportion(counts: Sequence[int], total: int) -> np.ndarray:
@@ -227,63 +224,8 @@ def _lesions(hospitals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return lesions
 
 
-def permute_labels(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Permute the labels within each hospital: they then have no effect."""
-    rng = np.random.default_rng([seed, 2])
-    permuted = table.groupby("hospital").label.transform(lambda y: rng.permutation(y.to_numpy()))
-    return table.assign(label=permuted)
-
-
-def _truth(cohort: pd.DataFrame, recipe: dict) -> dict:
-    """Return the attainable AUCs: population (closed form or exact) and the test patients drawn."""
-    where, offset = separations()
-    image = where * cohort["_place"] + offset * cohort["_offset"]
-    clinical = [_clinical_llr(r.hospital, r.sex, r.smoking) for r in cohort.itertuples()]
-    scores = np.stack([image, clinical, image + clinical])
-    drawn, _ = delong(cohort.label.to_numpy()[rows := cohort.cohort == "test"], scores[:, rows])
-    population = [SIGNAL_AUC, _clinical_auc(), _joint_auc()]
-    none = recipe["signal"] == "none"
-    names = ("image", "clinical", "joint")
-    attainable = {
-        name: {
-            "population": 0.5 if none else round(float(p), 4),
-            "test_patients": 0.5 if none else round(float(d), 4),
-        }
-        for name, p, d in zip(names, population, drawn, strict=True)
-    }
-    return {"synthetic": True, "recipe": recipe, "attainable_auc": attainable}
-
-
-def _cell_rates(hospital: str) -> np.ndarray:
-    """Return P(cell | label), rows label 0 and 1, columns as CELLS; half a patient added."""
-    counts = np.array([SEX_SMOKING[hospital, label] for label in (0, 1)]) + 0.5
-    return counts / counts.sum(axis=1, keepdims=True)
-
-
-def _clinical_llr(hospital: str, sex: str, smoking: str) -> float:
-    rates = _cell_rates(hospital)
-    cell = CELLS.index((sex, "never" if smoking == "never" else "smoker"))
-    return float(np.log(rates[1, cell] / rates[0, cell]))
-
-
-def _clinical_auc() -> float:
-    rates = _cell_rates("B")
-    llr = np.log(rates[1] / rates[0])
-    wins = (llr[:, None] > llr[None]) + 0.5 * (llr[:, None] == llr[None])
-    return float(rates[1] @ wins @ rates[0])
-
-
-def _joint_auc() -> float:
-    """Return the AUC of the sum of the image's and the clinical log likelihood ratio."""
-    rates = _cell_rates("B")
-    llr = np.log(rates[1] / rates[0])
-    d2 = float(np.sum(np.square(separations())))
-    wins = stats.norm.cdf((llr[:, None] - llr[None] + d2) / np.sqrt(2 * d2))
-    return float(rates[1] @ wins @ rates[0])
-
-
 def _study_toml(recipe: dict) -> str:
-    note = "labels act on nothing" if recipe["signal"] == "none" else "labels act by construction"
+    note = SIGNALS[recipe["signal"]]
     return f"""# Made by workbook phantom: simulated patients, a control, not evidence.
 title = "Built-in cohort ({recipe["patients"]} simulated patients, {note})"
 synthetic = true
