@@ -2,45 +2,11 @@
 
 import numpy as np
 import pandas as pd
-import pytest
-import SimpleITK as sitk
 from radiogenomics.cohort import included
 from radiogenomics.maps import robustness
 from radiogenomics.models import network, predictions
 from radiogenomics.study import tables
 from radiogenomics.study.words import say
-
-
-@pytest.fixture
-def cube():
-    """A cube of 5 x 7 x 9 voxels (z, y, x) of 2 x 0.5 x 0.5 mm."""
-    array = np.zeros((11, 20, 21), np.uint8)
-    array[3:8, 5:12, 6:15] = 1
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing((0.5, 0.5, 2.0))
-    return image
-
-
-def sides(mask):
-    where = np.argwhere(sitk.GetArrayFromImage(mask))
-    return tuple(np.ptp(where, axis=0) + 1)
-
-
-def test_outline_moves_by_a_millimetre_in_the_slice_and_not_between_thick_slices(cube):
-    smaller, larger = (robustness.regrown(cube, mm) for mm in (-1.0, 1.0))
-    assert sides(smaller) == (5, 3, 5) and sides(larger) == (5, 11, 13)
-    assert smaller.GetSize() == larger.GetSize() == cube.GetSize()
-    assert larger.GetOrigin() == cube.GetOrigin()
-
-
-def test_pixels_larger_than_the_step_are_moved_by_one(cube):
-    cube.SetSpacing((1.5, 1.5, 2.0))
-    assert sides(robustness.regrown(cube, -1.0)) == (5, 5, 7)
-
-
-def test_lesion_at_the_border_is_peeled_there_too():
-    whole = sitk.GetImageFromArray(np.ones((5, 5, 5), np.uint8))
-    assert sides(robustness.regrown(whole, -1.0)) == (3, 3, 3)
 
 
 def test_table_of_a_run_holds_every_test_patient_and_change(finished):

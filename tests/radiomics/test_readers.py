@@ -6,7 +6,7 @@ import pytest
 import SimpleITK as sitk
 import statsmodels.formula.api as smf
 from radiogenomics.models import classical
-from radiogenomics.radiomics import second_reader, signature
+from radiogenomics.radiomics import agreement, perturbations, second_reader, signature
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Radiomics
 
@@ -14,7 +14,7 @@ from radiogenomics.study.settings import Radiomics
 def test_icc_is_shrout_and_fleiss():
     """Their Table 2 (1979): ICC(2,1) 0.29; the interval is that of R's psych::ICC."""
     table = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
-    found = second_reader.icc(np.array(table, float)[:, :, np.newaxis])[0]
+    found = agreement.icc(np.array(table, float)[:, :, np.newaxis])[0]
     assert found == pytest.approx([0.2898, 0.0188, 0.7611], abs=5e-4)
 
 
@@ -28,17 +28,41 @@ def test_icc_is_that_of_variance_components():
     fit = smf.mixedlm("y ~ 1", long, groups="one", vc_formula=parts).fit()
     component = dict(zip(fit.model.exog_vc.names, fit.vcomp, strict=True))
     theirs = component["p"] / (component["p"] + component["r"] + fit.scale)
-    assert second_reader.icc(ratings[:, :, np.newaxis])[0, 0] == pytest.approx(theirs, abs=0.01)
+    assert agreement.icc(ratings[:, :, np.newaxis])[0, 0] == pytest.approx(theirs, abs=0.01)
 
 
 def test_constant_and_equal_features_have_stated_answers():
     first = pd.DataFrame({"same": [1.0, 2, 3, 4], "flat": 5.0}, index=list("abcd"))
-    table = second_reader.icc_table(first, first).set_index("feature")
+    table = agreement.icc_table(first, first).set_index("feature")
     assert table.icc["same"] == 1 and np.isnan(table.icc["flat"])
-    assert second_reader.repeatable(first, table.reset_index(), 0.75) == ["same"]
-    assert second_reader.repeatable(first, table.reset_index(), 0) == ["same", "flat"]
+    asked = [agreement.filters(Radiomics(reader_icc=limit), first, {}) for limit in (0.75, 0)]
+    assert [agreement.fitted(steps, first) for steps in asked] == [["same"], ["same", "flat"]]
+    nobody = agreement.filters(Radiomics(reader_icc=0.75), first.iloc[:0], {})
     with pytest.raises(StudyError, match="reader_icc = 0.75 leaves none of 2 features"):
-        second_reader.repeatable(first, table.reset_index().iloc[:0], 0.75)
+        agreement.fitted(nobody, first)
+
+
+def test_a_feature_has_to_bear_every_small_error():
+    rng = np.random.default_rng(4)
+    first = pd.DataFrame(rng.normal(size=(30, 3)), columns=["steady", "once", "never"])
+    noisy = first + 3 * rng.normal(size=first.shape)
+    changed = {"a": first.assign(never=noisy.never), "b": noisy.assign(steady=first.steady)}
+    steps = agreement.filters(Radiomics(perturbation_icc=0.9), first.iloc[:0], changed)
+    assert [name for name, _ in steps] == ["agreement after small errors"]
+    assert agreement.fitted(steps, first) == ["steady"]
+    table = perturbations.agreement(
+        first.add_prefix("original_glcm_"),
+        {name: after.add_prefix("original_glcm_") for name, after in changed.items()},
+    )
+    shares = perturbations.shares(table)
+    assert shares.loc["glcm"].to_list() == pytest.approx([2 / 3, 1 / 3, 1 / 3])
+    assert shares.loc["all"].to_list() == pytest.approx([2 / 3, 1 / 3, 1 / 3])
+    x, y = features(rng, 60, 2)
+    after = {"a": x + rng.normal(0, 0.01, x.shape)}
+    steps = agreement.filters(Radiomics(perturbation_icc=0.9), x, after)
+    whole = agreement.with_filters(signature.signature_pipeline(Radiomics(lasso_folds=3), 1), steps)
+    rules = signature.steps_table(whole.fit(x, y)).rule.tolist()
+    assert rules[0] == "ICC >= 0.9" and len(rules) == 5
 
 
 def test_dice_and_volumes_by_hand(tmp_path):

@@ -8,9 +8,7 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.cohort import seal
-from radiogenomics.models import classical
-from radiogenomics.models.platt import fit_after_selection
-from radiogenomics.radiomics import second_reader, signature
+from radiogenomics.comparison import refitted
 from radiogenomics.statistics.calibration import calibration
 from radiogenomics.statistics.discrimination import auc_interval, delong
 from radiogenomics.statistics.pooling import pooled_auc
@@ -19,7 +17,6 @@ from radiogenomics.study.study import Study
 
 FEWEST = 3  # hospitals
 POOLED = "pooled"
-MODELS = ("Clinical", *(model.name for model in contract.ON_SIGNATURE))
 NEEDED = 5  # patients of each label in the others: the SVM's Platt scaling has five folds
 
 
@@ -56,10 +53,10 @@ def leave_one_out(
         labels = patients.label[held].to_numpy(int)
         reason = _reason(patients.label[~held], labels)
         sides = patients[~held], patients[held]
-        scores = {} if reason else _scores(study, *sides, features)
+        scores = {} if reason else refitted.scores(study, *sides, features)
         if full and not reason:
-            scores["CNN"] = _cnn_scores(study, *sides)
-        for model in (*MODELS, "CNN") if full else MODELS:
+            scores["CNN"] = refitted.network_scores(study, "hospitals", *sides)
+        for model in (*refitted.MODELS, "CNN") if full else refitted.MODELS:
             row = {"hospital": hospital, "model": model, "n": len(labels), "reason": reason}
             row |= {"events": int(labels.sum()), "ci_method": "none"}
             level = study.settings.evaluation.confidence
@@ -103,36 +100,3 @@ def _reason(others: pd.Series, labels: np.ndarray) -> str:
     rarer = min(int((others == label).sum()) for label in (0, 1))
     few = f"{rarer} patients of a label in the other hospitals, {NEEDED} are needed"
     return few if rarer < NEEDED else ""
-
-
-def _scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame, features: pd.DataFrame) -> dict:
-    seed, labels = study.settings.seed, rest.label.to_numpy(int)
-    limit = study.settings.radiomics.reader_icc
-    selector = signature.signature_pipeline(study.settings.radiomics, seed)
-    inside = features.loc[rest.patient]
-    if limit:  # as notebook 03 does, by the others' second readers
-        second, _ = second_reader.second_features(study, rest)
-        first = second_reader.Repeatable(second, limit).set_output(transform="pandas")
-        selector.steps.insert(0, ("readers", first))
-    selector.fit(inside, labels)
-    outside = selector.transform(features.loc[held.patient])
-    scores = {
-        name: classical.probability(fit_after_selection(selector, model, inside, labels), outside)
-        for name, model in classical.radiomics_models(seed).items()
-    }
-    predictors = study.settings.clinical.predictors
-    training, new = (classical.clinical_columns(part, predictors) for part in (rest, held))
-    fitted = classical.clinical_model().fit(training, labels)
-    return {"Clinical": classical.probability(fitted, new)} | scores
-
-
-def _cnn_scores(study: Study, rest: pd.DataFrame, held: pd.DataFrame) -> np.ndarray:
-    """Return the held-out patients' scores by a network that was trained on the others."""
-    from radiogenomics.images import volumes  # TensorFlow, which few runs need here
-    from radiogenomics.models import cnn_training, cross_fitting, network
-
-    settings, seed, labels = study.settings.cnn, study.settings.seed, rest.label.to_numpy(int)
-    key = ["hospitals", volumes.volume_keys(study, rest), labels.tolist()]
-    folder = cross_fitting.training_folder(study.derived, key, settings, seed)
-    fitted = cnn_training.train(volumes.load_volumes(study, rest), labels, settings, seed, folder)
-    return network.score(fitted.model, volumes.load_volumes(study, held), settings.batch)

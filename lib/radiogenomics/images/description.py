@@ -7,9 +7,8 @@ import pandas as pd
 import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt
 
-from radiogenomics.images.grids import Grid, voxels_of
+from radiogenomics.images.grids import Grid, bounds, voxels_of
 from radiogenomics.images.scans import Scan
-from radiogenomics.images.volumes import bounds
 
 AIR_HU, LUNG_HU = -900.0, -500.0  # a lesion's voxels below: air; around it below: lung or air
 ROOM_HU = -950.0  # below: air outside the body, not lung

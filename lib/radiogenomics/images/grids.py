@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
+from radiogenomics.study.errors import ImageFault
+
 POSITION, SPACING, COSINES = 10**3, 10**5, 10**6  # parts of a mm, of a mm, of 1 that are kept
 TIE = 0.555  # of a part, from which it is rounded up: no usual number of a header lies there
 MATRIX, SAME_MM = 1024, 1e-6  # a pixel is so many parts of a field of view, to this
@@ -149,6 +151,25 @@ def box(mask: sitk.Image) -> tuple[np.ndarray, np.ndarray] | None:
         values = values[(slice(None),) * axis + (slice(held[0], held[-1] + 1),)]
     low, high = np.array(ends).T
     return low, high
+
+
+def bounds(mask: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and last voxel (x, y, z) of the lesion's box.
+
+    Raises:
+        StudyError: the mask is empty.
+    """
+    found = box(mask)
+    if found is None:
+        raise ImageFault("the lesion has no voxel left. Expected: a mask of at least one voxel.")
+    return found
+
+
+def crop(image: sitk.Image, low: np.ndarray, high: np.ndarray) -> sitk.Image:
+    """Return the part of an image from voxel `low` to `high` (x, y, z), both included."""
+    low = np.maximum(low, 0)
+    high = np.minimum(high, np.array(image.GetSize()) - 1)
+    return sitk.RegionOfInterest(image, (high - low + 1).tolist(), low.tolist())
 
 
 def voxels_of(mask: sitk.Image) -> np.ndarray:

@@ -11,7 +11,8 @@ import SimpleITK as sitk
 from joblib import delayed
 
 from radiogenomics.images import anonymity
-from radiogenomics.images.grids import box, lattice, nearest
+from radiogenomics.images.changes import Change
+from radiogenomics.images.grids import bounds, crop, lattice, nearest
 from radiogenomics.images.scans import read_from, read_pair
 from radiogenomics.images.splines import spline
 from radiogenomics.study import contract
@@ -62,25 +63,6 @@ def require_voxels(lesion: sitk.Image) -> None:
             f"the lesion has {voxels} voxels at {lesion.GetSpacing()[0]:g} mm. Expected: at least "
             f"{SMALLEST}. Check mask and mask_label."
         )
-
-
-def bounds(mask: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first and last voxel (x, y, z) of the lesion's box.
-
-    Raises:
-        StudyError: the mask is empty.
-    """
-    found = box(mask)
-    if found is None:
-        raise ImageFault("the lesion has no voxel left. Expected: a mask of at least one voxel.")
-    return found
-
-
-def crop(image: sitk.Image, low: np.ndarray, high: np.ndarray) -> sitk.Image:
-    """Return the part of an image from voxel `low` to `high` (x, y, z), both included."""
-    low = np.maximum(low, 0)
-    high = np.minimum(high, np.array(image.GetSize()) - 1)
-    return sitk.RegionOfInterest(image, (high - low + 1).tolist(), low.tolist())
 
 
 def scale(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:
@@ -159,9 +141,10 @@ def largest_slice(image: sitk.Image, lesion: sitk.Image) -> np.ndarray:
     return sitk.GetArrayFromImage(image)[z]
 
 
-def volume_path(study: Study, row: pd.Series) -> Path:
+def volume_path(study: Study, row: pd.Series, change: Change | None = None) -> Path:
     """Return where a patient's volume is cached: named by content and settings."""
-    key = digest(read_from(row), study.settings.preprocessing, sitk.__version__, 3)
+    changed = [change] if change else []
+    key = digest(read_from(row), study.settings.preprocessing, sitk.__version__, 3, *changed)
     return study.derived / "volumes" / f"{key}.npy"
 
 
@@ -169,9 +152,13 @@ def prepare(
     study: Study,
     cohort: pd.DataFrame,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    change: Change | None = None,
 ) -> pd.DataFrame:
-    """Preprocess every patient once; return the failures: patient, step, reason."""
-    jobs = (delayed(_prepare_one)(study, row) for _, row in cohort.iterrows())
+    """Preprocess every patient once; return the failures: patient, step, reason.
+
+    With a change, images or outlines are changed before.
+    """
+    jobs = (delayed(_prepare_one)(study, row, change) for _, row in cohort.iterrows())
     results = each(jobs, study.workers)
     failures = []
     for done, (patient, reason) in enumerate(results, start=1):
@@ -181,13 +168,14 @@ def prepare(
     return pd.DataFrame(failures, columns=["patient", "step", "reason"])
 
 
-def _prepare_one(study: Study, row: pd.Series) -> tuple[str, str]:
-    path = volume_path(study, row)
+def _prepare_one(study: Study, row: pd.Series, change: Change | None) -> tuple[str, str]:
+    path = volume_path(study, row, change)
     if path.exists():
         return row.patient, ""
     try:
-        ct, mask = read_pair(row)
-        volume = preprocess(ct, mask, study.settings.preprocessing)
+        pair = read_pair(row)
+        pair = change.of(*pair) if change else pair
+        volume = preprocess(*pair, study.settings.preprocessing)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         return row.patient, anonymity.reason(fault, (row.ct, row["mask"]))
     with whole_file(path) as part, part.open("wb") as stream:
@@ -195,18 +183,18 @@ def _prepare_one(study: Study, row: pd.Series) -> tuple[str, str]:
     return row.patient, ""
 
 
-def volume_keys(study: Study, patients: pd.DataFrame) -> list[str]:
+def volume_keys(study: Study, patients: pd.DataFrame, change: Change | None = None) -> list[str]:
     """Return what each patient's volume is known by: the digest of its files and settings."""
-    return [volume_path(study, row).stem for _, row in patients.iterrows()]
+    return [volume_path(study, row, change).stem for _, row in patients.iterrows()]
 
 
-def load_volumes(study: Study, cohort: pd.DataFrame) -> np.ndarray:
-    """Return the cohort's volumes, float32 (patient, z, y, x, 1).
+def load_volumes(study: Study, cohort: pd.DataFrame, change: Change | None = None) -> np.ndarray:
+    """Return the cohort's volumes, float32 (patient, z, y, x, 1), of changed images with a change.
 
     Raises:
         StudyError: notebook 02 has not prepared these patients with these settings.
     """
-    paths = [volume_path(study, row) for _, row in cohort.iterrows()]
+    paths = [volume_path(study, row, change) for _, row in cohort.iterrows()]
     missing = cohort.patient[[not p.exists() for p in paths]]
     if len(missing):
         raise MissingFile(

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 from joblib import delayed
-from scipy import ndimage
 
+from radiogenomics.images.changes import regrown
 from radiogenomics.images.scans import read_from, read_pair
-from radiogenomics.images.volumes import bounds, crop, load_volumes, preprocess
+from radiogenomics.images.volumes import load_volumes, preprocess
 from radiogenomics.maps.similarity import AXES, shifted
 from radiogenomics.models import network as cnn
 from radiogenomics.models.devices import keras
@@ -28,29 +27,7 @@ from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study
 
 STEP_MM = 1.0  # how far the outline is moved
-ROUNDING = 1e-6  # of the radius: a neighbour just one pixel away counts as within it
 COLUMNS = ["patient", "change", "score", "changed", "difference", "reason"]
-
-
-def regrown(mask: sitk.Image, mm: float) -> sitk.Image:
-    """Return the mask, on its grid, without (mm < 0) or with what lies within |mm| of its edge.
-
-    Erosion and dilation with a ball around voxel centres, whose radius is at least one pixel of
-    the slice: larger pixels would not notice it. Slices farther apart than that stay as they are.
-    """
-    radius = max(abs(mm), *mask.GetSpacing()[:2])
-    low, high = bounds(mask)
-    reach = np.ceil(radius / np.array(mask.GetSpacing())).astype(int) + 1
-    near = crop(sitk.Cast(mask > 0, sitk.sitkUInt8), low - reach, high + reach)
-    inside, sampling = sitk.GetArrayFromImage(near) > 0, near.GetSpacing()[::-1]
-    if mm < 0:
-        padded = ndimage.distance_transform_edt(np.pad(inside, 1), sampling)
-        drawn = padded[1:-1, 1:-1, 1:-1] > radius * (1 + ROUNDING)
-    else:
-        drawn = ndimage.distance_transform_edt(~inside, sampling) <= radius * (1 + ROUNDING)
-    out = sitk.GetImageFromArray(drawn.astype(np.uint8))
-    out.CopyInformation(near)
-    return sitk.Resample(out, mask, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
 
 
 def _outlined_anew(row: pd.Series, mm: float, settings: Preprocessing) -> np.ndarray | str:

@@ -3,5 +3,13 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["features", "lasso", "second_reader", "signature"]
+    __name__,
+    submodules=[
+        "agreement",
+        "features",
+        "lasso",
+        "perturbations",
+        "second_reader",
+        "signature",
+    ],
 )

@@ -17,8 +17,10 @@ from radiomics.featureextractor import RadiomicsFeatureExtractor
 from threadpoolctl import ThreadpoolController
 
 from radiogenomics.images import anonymity
+from radiogenomics.images.changes import Change
+from radiogenomics.images.grids import bounds, crop
 from radiogenomics.images.scans import read_from, read_pair
-from radiogenomics.images.volumes import SPLINE_REACH, bounds, crop, require_voxels, resample
+from radiogenomics.images.volumes import SPLINE_REACH, require_voxels, resample
 from radiogenomics.radiomics.fast import extract_fast, serves
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import ImageFault
@@ -152,13 +154,20 @@ def extract_cohort(
     study: Study,
     cohort: pd.DataFrame,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    change: Change | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Extract every patient's features over processes, each kept as soon as it is there.
+
+    Args:
+        study: settings, and where features are kept.
+        cohort: the patients.
+        progress: called with (patients done, patients in all).
+        change: of images or outlines before they are measured.
 
     Returns:
         Features (one row per patient, index `patient`) and failures (patient, step, reason).
     """
-    jobs = (delayed(_extract_one)(study, row) for row in cohort.to_dict("records"))
+    jobs = (delayed(_extract_one)(study, row, change) for row in cohort.to_dict("records"))
     results = each(jobs, study.workers)
     rows, failures = {}, []
     for done, (patient, values, reason) in enumerate(results, start=1):
@@ -171,18 +180,19 @@ def extract_cohort(
     return features, tables.EXCLUSIONS.frame(failures)
 
 
-def _cache_path(study: Study, row: dict) -> Path:
+def _cache_path(study: Study, row: dict, change: Change | None = None) -> Path:
     settings = measured_settings(study.settings.radiomics)
-    key = digest(read_from(row), settings, VERSIONS, 4)
+    key = digest(read_from(row), settings, VERSIONS, 4, *([change] if change else []))
     return study.derived / "features" / f"{key}.json"
 
 
-def _extract_one(study: Study, row: dict) -> tuple[str, dict, str]:
+def _extract_one(study: Study, row: dict, change: Change | None) -> tuple[str, dict, str]:
     def extracted() -> dict:
-        return extract(*read_pair(row), study.settings.radiomics).to_dict()
+        pair = read_pair(row)
+        return extract(*(change.of(*pair) if change else pair), study.settings.radiomics).to_dict()
 
     try:
-        return row["patient"], once(_cache_path(study, row), extracted), ""
+        return row["patient"], once(_cache_path(study, row, change), extracted), ""
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         return row["patient"], {}, anonymity.reason(fault, (row["ct"], row["mask"]))
 

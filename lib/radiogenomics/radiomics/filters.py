@@ -9,8 +9,8 @@ import pywt
 import SimpleITK as sitk
 from scipy.ndimage import find_objects
 
+from radiogenomics.images.grids import crop
 from radiogenomics.images.splines import along
-from radiogenomics.images.volumes import crop
 from radiogenomics.radiomics.gaussian import recursive_gaussian
 
 WAVELET, REACH = "coif1", 8  # voxels that the wavelet needs around the lesion, and more

@@ -136,6 +136,11 @@ class Lasso(Selector):
         self.folds = folds
         self.seed = seed
 
+    @property
+    def rule(self) -> str:
+        """What is kept, for selection_steps.csv."""
+        return f"lambda.min of {self.folds_} folds"
+
     def fit(self, x: pd.DataFrame, y: np.ndarray) -> Lasso:
         """Fit the path to (patient, feature) and choose lambda by the held-out deviance.
 

@@ -1,24 +1,19 @@
-"""The second reader: do two people's outlines agree, and the features measured in them?"""
+"""The second reader: his outlines, their overlap with the first's, and what is measured in them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-from scipy import stats
-from sklearn.pipeline import Pipeline
 
 from radiogenomics.images import anonymity
 from radiogenomics.images.formats import content_hash
 from radiogenomics.images.scans import read_pair
 from radiogenomics.radiomics.features import extract_cohort
-from radiogenomics.radiomics.lasso import Selector
 from radiogenomics.study import tables
-from radiogenomics.study.errors import StudyError
 from radiogenomics.study.study import Study
 
 
@@ -41,101 +36,6 @@ def second_features(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Return the features of the second reader's masks and the failures, as `extract_cohort`."""
     return extract_cohort(study, with_second(patients), progress)
-
-
-def icc(ratings: np.ndarray, confidence: float = 0.95) -> np.ndarray:
-    """Return ICC(2,1) and its interval (feature, 3) of ratings (patient, reader, feature).
-
-    Two-way random effects, absolute agreement, one reader (Shrout & Fleiss 1979); interval of
-    McGraw & Wong 1996. NaN where nothing varies.
-    """
-    n, k, _ = ratings.shape
-    mean = ratings.mean(axis=(0, 1))
-    rows = k * ((ratings.mean(axis=1) - mean) ** 2).sum(axis=0) / (n - 1)
-    readers = n * ((ratings.mean(axis=0) - mean) ** 2).sum(axis=0) / (k - 1)
-    total = ((ratings - mean) ** 2).sum(axis=(0, 1))
-    rest = (total - rows * (n - 1) - readers * (k - 1)) / ((n - 1) * (k - 1))
-    rest = np.maximum(rest, 0)
-    with np.errstate(all="ignore"):
-        value = (rows - rest) / (rows + (k - 1) * rest + k * (readers - rest) / n)
-        a = k * value / (n * (1 - value))
-        b = 1 + k * value * (n - 1) / (n * (1 - value))
-        freedom = (a * readers + b * rest) ** 2 / (
-            (a * readers) ** 2 / (k - 1) + (b * rest) ** 2 / ((n - 1) * (k - 1))
-        )
-        tail = 0.5 + confidence / 2
-        upper, lower = (
-            stats.f.ppf(tail, n - 1, freedom),
-            stats.f.ppf(tail, freedom, n - 1),
-        )
-        spread = k * readers + (k * n - k - n) * rest
-        low = n * (rows - upper * rest) / (upper * spread + n * rows)
-        high = n * (lower * rows - rest) / (spread + n * lower * rows)
-    exact = (rest == 0) & (readers == 0) & (rows > 0)
-    return np.stack([np.where(exact, 1.0, part) for part in (value, low, high)], axis=1)
-
-
-def icc_table(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """Return icc.csv: feature, icc, ci_low, ci_high, n of the patients whom both outlined.
-
-    Args:
-        first: the first reader's features (patient, feature).
-        second: the second's.
-    """
-    both = first.index.intersection(second.index)
-    if len(both) < 3:
-        return tables.ICC.frame()
-    ratings = np.stack([first.loc[both], second.loc[both, first.columns]], axis=1).astype(float)
-    value, low, high = icc(ratings).T
-    return tables.ICC.frame(list(zip(first.columns, value, low, high, repeat(len(both)))))
-
-
-def repeatable(features: pd.DataFrame, table: pd.DataFrame, limit: float) -> list[str]:
-    """Return the features whose ICC is at least the limit; all of them where it is 0.
-
-    Raises:
-        StudyError: no feature is left, or no patient has a second mask.
-    """
-    if limit == 0:
-        return list(features.columns)
-    kept = table.feature[table.icc >= limit].tolist()
-    if not kept:
-        raise StudyError(
-            f"reader_icc = {limit:g} leaves none of {features.shape[1]} features ({len(table)} "
-            "have an ICC). Expected: training patients with mask_2, and a limit that some "
-            "features reach. Set reader_icc = 0, or add second masks."
-        )
-    return kept
-
-
-class Repeatable(Selector):
-    """Keep features on which the two readers agree, by those of the fitted patients read twice."""
-
-    def __init__(self, second: pd.DataFrame, limit: float):
-        self.second = second
-        self.limit = limit
-
-    def fit(self, x: pd.DataFrame, y: np.ndarray | None = None) -> Repeatable:
-        """Compute the ICC of (patient, feature), of the first reader, with `second`."""
-        kept = repeatable(x, icc_table(x, self.second), self.limit)
-        return self._keep(x, x.columns.isin(kept), np.zeros(x.shape[1]))
-
-
-def with_readers(
-    selector: Pipeline, second: pd.DataFrame, limit: float, features: pd.DataFrame
-) -> Pipeline:
-    """Return a fitted selection with the readers' filter before it, as folds have to repeat it.
-
-    Args:
-        selector: fitted to the repeatable features of these patients.
-        second: the second reader's features (patient, feature).
-        limit: of the ICC; 0: the selection as it is.
-        features: the first reader's, before any selection.
-    """
-    if limit == 0:
-        return selector
-    first = Repeatable(second, limit).set_output(transform="pandas").fit(features)
-    return Pipeline([("readers", first), *selector.steps])
 
 
 def agreement(patients: pd.DataFrame) -> pd.DataFrame:

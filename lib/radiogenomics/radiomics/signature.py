@@ -53,6 +53,11 @@ class MannWhitney(Selector):
     def __init__(self, alpha: float = 0.05):
         self.alpha = alpha
 
+    @property
+    def rule(self) -> str:
+        """What is kept, for selection_steps.csv."""
+        return f"p < {self.alpha:g}"
+
     def fit(self, x: pd.DataFrame, y: np.ndarray) -> MannWhitney:
         """Compute p values of (patient, feature)."""
         self.p_ = mann_whitney(x, y)
@@ -68,6 +73,11 @@ class Spearman(Selector):
 
     def __init__(self, limit: float = 0.9):
         self.limit = limit
+
+    @property
+    def rule(self) -> str:
+        """What is kept, for selection_steps.csv."""
+        return f"|rho| <= {self.limit:g}, smaller p kept"
 
     def fit(self, x: pd.DataFrame, y: np.ndarray) -> Spearman:
         """Compute rank correlations of (patient, feature)."""
@@ -109,6 +119,11 @@ class Univariate(Selector):
     def __init__(self, alpha: float = 0.05):
         self.alpha = alpha
 
+    @property
+    def rule(self) -> str:
+        """What is kept, for selection_steps.csv."""
+        return f"p < {self.alpha:g} (likelihood ratio)"
+
     def fit(self, x: pd.DataFrame, y: np.ndarray) -> Univariate:
         """Fit one model a feature of (patient, feature)."""
         self.table_ = univariate(x, y)
@@ -128,17 +143,10 @@ def signature_pipeline(settings: Radiomics, seed: int) -> Pipeline:
 
 
 def steps_table(pipeline: Pipeline) -> pd.DataFrame:
-    """Return how many features each step kept: step, rule, kept, dropped, fell_back."""
-    test, spearman, lasso, regression = (step for _, step in pipeline.steps)
-    rules = (
-        f"p < {test.alpha:g}",
-        f"|rho| <= {spearman.limit:g}, smaller p kept",
-        f"lambda.min of {lasso.folds_} folds",
-        f"p < {regression.alpha:g} (likelihood ratio)",
-    )
+    """Return how many features each fitted step kept: step, rule, kept, dropped, fell_back."""
     rows = [
-        (name, rule, int(s.support_.sum()), int((~s.support_).sum()), s.fell_back_)
-        for (name, s), rule in zip(pipeline.steps, rules, strict=True)
+        (name, step.rule, int(step.support_.sum()), int((~step.support_).sum()), step.fell_back_)
+        for name, step in pipeline.steps
     ]
     return tables.SELECTION_STEPS.frame(rows)
 

@@ -141,7 +141,6 @@ def _acquisition(study: Study) -> Facts:
 def _selection(study: Study) -> Facts:
     steps = study.table(tables.SELECTION_STEPS)
     return {
-        "icc": study.ran_with(contract.SELECTION).radiomics.reader_icc,
         "entered": steps.kept.iloc[0] + steps.dropped.iloc[0],
         "steps": [f"{r.step} ({r.rule}; {r.kept:,} kept)" for r in steps.itertuples()],
         "fell_back": steps.step[steps.fell_back.astype(bool)].tolist(),

@@ -182,6 +182,9 @@ class Radiomics:
     reader_icc: float = key(
         0.0, "lowest agreement (ICC) of two readers, 0.75 is usual; 0, as the paper: any", 0, 1
     )
+    perturbation_icc: float = key(
+        0.0, "lowest agreement (ICC) of a feature with itself after small errors; 0: any", 0, 1
+    )
     stability: int = key(100, "resamples that judge the selection's stability", 0, 1000)
 
 

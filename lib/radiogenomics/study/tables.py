@@ -108,6 +108,13 @@ ICC = declared(SELECTION, "icc.csv", "a feature", """
     ci_low, ci_high
     n
 """)  # fmt: skip
+PERTURBATION = declared(SELECTION, "perturbation.csv", "a feature and small error", """
+    feature: PyRadiomics' name
+    change: of the outline, its place or the CT's noise
+    icc: ICC(2,1), absolute agreement with the feature before the change
+    ci_low, ci_high
+    n: training patients who could be measured after it
+""")  # fmt: skip
 SELECTION_STEPS = declared(SELECTION, "selection_steps.csv", "a step of the selection", """
     step: its name
     rule: what it keeps

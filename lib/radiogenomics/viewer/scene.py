@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from radiogenomics.images.volumes import bounds, crop
+from radiogenomics.images.grids import bounds, crop
 from radiogenomics.study.errors import StudyError
 
 

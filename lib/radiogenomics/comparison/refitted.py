@@ -1,0 +1,102 @@
+"""The study's models fitted again, as notebooks 03 and 04 do: to other patients, labels, images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from radiogenomics.images.changes import Change
+from radiogenomics.models import classical
+from radiogenomics.models.platt import fit_after_selection
+from radiogenomics.radiomics import agreement, signature
+from radiogenomics.study import contract
+from radiogenomics.study.study import Study
+
+ON_SIGNATURE = tuple(model.name for model in contract.ON_SIGNATURE)
+MODELS = ("Clinical", *ON_SIGNATURE)
+
+
+def chain(study: Study, train: pd.DataFrame) -> Pipeline:
+    """Return the selection, unfitted, with the filters by repeated measurements before it.
+
+    Args:
+        study: its limits; what was measured again is read from where notebook 03 kept it.
+        train: the training patients.
+    """
+    from radiogenomics.radiomics import perturbations, second_reader  # PyRadiomics: a second
+
+    limits = study.settings.radiomics
+    second = second_reader.second_features(study, train)[0] if limits.reader_icc else None
+    perturbed = perturbations.measured(study, train) if limits.perturbation_icc else {}
+    steps = agreement.filters(limits, second, perturbed)
+    return agreement.with_filters(signature.signature_pipeline(limits, study.settings.seed), steps)
+
+
+def on_features(
+    selector: Pipeline, seed: int, labels: np.ndarray, inside: pd.DataFrame, outside: pd.DataFrame
+) -> dict[str, np.ndarray]:
+    """Return new patients' scores by the models on the signature; everything is fitted here.
+
+    Args:
+        selector: unfitted (`chain`).
+        seed: the study's.
+        labels: of the training patients (patient,).
+        inside: their features (patient, feature).
+        outside: features of the new patients.
+    """
+    selector.fit(inside, labels)
+    chosen = selector.transform(outside)
+    return {
+        name: classical.probability(fit_after_selection(selector, model, inside, labels), chosen)
+        for name, model in classical.radiomics_models(seed).items()
+    }
+
+
+def on_clinical(study: Study, train: pd.DataFrame, new: pd.DataFrame) -> np.ndarray:
+    """Return new patients' scores by the clinical model, fitted to the labels of `train`."""
+    predictors = study.settings.clinical.predictors
+    inside, outside = (classical.clinical_columns(part, predictors) for part in (train, new))
+    fitted = classical.clinical_model().fit(inside, train.label.to_numpy(int))
+    return classical.probability(fitted, outside)
+
+
+def scores(
+    study: Study, train: pd.DataFrame, new: pd.DataFrame, features: pd.DataFrame
+) -> dict[str, np.ndarray]:
+    """Return new patients' scores by Clinical, LR, SVM and Bayes, fitted to `train`.
+
+    Args:
+        study: settings and seed.
+        train: patients with label.
+        new: patients whose labels are not used.
+        features: of both (patient, feature).
+    """
+    parts = (features.loc[part.patient] for part in (train, new))
+    labels = train.label.to_numpy(int)
+    found = on_features(chain(study, train), study.settings.seed, labels, *parts)
+    return {"Clinical": on_clinical(study, train, new)} | found
+
+
+def network_scores(
+    study: Study, purpose: str, train: pd.DataFrame, new: pd.DataFrame,
+    change: Change | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Return new patients' scores by a network that is trained on `train`, or was before.
+
+    Args:
+        study: settings and seed.
+        purpose: one word, by which the training is kept.
+        train: patients with label.
+        new: patients whose labels are not used.
+        change: of everyone's images.
+    """
+    from radiogenomics.images import volumes  # TensorFlow, which few runs need here
+    from radiogenomics.models import cnn_training, cross_fitting, network
+
+    settings, seed, labels = study.settings.cnn, study.settings.seed, train.label.to_numpy(int)
+    key = [purpose, volumes.volume_keys(study, train, change), labels.tolist()]
+    folder = cross_fitting.training_folder(study.derived, key, settings, seed)
+    inside, outside = (volumes.load_volumes(study, part, change) for part in (train, new))
+    fitted = cnn_training.train(inside, labels, settings, seed, folder)
+    return network.score(fitted.model, outside, settings.batch)
