@@ -46,7 +46,7 @@ def run(given: argparse.Namespace) -> int:
             except StudyError as more:
                 raise StudyError(f"{fault}\nAnd {more}") from None
             raise
-        print(report.check_privacy(study))
+        print(report.check_privacy(study, states))
     print(f"Open {study.reports / 'index.html'}")
     return DONE if all(state["state"] == "done" for state in states) else FAULTS
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 from radiogenomics.cohort import seal
-from radiogenomics.comparison import hospitals
+from radiogenomics.comparison import hospitals, refitted
 from radiogenomics.study.settings import Evaluation, Radiomics, Settings
 from radiogenomics.study.study import Study
 
@@ -38,7 +38,7 @@ def test_each_hospital_is_left_out_once(tmp_path, monkeypatch):
     assert [one["purpose"] for one in seal.openings(study)] == ["leave out hospitals"]
     assert hospitals.leave_one_out(study, patients[patients.hospital != "C"]).empty
     asked = []
-    monkeypatch.setattr(hospitals, "_cnn_scores", lambda s, rest, held: asked.append(
+    monkeypatch.setattr(refitted, "network_scores", lambda s, what, rest, held: asked.append(
         (len(rest), len(held), set(rest.hospital) & set(held.hospital))) or held.label)  # fmt: skip
     full = dataclasses.replace(study.settings, evaluation=Evaluation(checks="full"))
     found_full = hospitals.leave_one_out(dataclasses.replace(study, settings=full), patients)

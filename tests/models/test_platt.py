@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from radiogenomics.models import classical, platt
-from radiogenomics.radiomics import second_reader, signature
+from radiogenomics.radiomics import agreement, signature
 from radiogenomics.statistics import calibration
 from radiogenomics.study.settings import Radiomics
 from sklearn.calibration import CalibratedClassifierCV
@@ -98,13 +98,14 @@ def test_readers_filter_is_fitted_within_each_fold():
     x, y = drawn(7, n=60, features=8, signal=2.0)
     second = x + np.random.default_rng(1).normal(size=x.shape) * 0.05
     second.iloc[30:, 0] += 9  # the readers disagree on feature f0 of the last patients only
-    first = second_reader.Repeatable(second, 0.75)
+    first = agreement.Repeatable([second], 0.75, "reader_icc")
     assert first.fit(x[:30]).support_[0] and not first.fit(x).support_[0]
-    kept = second_reader.repeatable(x, second_reader.icc_table(x, second), 0.75)
+    steps = agreement.filters(Radiomics(reader_icc=0.75), second, {})
+    kept = agreement.fitted(steps, x)
     selector = signature.signature_pipeline(QUICK, 1).fit(x[kept], y)
-    chain = second_reader.with_readers(selector, second, 0.75, x)
+    chain = agreement.with_filters(selector, steps)
     assert chain.transform(x).equals(selector.transform(x[kept]))
-    assert second_reader.with_readers(selector, second, 0, x) is selector
+    assert agreement.with_filters(selector, []) is selector
 
 
 @pytest.mark.parametrize("name", ["LR", "Bayes"])

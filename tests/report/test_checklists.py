@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 
 import nbformat
 import pandas as pd
@@ -19,7 +20,7 @@ from radiogenomics.study.words import say
 
 ITEMS = checklists.read_items()
 EVIDENCE = ITEMS["evidence"]
-LARGER_ONLY = {"reader_limit", "supported_size", "clusters"}
+LARGER_ONLY = {"repeatable", "supported_size", "clusters"}
 WEIGHTS = [
     0.0368, 0.0735, 0.0919, 0.0438, 0.0292, 0.0438, 0.0292, 0.0337, 0.0225, 0.0112, 0.0622, 0.0311,
     0.0415, 0.02, 0.02, 0.03, 0.02, 0.0599, 0.03, 0.0352, 0.0234, 0.0176, 0.0117, 0.0293, 0.0176,
@@ -108,17 +109,17 @@ def test_a_file_alone_is_not_enough(copied):
     assert by_item(copied, "clear")["41"].state == MISSING
 
 
-def test_features_are_removed_for_readers_only_where_the_limit_was_on(copied):
-    assert by_item(copied, "metrics")["14"].state == MISSING  # two readers, but nothing dropped
-    manifest = json.loads(copied.manifest_json.read_text())
-    manifest["settings"]["radiomics"]["reader_icc"] = 0.75  # study.toml's, after notebook 03 ran
-    copied.manifest_json.write_text(json.dumps(manifest))
-    assert by_item(copied, "metrics")["14"].state == MISSING
-    assert "ICC" not in " ".join(words for words, _ in manuscript.draft(copied)["Methods"])
-    manifest["notebooks"]["03_radiomics"]["settings"]["radiomics"]["reader_icc"] = 0.75
-    copied.manifest_json.write_text(json.dumps(manifest))
+def test_features_are_removed_only_where_a_limit_was_on(copied):
+    assert by_item(copied, "metrics")["14"].state == MISSING  # measured again, nothing dropped
+    assert "ICC" not in " ".join(one.text for one in manuscript.draft(copied)["Methods"])
+    steps = copied.table(tables.SELECTION_STEPS)
+    first = {"step": "agreement of two readers", "rule": "ICC >= 0.75", "kept": 99, "dropped": 1}
+    pd.concat([pd.DataFrame([first]), steps]).to_csv(
+        copied.tables / "selection_steps.csv", index=False
+    )
     assert by_item(copied, "metrics")["14"].state == MET
-    assert "ICC(2,1) below 0.75" in " ".join(w for w, _ in manuscript.draft(copied)["Methods"])
+    told = " ".join(one.text for one in manuscript.draft(copied)["Methods"])
+    assert "agreement of two readers (ICC >= 0.75; 99 kept)" in told
 
 
 def test_the_author_alone_fills_what_only_they_know(copied):
@@ -178,6 +179,7 @@ def test_page_and_tables_say_the_same_and_ask_no_network(copied):
 def test_a_study_of_real_patients_carries_no_mark(copied):
     real = dataclasses.replace(copied.settings, synthetic=False, title="Ours", author=Author())
     copied = dataclasses.replace(copied, settings=real)
+    shutil.rmtree(copied.figures)  # whose titles carry the mark
     page = checklists.build(copied).read_text(encoding="utf-8")
     told = page + (copied.reports / "manuscript.md").read_text(encoding="utf-8")
     assert not re.search("synthetic|demonstration|simulated", told, re.I)
@@ -189,7 +191,7 @@ def test_an_empty_report_folder_meets_nothing(finished, tmp_path):
     kept = pd.read_csv(empty.tables / "checklist_clear.csv")
     assert page.exists() and MET not in set(kept.state)
     text = manuscript.draft(empty)
-    assert text["Results"] == [(SIMULATED, "")]
+    assert [one.text for one in text["Results"]] == [SIMULATED]
 
 
 @pytest.mark.parametrize("left", ["\n", None], ids=["nothing", "header"])
@@ -200,7 +202,7 @@ def test_tables_without_rows_show_nothing(copied, left):
     shown = {one.item: one for one in checklists.answer(copied, "clear")}
     assert {shown[i].state for i in ("33", "39", "41", "43", "44", "45", "46")} == {MISSING}
     text = manuscript.draft(copied)["Results"]
-    assert [file for _, file in text] == ["", "manifest.json"]
+    assert [one.file for one in text] == ["", "manifest.json"]
 
 
 def named(source):
@@ -209,19 +211,20 @@ def named(source):
 
 def test_each_sentence_goes_with_its_table(copied):
     before = manuscript.draft(copied)
-    files = [file for heading in before.values() for _, file in heading if file]
-    assert set(files) == {named(part[0]) for part in [*manuscript.METHODS, *manuscript.RESULTS]}
+    files = [one.file for section in before.values() for one in section if one.file]
+    every = [*manuscript.METHODS, *manuscript.RESULTS, *manuscript.LIMITATIONS]
+    assert set(files) == {named(part[0]) for part in every}
     for file in dict.fromkeys(files):
         path = copied.reports / file
         path.rename(path.with_suffix(".away"))
         after = manuscript.draft(copied)
-        assert file not in [f for heading in after.values() for _, f in heading]
+        assert file not in [one.file for section in after.values() for one in section]
         path.with_suffix(".away").rename(path)
 
 
 def test_the_drafted_numbers_are_those_of_the_tables(copied):
-    words = {h: " ".join(w for w, _ in s) for h, s in manuscript.draft(copied).items()}
-    assert all(text.startswith(SIMULATED) for text in words.values())
+    words = {h: " ".join(one.text for one in s) for h, s in manuscript.draft(copied).items()}
+    assert all(words[section].startswith(SIMULATED) for section in ("Methods", "Results"))
     metrics = copied.table(tables.METRICS)
     external = metrics[(metrics.scores == "external") & (metrics.metric == "auc")]
     auc = external[external.ci_method.isin(contract.AUC_INTERVALS)]
@@ -244,7 +247,7 @@ def test_the_draft_follows_a_table_that_changes(copied):
     copied.table(tables.GRADCAM).assign(inside_lesion=0.25).to_csv(
         copied.tables / "gradcam.csv", index=False
     )
-    told = {file: words for words, file in manuscript.draft(copied)["Results"]}
+    told = {one.file: one.text for one in manuscript.draft(copied)["Results"]}
     assert "25% of a Grad-CAM map" in told["tables/gradcam.csv"]
 
 
@@ -252,7 +255,7 @@ def test_the_draft_tells_the_settings_that_each_notebook_ran_with(copied):
     manifest = json.loads(copied.manifest_json.read_text())
     manifest["notebooks"]["05_comparison"]["settings"]["evaluation"]["confidence"] = 0.9
     copied.manifest_json.write_text(json.dumps(manifest))
-    methods = " ".join(words for words, _ in manuscript.draft(copied)["Methods"])
+    methods = " ".join(one.text for one in manuscript.draft(copied)["Methods"])
     drawn = copied.table(tables.METRICS).resamples.max()
     assert "AUC with a 90% confidence interval" in methods
     assert f"bootstrap intervals ({drawn:,.0f} samples" in methods

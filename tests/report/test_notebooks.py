@@ -215,7 +215,7 @@ def test_reports_ask_nothing_of_the_network_and_show_the_mark(finished):
         assert pages.SYNTHETIC in text, html.name
     for name in ("05_comparison", "04_cnn", "06_gradcam"):
         text = (finished.reports / f"{name}.html").read_text(encoding="utf-8")
-        assert 'class="figure-data"' in text and '<details class="code">' in text
+        assert 'class="figure-data"' in text and '<details class="code" open' in text
 
 
 def test_prediction_of_the_real_ct(finished):

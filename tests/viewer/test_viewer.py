@@ -101,6 +101,19 @@ def test_the_live_twin_holds_every_hu():
     assert "export default" in live._esm
 
 
+def test_it_opens_at_the_peak_of_the_overlay():
+    hu, lesion = np.zeros((6, 7, 8), np.int16), np.zeros((6, 7, 8), bool)
+    lesion[2:4, 2:4, 2:4] = True
+    plain = viewer.Scene(hu, lesion, "P", (1.0, 1.0, 1.0))
+    assert start_of(plain) == [2, 2, 2]
+    heat = np.zeros(hu.shape)
+    assert start_of(dataclasses.replace(plain, overlay=heat)) == [2, 2, 2]
+    heat[5, 1, 7] = 0.9
+    assert start_of(dataclasses.replace(plain, overlay=heat)) == [5, 1, 7]
+    drop = dataclasses.replace(plain, overlay=heat - 0.3, overlay_range=(-1.0, 1.0))
+    assert start_of(drop) == [5, 1, 7]
+
+
 def test_a_large_case_is_cut_to_the_lesion_and_says_so():
     rng = np.random.default_rng(1)
     lesion = np.zeros((120, 130, 140), bool)

@@ -231,6 +231,69 @@ def test_the_wheel_belongs_to_the_page_until_a_picture_is_clicked(browser, page_
     page.context.close()
 
 
+def test_light_strokes_of_a_trackpad_add_up_to_slices(browser, page_of_three):
+    page, _ = opened(browser, page_of_three)
+    place, planes = canvases(page)
+    where = place.locator(".sv-where").first
+    planes[0].click()
+    number = int(re.search(r"(\d+)/12", where.inner_text())[1])
+    step = -1 if number > 6 else 1
+    for stroke in range(1, 7):
+        page.mouse.wheel(0, -10 * step)  # 30 pixels a slice
+        page.wait_for_timeout(60)
+        assert f" {number + step * (stroke // 3)}/12" in where.inner_text()
+    page.mouse.wheel(0, -120 * step)  # a notch of a wheel is one slice
+    page.wait_for_timeout(60)
+    assert f" {number + 3 * step}/12" in where.inner_text()
+    page.context.close()
+
+
+def test_zoom_keeps_the_crosshair_and_the_place_under_the_pointer(browser, page_of_three):
+    page, told = opened(browser, page_of_three)
+    place, planes = canvases(page)
+    planes[0].focus()
+    first = planes[0].evaluate(PIXELS)
+    box = planes[0].bounding_box()
+    for _ in range(4):
+        page.keyboard.press("+")
+    zoomed = planes[0].evaluate(PIXELS)
+    assert zoomed != first
+    planes[0].click(position={"x": box["width"] / 3, "y": box["height"] / 4})
+    point = numbers(place.locator(".sv-readout").inner_text())
+    page.keyboard.press("+")  # around the crosshair, which lies under the pointer
+    page.mouse.move(box["x"] + box["width"] / 3 + 1, box["y"] + box["height"] / 4)
+    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 4)
+    again = numbers(place.locator(".sv-readout").inner_text())
+    assert np.abs(np.array(again[:3]) - point[:3]).max() <= 1.5  # a voxel
+    before = planes[0].evaluate(PIXELS)
+    page.mouse.down(button="middle")
+    page.mouse.move(box["x"] + 60, box["y"] + 50)
+    page.mouse.up(button="middle")
+    assert planes[0].evaluate(PIXELS) != before
+    for _ in range(9):
+        page.keyboard.press("-")
+    page.keyboard.press("3")
+    assert place.locator("button[aria-pressed=true]").inner_text() == "Bone"
+    page.keyboard.press("r")
+    assert planes[0].evaluate(PIXELS) == first and not told
+    page.context.close()
+
+
+def test_the_pictures_are_copied_or_saved_and_n_goes_to_the_next_patient(browser, page_of_three):
+    page, told = opened(browser, page_of_three)
+    place, planes = canvases(page)
+    planes[0].focus()
+    page.keyboard.press("s")
+    page.wait_for_selector(".slice-viewer[data-copied]")
+    assert re.search("copied|saved", place.locator(".sv-readout").inner_text())
+    page.keyboard.press("n")
+    second, _ = canvases(page, 1)
+    assert second.evaluate("place => place.contains(document.activeElement)")
+    page.keyboard.press("p")
+    assert place.evaluate("place => place.contains(document.activeElement)") and not told
+    page.context.close()
+
+
 def test_touch_taps_the_crosshair_and_drags_through_slices(browser, page_of_three):
     page, told = opened(browser, page_of_three, 390, touch=True)
     place, planes = canvases(page)

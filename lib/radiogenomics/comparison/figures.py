@@ -25,6 +25,8 @@ from radiogenomics.study.style import (
 )
 from radiogenomics.study.words import print_p, with_interval
 
+VERDICTS = {"yes": "circle", "no": "x", "undecided": "circle-open"}  # their symbols
+
 
 def roc(
     curves: dict[str, pd.DataFrame], aucs: pd.DataFrame, title: str, best: str,
@@ -256,3 +258,26 @@ def paper_vs_run(table: pd.DataFrame) -> go.Figure:
             )  # fmt: skip
     figure.update_xaxes(title="AUC", range=[0.3, 1.02]).update_layout(height=420)
     return titled(figure, "AUC, published and found")
+
+
+def verdict(rows: pd.DataFrame, title: str, margin: float) -> go.Figure:
+    """Draw a model's AUC less that of each control, with its interval (rows of verdict.csv).
+
+    Right of 0 the model is better than the control; within the band it is so by no more than the
+    margin.
+    """
+    rows = rows.dropna(subset="ci_low")
+    figure = empty(title, "AUC of the model less that of the control", "", 150 + 30 * len(rows))
+    figure.add_vrect(x0=0, x1=margin, fillcolor=BACK, opacity=0.12, line_width=0)
+    figure.add_vline(x=0, line={"dash": "dot", "color": BACK})
+    for told, part in rows.groupby("verdict", sort=False):
+        error = {"array": part.ci_high - part.difference, "thickness": 1,
+                 "arrayminus": part.difference - part.ci_low}  # fmt: skip
+        figure.add_scatter(
+            x=part.difference, y=part.control, error_x=error, mode="markers", name=told,
+            marker={"size": 10, "symbol": VERDICTS[told], "color": LABELS[told == "yes"]},
+        )  # fmt: skip
+    figure.update_yaxes(
+        autorange="reversed", automargin=True, categoryorder="array", categoryarray=rows.control
+    )
+    return figure.update_layout(legend_title_text="better than it?", showlegend=True)

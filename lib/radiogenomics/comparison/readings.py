@@ -15,6 +15,7 @@ Facts = dict[str, Any]
 NEAR = 0.0005  # difference of AUCs that three decimals do not show
 WEAK = 0.5  # slope below which out-of-fold scores predict weakly
 SIGNIFICANT = 0.05
+VERDICTS = ("yes", "no", "undecided")  # of verdict.csv
 CHANGE = "brier_change"  # a row of recalibration.csv
 
 
@@ -187,3 +188,40 @@ def group_tests(table: pd.DataFrame, model: str) -> pd.DataFrame | None:
     tests = ("p_heterogeneity", "p_interaction")
     names = [f"{test}{end}" for test in tests for end in ("", "_holm")]
     return by[names].first().round(3).assign(few=few)
+
+
+def verdict_of(table: pd.DataFrame, cohort: str, model: str) -> Facts:
+    """Return what verdict.csv says of a model in a cohort, by question; None: not asked."""
+    rows = table[(table.cohort == cohort) & table.model.isin([model, "features"])]
+    single = rows.drop_duplicates("question").set_index("question")
+    asked = ("chance", "training labels", "volume", "acquisition", "hospital")
+    by: Facts = {q.replace(" ", "_"): single.loc[q] if q in single.index else None for q in asked}
+    voxels = rows[rows.question == "voxels"]
+    told = {word: list(voxels[voxels.verdict == word].itertuples()) for word in VERDICTS}
+    facts = {"voxels": told, "model": model, "cohort": in_words(cohort)}
+    return by | facts | {"better": _better(by["chance"], by["training_labels"])}
+
+
+def _better(chance: pd.Series, permuted: pd.Series | None) -> str:
+    """Return whether a model is better than chance, by the AUC and, where done, permutations."""
+    tested = permuted is not None and pd.notna(permuted.auc)
+    if tested and chance.verdict == "yes":
+        return permuted.verdict
+    return chance.verdict
+
+
+def verdict_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """Return verdict.csv for reading: questions and controls in words, numbers as a paper's."""
+    gaps = [with_interval(r.difference, r.ci_low, r.ci_high) for r in table.itertuples()]
+    return pd.DataFrame(
+        {
+            "Cohort": table.cohort.map(in_words), "Model": table.model, "Control": table.control,
+            "AUC": table.auc.map(_three), "AUC of the control": table.auc_control.map(_three),
+            "Difference": gaps, "p": table.p.map(print_p), "Better than it?": table.verdict,
+            "Note": table.reason.fillna(""),
+        }
+    ).set_index(["Cohort", "Model", "Control"])  # fmt: skip
+
+
+def _three(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:.3f}"

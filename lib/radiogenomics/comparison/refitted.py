@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from radiogenomics.images.changes import Change
 from radiogenomics.models import classical
-from radiogenomics.models.platt import fit_after_selection
+from radiogenomics.models.platt import Platt, fit_after_selection
 from radiogenomics.radiomics import agreement, signature
 from radiogenomics.study import contract
 from radiogenomics.study.study import Study
@@ -51,6 +51,26 @@ def on_features(
         name: classical.probability(fit_after_selection(selector, model, inside, labels), chosen)
         for name, model in classical.radiomics_models(seed).items()
     }
+
+
+def ranked_by_features(
+    selector: Pipeline, seed: int, labels: np.ndarray, inside: pd.DataFrame, outside: pd.DataFrame
+) -> dict[str, np.ndarray]:
+    """Return scores as `on_features`, of an SVM its decision values.
+
+    The same order at a sixth of the cost: Platt's folds are left out, which repeat the selection.
+    """
+    chosen, new = selector.fit(inside, labels).transform(inside), selector.transform(outside)
+    found = {}
+    for name, model in classical.radiomics_models(seed).items():
+        last = model[-1]
+        fitted = make_pipeline(model[:-1], last.machine if isinstance(last, Platt) else last)
+        fitted.fit(chosen, labels)
+        ranked = isinstance(last, Platt)
+        found[name] = (
+            fitted.decision_function(new) if ranked else classical.probability(fitted, new)
+        )
+    return found
 
 
 def on_clinical(study: Study, train: pd.DataFrame, new: pd.DataFrame) -> np.ndarray:

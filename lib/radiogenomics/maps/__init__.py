@@ -7,5 +7,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "case": ["Case", "explain", "explain_images", "explore", "scene_of_case", "show_map"]
     },
-    submodules=["figures", "gradcam", "location", "occlusion", "robustness", "similarity"],
+    submodules=[
+        "figures",
+        "gradcam",
+        "location",
+        "occlusion",
+        "outcome",
+        "robustness",
+        "similarity",
+    ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -163,8 +164,17 @@ def explore(
         "kind": _menu("map", [GRADCAM, HIDING], kind),
         "view": _menu("view", [SLICES, VOLUME], SLICES),
     }
-    view = ipywidgets.interactive_output(draw, menus)
-    display(ipywidgets.HBox(list(menus.values())), view)
+    busy = ipywidgets.HTML()
+
+    def drawn(**chosen: Any) -> None:
+        busy.value = "<i>computing …</i>"
+        try:
+            draw(**chosen)
+        finally:
+            busy.value = ""
+
+    view = ipywidgets.interactive_output(drawn, menus)
+    display(ipywidgets.HBox([*menus.values(), busy]), view)
 
 
 def _menu(name: str, options: list, value: str | int) -> ipywidgets.Dropdown:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import jinja2
 import pandas as pd
 
-from radiogenomics.report import manuscript
+from radiogenomics.report import drafted, manuscript
 from radiogenomics.report.pages import TEMPLATE, banner, style
 from radiogenomics.study.files import read_json, whole_file
 from radiogenomics.study.study import Study
@@ -195,8 +195,7 @@ def build(study: Study) -> Path:
         answers[name] = answer(study, name)
         study.keep(**{f"checklist_{name}": table(answers[name])})
     text = manuscript.draft(study)
-    with whole_file(study.reports / "manuscript.md") as part:
-        part.write_text(manuscript.as_markdown(text, study), encoding="utf-8")
+    drafted.save(study, text)
     page = study.reports / "checklists.html"
     with whole_file(page) as part:
         part.write_text(_page(study, answers, text), encoding="utf-8")
@@ -215,5 +214,5 @@ def _page(study: Study, answers: dict[str, list[Answer]], text: manuscript.Draft
         lists=[(n, TITLES[n], rows, Counter(a.state for a in rows)) for n, rows in answers.items()],
         scores=[("shown by the run alone", alone, band(alone)),
                 ("with what the author states", stated, band(stated))],
-        text=text,
+        text=drafted.numbered(text, study)[0],
     )  # fmt: skip

@@ -26,7 +26,7 @@ if os.name == "posix":
     import resource
 
 KEPT = (  # of each notebook
-    "state", "seconds", "overrides", "settings", "made_from", "files", "results",
+    "state", "message", "seconds", "overrides", "settings", "made_from", "files", "results",
 )  # fmt: skip
 
 

@@ -6,9 +6,7 @@ The sentences are in sentences.md; this file finds their facts, each in one tabl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -16,15 +14,26 @@ from radiogenomics.cohort import seal
 from radiogenomics.cohort.eligibility import excluded
 from radiogenomics.comparison import readings
 from radiogenomics.comparison.cautions import TEST_COHORT
+from radiogenomics.comparison.controls.verdict import FEATURES
+from radiogenomics.comparison.plan import judged
+from radiogenomics.radiomics.perturbations import GOOD
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import IN_SAMPLE, Table
-from radiogenomics.study.files import read_json
+from radiogenomics.study.files import filled, read_json
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import say, with_interval
 
 Facts = dict[str, Any]
-Sentence = tuple[str, str]  # the text and the file that its numbers were read from
-Draft = dict[str, list[Sentence]]  # by heading
+Draft = dict[str, list["Sentence"]]  # by section
+
+
+class Sentence(NamedTuple):
+    """Drafted text, the file that its numbers were read from, the heading it stands under."""
+
+    text: str
+    file: str = ""
+    heading: str = ""
+
 
 PACKAGES = ("radiogenomics", "tensorflow", "scikit-learn", "statsmodels", "simpleitk")
 STATED = (
@@ -33,42 +42,24 @@ STATED = (
 
 
 def draft(study: Study) -> Draft:
-    """Return the sentences of both paragraphs whose files are there, each with its file."""
-    start = [(say("report", "synthetic"), "")] if study.settings.synthetic else []
-    stated = [(say("report", "stated", **facts), "") for facts in _stated(study)]
+    """Return the sentences of each section whose files are there; citations as `[@key]`."""
+    start = [Sentence(say("report", "synthetic"))] if study.settings.synthetic else []
+    stated = [Sentence(say("report", "stated", **f), "", "Statements") for f in _stated(study)]
     return {
         "Methods": start + list(_drafted(study, METHODS)) + stated,
         "Results": start + list(_drafted(study, RESULTS)),
+        "Limitations": list(_drafted(study, LIMITATIONS)),
     }
 
 
-def as_markdown(text: Draft, study: Study) -> str:
-    """Return the draft as Markdown: a heading and a paragraph each, then the files it used."""
-    lines = [f"# {study.settings.heading}", ""]
-    lines += ["Drafted by the workbook from this run's tables; to be edited.", ""]
-    for heading, sentences in text.items():
-        used = dict.fromkeys(file for _, file in sentences if file)
-        lines += [f"## {heading}", "", " ".join(words for words, _ in sentences), ""]
-        lines += [f"Numbers from: {', '.join(used) or 'none'}.", ""]
-    return "\n".join(lines)
-
-
 def _drafted(study: Study, parts: list[Part]) -> Iterator[Sentence]:
-    for source, block, facts in parts:
+    for source, block, facts, heading in parts:
         file = f"tables/{source.file}" if isinstance(source, Table) else source
-        if not _filled(study.reports / file):
+        if not filled(study.reports / file):
             continue
         room, _, name = block.rpartition("/")
         if words := say(room or "report", name, **facts(study)):
-            yield words, file
-
-
-def _filled(path: Path) -> bool:
-    """Return whether a file is there and, if it is a table, has a row."""
-    if path.suffix != ".csv" or not path.is_file():
-        return path.is_file()
-    with path.open(encoding="utf-8") as lines:
-        return len(list(islice(lines, 2))) == 2
+            yield Sentence(words, file, heading)
 
 
 def _stated(study: Study) -> list[Facts]:
@@ -263,35 +254,66 @@ def _openings(study: Study) -> Facts:
     return {"times": len(seal.evaluations(study)), "changed": seal.plan_changed(study)}
 
 
-Part = tuple[Table | str, str, Callable[[Study], Facts]]  # the file, the block, its facts
+def _warned(study: Study) -> Facts:
+    table = study.table(tables.WARNINGS)
+    return {"texts": table.warning[table["where"] != TEST_COHORT].tolist()}
+
+
+def _controls(study: Study) -> Facts:
+    table = study.table(tables.VERDICT)
+    models = table.model[table.model != FEATURES].unique()
+    primary = judged(study.ran_with(contract.COMPARISON).plan, models).primary
+    rows = table[(table.model == primary) & table.auc.notna()]
+    by = rows.groupby("cohort", sort=False)
+    return {"model": primary, "cohorts": {contract.in_words(c): part for c, part in by}}
+
+
+def _perturbed(study: Study) -> Facts:
+    table = study.table(tables.PERTURBATION)
+    good = table.assign(good=table.icc >= GOOD).groupby("feature").good.all()
+    return {"share": good.mean(), "changes": table.change.nunique(), "limit": GOOD}
+
+
+# the file, the block, its facts, the heading
+Part = tuple[Table | str, str, Callable[[Study], Facts], str]
 METHODS: list[Part] = [
-    (tables.FLOW, "split", _split),
-    (tables.ACQUISITION, "acquisition", _acquisition),
+    (tables.FLOW, "split", _split, "Patients"),
+    (tables.ACQUISITION, "acquisition", _acquisition, "Imaging"),
     (tables.VOLUMES, "preprocessing",
-     lambda s: {"image": s.ran_with(contract.PREPROCESSING).preprocessing}),
+     lambda s: {"image": s.ran_with(contract.PREPROCESSING).preprocessing}, "Imaging"),
     ("tables/features_settings.json", "features",
-     lambda s: {"made": read_json(s.tables / "features_settings.json")}),
-    (tables.SELECTION_STEPS, "selection", _selection),
-    ("predictions.csv", "models", _models),
-    (tables.CNN_LAYERS, "network", lambda s: {"layers": s.table(tables.CNN_LAYERS)}),
-    (tables.CNN_HISTORY, "training", _training),
-    (tables.METRICS, "statistics", _statistics),
-    ("manifest.json", "software", _software),
+     lambda s: {"made": read_json(s.tables / "features_settings.json")}, "Radiomics"),
+    (tables.SELECTION_STEPS, "selection", _selection, "Radiomics"),
+    ("predictions.csv", "models", _models, "Models"),
+    (tables.CNN_LAYERS, "network", lambda s: {"layers": s.table(tables.CNN_LAYERS)}, "Models"),
+    (tables.CNN_HISTORY, "training", _training, "Models"),
+    (tables.METRICS, "statistics", _statistics, "Statistical analysis"),
+    (tables.VERDICT, "controls_method",
+     lambda s: {"times": s.ran_with(contract.COMPARISON).evaluation.permutations},
+     "Statistical analysis"),
+    ("manifest.json", "software", _software, "Statistical analysis"),
 ]  # fmt: skip
 RESULTS: list[Part] = [
-    (tables.FLOW, "flow", _flow),
-    (tables.TABLE1_COHORTS, "characteristics", _characteristics),
-    (tables.SIGNATURE, "signature", lambda s: {"features": len(s.table(tables.SIGNATURE))}),
-    (tables.STABILITY, "stability", _stability),
-    (tables.WARNINGS, "test_size", _test_size),
-    (tables.METRICS, "auc", _auc),
-    (tables.DELONG, "comparison/pairs", lambda s: readings.smallest_p(s.table(tables.DELONG))),
-    (tables.METRICS, "proportions", _proportions),
-    (tables.METRICS, "calibration", _calibration),
-    (tables.DECISION_BEST, "net_benefit", _net_benefit),
+    (tables.FLOW, "flow", _flow, "Patients"),
+    (tables.TABLE1_COHORTS, "characteristics", _characteristics, "Patients"),
+    (tables.SIGNATURE, "signature", lambda s: {"features": len(s.table(tables.SIGNATURE))},
+     "Signature"),
+    (tables.STABILITY, "stability", _stability, "Signature"),
+    (tables.PERTURBATION, "perturbed", _perturbed, "Signature"),
+    (tables.METRICS, "auc", _auc, "Discrimination"),
+    (tables.DELONG, "comparison/pairs", lambda s: readings.smallest_p(s.table(tables.DELONG)),
+     "Discrimination"),
+    (tables.METRICS, "proportions", _proportions, "Discrimination"),
+    (tables.METRICS, "calibration", _calibration, "Calibration and clinical utility"),
+    (tables.DECISION_BEST, "net_benefit", _net_benefit, "Calibration and clinical utility"),
     (tables.SUBGROUPS, "comparison/groups",
-     lambda s: readings.subgroup_counts(s.table(tables.SUBGROUPS))),
-    (tables.BASELINES, "baselines", _baselines),
-    (tables.GRADCAM, "maps", lambda s: {"table": s.table(tables.GRADCAM)}),
-    ("manifest.json", "evaluations", _openings),
+     lambda s: readings.subgroup_counts(s.table(tables.SUBGROUPS)), "Subgroups and controls"),
+    (tables.BASELINES, "baselines", _baselines, "Subgroups and controls"),
+    (tables.VERDICT, "controls", _controls, "Subgroups and controls"),
+    (tables.GRADCAM, "maps", lambda s: {"table": s.table(tables.GRADCAM)}, "Maps"),
+    ("manifest.json", "evaluations", _openings, "Evaluations of the test cohort"),
 ]  # fmt: skip
+LIMITATIONS: list[Part] = [
+    (tables.WARNINGS, "test_size", _test_size, ""),
+    (tables.WARNINGS, "warned", _warned, ""),
+]

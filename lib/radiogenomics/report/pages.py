@@ -12,8 +12,8 @@ import nbformat
 import pandas as pd
 from nbconvert import HTMLExporter
 
-from radiogenomics.cohort import seal
 from radiogenomics.comparison.paper import paper_of
+from radiogenomics.report import summary
 from radiogenomics.report.print_tables import save_print_tables, table1
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import StudyError
@@ -22,7 +22,7 @@ from radiogenomics.study.pictures import PLOTLY
 from radiogenomics.study.progress import minutes
 from radiogenomics.study.study import Study
 from radiogenomics.study.style import MIME
-from radiogenomics.study.words import SYNTHETIC, printed_rows, table2
+from radiogenomics.study.words import SYNTHETIC, printed_rows, table2, with_interval
 
 NOTEBOOKS = SHIPPED / "notebooks"
 TEMPLATE = Path(__file__).parent / "template"
@@ -72,6 +72,7 @@ def export_html(
     """
     notebook = nbformat.read(executed, 4)
     _check_traces(notebook, executed.stem)
+    _number(notebook, executed.stem)
     page = {
         "policy": POLICY,
         "css": style(banner),
@@ -114,6 +115,19 @@ def _markdown(cell: nbformat.NotebookNode) -> list[str]:
     return [output.get("data", {}).get("text/markdown", "") for output in cell.get("outputs", [])]
 
 
+def _number(notebook: nbformat.NotebookNode, name: str) -> None:
+    """Give each figure of a notebook its number and the words that are read out in its place."""
+    digits = str(int(name[:2])) if name[:2].isdigit() else ""
+    shown = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    drawn = [output for output in shown if MIME in output.get("data", {})]
+    for number, output in enumerate(drawn, start=1):
+        figure = output["data"][MIME]
+        label = f"Figure {digits}.{number}" if digits else f"Figure {number}"
+        output.setdefault("metadata", {})["workbook"] = {
+            "label": label, "title": _title_of(figure), "alt": alt_of(figure),
+        }  # fmt: skip
+
+
 def _check_traces(notebook: nbformat.NotebookNode, name: str) -> None:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -141,8 +155,14 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
     """Write index.html from what is there: headline, figures, links to every report and table."""
     failed = next((state for state in states if state["state"] == "failed"), None)
     settings = study.settings
+    made = read_json(study.manifest_json) if study.manifest_json.exists() else {}
     page = {
         "title": settings.heading,
+        "nav": nav(),
+        "summary": _bold(summary.paragraph(study)),
+        "checks": summary.checks(study),
+        "written": made.get("written", "")[:10],
+        "code": made.get("code", ""),
         "label": settings.label.name,
         "paper": paper_of(study),
         "seed": study.ran_with(contract.COMPARISON).seed,
@@ -152,16 +172,15 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         if failed
         else None,
         "warnings": _warnings(study),
-        "evaluations": len(seal.evaluations(study)),
         "headline": _headline(study),
         "headline_note": "AUC with DeLong's interval on the logit scale; others at threshold 0.5 "
-        "with Wilson's",
+        "with Wilson's" + _of_paper(study),
         "table1": _table1(study),
         "figures": _index_figures(study),
         "notebooks": [_notebook_row(study, state) for state in states],
         "print_tables": [f"tables/{name}.html" for name in save_print_tables(study)],
         "pictures": _below(study, "figures/*.svg", "figures/*.png"),
-        "checklists": _below(study, "checklists.html", "manuscript.md"),
+        "checklists": _below(study, "checklists.html", "manuscript.*", "references.bib"),
         "files": _below(study, "manifest.json", "predictions.csv", "tables/*.[cpj]*"),
         "author": [(k, v) for k, v in dataclasses.asdict(settings.author).items() if v],
         "privacy": PRIVACY,
@@ -216,8 +235,34 @@ def _headline(study: Study) -> list[list[str]]:
     table = counts.astype(str).join(table2(metrics)).rename(columns={"auc": "AUC"})
     if table.index.get_level_values("cohort").nunique() == 1:
         table = table.droplevel("cohort")
-    table = table.reset_index()
+    table = _with_published(study, table.reset_index())
     return [list(table), *table.to_numpy().tolist()]
+
+
+def _with_published(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the headline with the paper's AUC beside this run's, where there is a paper."""
+    if not study.has(tables.PAPER_VS_RUN):
+        return table
+    rows = study.table(tables.PAPER_VS_RUN)
+    rows = rows[(rows.metric == "auc") & (rows.cohort == "test")].dropna(subset="published")
+    if rows.empty:
+        return table
+    printed = {r.model: with_interval(r.published, r.published_low, r.published_high)
+               for r in rows.itertuples()}  # fmt: skip
+    published = table.model.map(printed).fillna("")
+    table.insert(list(table).index("AUC") + 1, "AUC in the paper", published)
+    return table
+
+
+def _of_paper(study: Study) -> str:
+    printed = paper_of(study)
+    return f"; in the paper: {printed.get('short', printed['title'])}" if printed else ""
+
+
+def _bold(markdown: str) -> str:
+    """Return a sentence as HTML: everything escaped, **bold** kept."""
+    text = str(jinja2.utils.markupsafe.escape(markdown))
+    return jinja2.utils.markupsafe.Markup(re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text))
 
 
 def _index_figures(study: Study) -> list[dict[str, Any]]:
@@ -229,16 +274,29 @@ def _index_figures(study: Study) -> list[dict[str, Any]]:
             text = path.read_text(encoding="utf-8").replace("</", "<\\/")
             figures.append(
                 {
-                    "alt": re.sub("<[^>]+>", "", figure["layout"]["title"]["text"]),
+                    "alt": alt_of(figure),
+                    "title": _title_of(figure),
                     "height": figure["layout"].get("height", 450),
-                    "told": _plain(figure["layout"].get("meta", {}).get("told", "")),
+                    "told": plain(figure["layout"].get("meta", {}).get("told", "")),
                     "json": jinja2.utils.markupsafe.Markup(_with_frames(text)),
                 }
             )
     return figures
 
 
-def _plain(markdown: str) -> str:
+def _title_of(figure: dict[str, Any]) -> str:
+    return re.sub("<[^>]+>", "", figure["layout"]["title"]["text"])
+
+
+def alt_of(figure: dict[str, Any]) -> str:
+    """Return what is read out in a figure's place: its title, and the sentence that reads it."""
+    told = plain((figure["layout"].get("meta") or {}).get("told", ""))
+    return f"{_title_of(figure)}. {told}".strip()
+
+
+def plain(markdown: str) -> str:
+    """Return a sentence without Markdown's and HTML's marks."""
+    markdown = re.sub("<[^>]+>", "", markdown)
     return markdown.replace("**", "").replace("*", "").replace("`", "")
 
 

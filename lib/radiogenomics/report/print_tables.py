@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+from typing import NamedTuple
 
 import pandas as pd
 
 from radiogenomics.statistics.measures import AT_THRESHOLD
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import METRICS, TRAIN, in_words
-from radiogenomics.study.files import whole_file
+from radiogenomics.study.files import filled, whole_file
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import (
     PRINTED,
@@ -29,12 +30,16 @@ STYLE = (
 CALIBRATION = [name for name in METRICS if name not in (*AT_THRESHOLD, "auc")]
 
 
-def save_print_tables(study: Study) -> list[str]:
-    """Write `tables/NAME.html`, to be pasted into a manuscript, where its CSV is there.
+class PrintTable(NamedTuple):
+    """A table as a manuscript prints it: text cells, the caption above, the note below."""
 
-    Returns:
-        The names of those that are there.
-    """
+    rows: pd.DataFrame
+    caption: str
+    note: str
+
+
+def made(study: Study) -> dict[str, PrintTable]:
+    """Return the tables of a manuscript whose CSV is there, by name."""
     makers = {
         "table1": (tables.TABLE1, table1),
         "table1_cohorts": (tables.TABLE1_COHORTS, _by_cohort),
@@ -43,16 +48,25 @@ def save_print_tables(study: Study) -> list[str]:
         "calibration": (tables.METRICS, _calibration),
         "subgroups": (tables.SUBGROUPS, _subgroups),
     }
-    there = []
+    found = {}
     for name, (needed, maker) in makers.items():
-        rows = study.table(needed) if study.has(needed) else pd.DataFrame()
-        if rows.empty:
-            continue
-        table, caption, note = maker(study, rows)
+        if filled(study.path(needed)):
+            found[name] = PrintTable(*maker(study, study.table(needed)))
+    return found
+
+
+def save_print_tables(study: Study) -> list[str]:
+    """Write `tables/NAME.html`, to be pasted into a manuscript, where its CSV is there.
+
+    Returns:
+        The names of those that are there.
+    """
+    there = made(study)
+    for name, table in there.items():
         with whole_file(study.tables / f"{name}.html") as part:
-            part.write_text(page(table, caption, _mark(study) + note), encoding="utf-8")
-        there.append(name)
-    return there
+            text = page(table.rows, table.caption, _mark(study) + table.note)
+            part.write_text(text, encoding="utf-8")
+    return list(there)
 
 
 def _level(study: Study) -> str:

@@ -6,14 +6,14 @@ import dataclasses
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.reading import IMAGES
-from radiogenomics.report import checklists, mailable, standing
+from radiogenomics.report import checklists, drafted, mailable, manuscript, standing
 from radiogenomics.report.execution import NotebookFailed, declared, declared_here, run_notebook
 from radiogenomics.report.illustrations import save_illustrations
 from radiogenomics.report.manifest import earlier_states, write_manifest
@@ -80,8 +80,12 @@ def _locked(stream: TextIO) -> bool:
     return True
 
 
-def check_privacy(study: Study) -> str:
-    """Scan the finished reports (`privacy`), note it in the manifest and return a sentence.
+def check_privacy(study: Study, states: Iterable[dict[str, Any]] = ()) -> str:
+    """Scan the finished reports (`privacy`), note it in manifest and index, return a sentence.
+
+    Args:
+        study: its reports are looked through.
+        states: of the notebooks that were just run (`run_study`).
 
     Raises:
         StudyError: the reports hold an identifier of a patient or a path of this machine.
@@ -97,6 +101,7 @@ def check_privacy(study: Study) -> str:
     manifest = read_json(study.manifest_json)
     manifest["privacy_scan"] = {"time": manifest["written"], "found": findings.to_dict("records")}
     write_json(study.manifest_json, manifest)
+    build_index(study, list((earlier_states(study) | {s["name"]: s for s in states}).values()))
     mailable.refuse(findings)
     return CLEAN
 
@@ -145,6 +150,7 @@ def run_study(
         states[path.stem] |= now | {"settings": dataclasses.asdict(settings)}
         _run_one(study, path, parameters, states, overrides)
     save_illustrations(study, progress("figures drawn for a paper"))
+    drafted.save_docx(study, manuscript.draft(study))
     build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
 
@@ -165,6 +171,7 @@ def _run_one(
     print(f"{path.stem} …", flush=True)
     try:
         seconds = run_notebook(path, output, parameters)
+        state.pop("message", None)
         state |= {"state": "done", "seconds": seconds}
         print(f"{path.stem} done in {minutes(seconds)}", flush=True)
     except NotebookFailed as fault:

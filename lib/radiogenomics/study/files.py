@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import os
 import tempfile
@@ -53,6 +54,14 @@ def there(path: str | Path) -> bool:
         return Path(path).is_file() or Path(path).is_dir()
     except OSError:
         return False
+
+
+def filled(path: Path) -> bool:
+    """Return whether a file is there and, if it is a table, has a row."""
+    if path.suffix != ".csv" or not path.is_file():
+        return path.is_file()
+    with path.open(encoding="utf-8") as lines:
+        return len(list(itertools.islice(lines, 2))) == 2
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -247,8 +247,10 @@ class Evaluation:
     confidence: float = key(0.95, "level of every interval", 0.5, 0.999)
     bootstrap: int = key(2000, "bootstrap samples", 100, 100_000)
     checks: str = key(
-        "quick", "full also trains the CNN without each hospital", choices=("quick", "full")
-    )
+        "quick", "full also trains the CNN without each hospital, on permuted labels and changed "
+        "images", choices=("quick", "full"),
+    )  # fmt: skip
+    permutations: int = key(200, "permutations of the training labels; 0: none", 0, 10_000)
     fixed_sensitivity: float = key(0.9, "sensitivity of a third threshold; 0: none", 0, 1)
 
 

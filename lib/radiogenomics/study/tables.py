@@ -322,6 +322,33 @@ LESION_PAIRS = declared(COMPARISON, "lesion_pairs.csv", "a cohort and pair of mo
     ci_low, ci_high, ci_method
     p, p_holm: of the difference, and corrected for the cohort's pairs
 """)  # fmt: skip
+PERMUTATIONS = declared(COMPARISON, "permutations.csv", "a cohort, model and permutation", """
+    cohort
+    model
+    permutation: its number; 0: the labels as they are
+    auc: of the model that was fitted to these training labels, in this cohort
+""")  # fmt: skip
+CONTROL_SCORES = declared(COMPARISON, "control_scores.csv", "a test patient, control and model", """
+    patient
+    cohort
+    control: what was done to the images
+    model
+    score: on them
+""")  # fmt: skip
+VERDICT = declared(COMPARISON, "verdict.csv", "a cohort, question, model and control", """
+    cohort
+    question: chance, training labels, voxels, volume, acquisition or hospital
+    model
+    control: what the model is set beside
+    auc: of the model
+    auc_control: of the control; of permutations their median
+    difference: of the two AUCs
+    ci_low, ci_high: paired interval (DeLong); against 0.5, the AUC's own
+    p: of the difference; of permutations, one-sided
+    verdict: yes, no or undecided (the interval holds both 0 and the margin)
+    n
+    reason
+""")  # fmt: skip
 SUBGROUPS = declared(COMPARISON, "subgroups.csv", "a model and group of a test cohort", """
     model
     cohort
@@ -444,6 +471,11 @@ GRADCAM_CHECKS = declared(MAPS, "gradcam_checks.csv", "a check of the maps", """
     p: Wilcoxon's signed-rank test; empty where so few patients cannot reach 0.05 after Holm
     p_holm: corrected for the checks of one section
     layer: whose maps
+""")  # fmt: skip
+GRADCAM_OUTCOME = declared(MAPS, "gradcam_outcome.csv", "one of the four checks of the maps", """
+    check: its number and name
+    outcome: passed, failed or not decided
+    why: the numbers that say so
 """)  # fmt: skip
 
 # ---- 08 paper audit: no patient of the study is in them

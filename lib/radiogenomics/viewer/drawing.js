@@ -47,9 +47,9 @@ function outlined(view, plane, context) {
   view.masks.forEach((_, which) => {
     const path = new Path2D();
     path.addPath(outlineOf(view, plane, which), stretch);
-    context.setLineDash(OUTLINES[which][1]);
-    stroke(context, path, SHADE, 3.5);
-    stroke(context, path, OUTLINES[which][0], 1.6);
+    context.setLineDash(OUTLINES[which][1].map((length) => length / view.state.zoom));
+    stroke(context, path, SHADE, 3.5 / view.state.zoom);
+    stroke(context, path, OUTLINES[which][0], 1.6 / view.state.zoom);
   });
   context.setLineDash([]);
 }
@@ -61,14 +61,14 @@ function stroke(context, path, colour, thick) {
 }
 
 function crosshair({ state }, plane, context) {
-  const x = ((state.at[plane.across] + 0.5) / plane.columns) * plane.wide;
-  const y = ((flipped(plane, state.at[plane.down]) + 0.5) / plane.rows) * plane.high;
+  const [right, down] = sharesOf(plane, state.at);
+  const x = right * plane.wide, y = down * plane.high, hole = HOLE / state.zoom;
   const path = new Path2D();
-  path.rect(0, y, x - HOLE, 0);
-  path.rect(x + HOLE, y, plane.wide, 0);
-  path.rect(x, 0, 0, y - HOLE);
-  path.rect(x, y + HOLE, 0, plane.high);
-  stroke(context, path, "rgba(255,238,140,.6)", 1);
+  path.rect(0, y, x - hole, 0);
+  path.rect(x + hole, y, plane.wide, 0);
+  path.rect(x, 0, 0, y - hole);
+  path.rect(x, y + hole, 0, plane.high);
+  stroke(context, path, "rgba(255,238,140,.6)", 1 / state.zoom);
 }
 
 function write(context, text, x, y, align, colour = "#fff") {
@@ -89,7 +89,7 @@ function annotate({ scene, state }, plane, context) {
   if (scene.synthetic) write(context, "SYNTHETIC", 6, 14, "left", "#ffb454");
   context.font = `11px ${FONT}`;
   if (wide > 190) write(context, `W ${state.width} L ${state.level}`, wide - 6, 14, "right");
-  scaleBar(plane, context, lengthOf(scene, plane.across));
+  scaleBar(plane, context, lengthOf(scene, plane.across) / state.zoom);
 }
 
 function scaleBar({ wide, high }, context, across) {
@@ -103,12 +103,14 @@ function scaleBar({ wide, high }, context, across) {
 
 function picture(view, plane) {
   const context = plane.canvas.getContext("2d"), dense = window.devicePixelRatio || 1;
-  context.setTransform(dense, 0, 0, dense, 0, 0);
+  const nearer = dense * view.state.zoom, [left, top] = plane.shift;
+  context.setTransform(nearer, 0, 0, nearer, dense * left * plane.wide, dense * top * plane.high);
   context.imageSmoothingQuality = "high";
   layer(plane, context, (data) => greys(view, plane, data));
   if (view.heat && view.state.overlay) layer(plane, context, (data) => heats(view, plane, data));
   if (view.state.outlines) outlined(view, plane, context);
   crosshair(view, plane, context);
+  context.setTransform(dense, 0, 0, dense, 0, 0);
   annotate(view, plane, context);
 }
 

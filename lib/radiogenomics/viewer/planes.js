@@ -108,6 +108,12 @@ function flipped(plane, row) { // between a row of the picture and one of the ar
   return plane.headUp ? plane.rows - 1 - row : row;
 }
 
+/* Return a voxel's place in the plane's picture, in shares of its sides: right, down. */
+function sharesOf(plane, at) {
+  const row = flipped(plane, at[plane.down]);
+  return [(at[plane.across] + 0.5) / plane.columns, (row + 0.5) / plane.rows];
+}
+
 /* Return the voxel (z, y, x) at a place of the plane's picture, in shares of its sides. */
 function voxelAt(scene, plane, at, right, down) {
   const found = [...at];

@@ -110,7 +110,13 @@ def scene_of_images(
 
 
 def start_of(scene: Scene) -> list[int]:
-    """Return the lesion's voxel (z, y, x) nearest to its centre."""
+    """Return where the viewer opens (z, y, x): the overlay's peak, else the lesion's centre.
+
+    The peak is the overlay's value farthest from 0; without one, or where it is 0 everywhere, the
+    lesion's voxel nearest to its centre is taken.
+    """
+    if scene.overlay is not None and scene.overlay.any():
+        return [int(i) for i in np.unravel_index(np.abs(scene.overlay).argmax(), scene.hu.shape)]
     voxels = np.argwhere(scene.lesion)
     away = (voxels - voxels.mean(axis=0)) * scene.spacing_mm
     return voxels[(away**2).sum(axis=1).argmin()].tolist()

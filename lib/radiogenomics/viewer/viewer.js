@@ -2,16 +2,21 @@
 // linked planes. packed.py says what `scene` and `packed` hold; `startStatic` starts it in a page
 // without a kernel, `render` in a live JupyterLab.
 
-const PRESETS = { Lung: [1500, -600], Mediastinum: [400, 40] }; // window width and level, HU
+const PRESETS = { Lung: [1500, -600], Mediastinum: [400, 40], Bone: [1800, 400] }; // width, level, HU
 const DRAG = 8; // CSS pixels a slice
 const FAR = 5; // slices a PageUp
+const NOTCH = 50, STROKE = 30; // pixels of a mouse wheel's notch; of a trackpad a slice
+const NEARER = 1.25, NEAREST = 8; // a step of the zoom, and its end
 const HELP = [
   ["↑ ↓ (or wheel, once a picture is clicked)", "next, previous slice; Page keys: five; Home, End"],
   ["click, drag", "move the crosshair in all planes"],
   ["drag with Shift or the right button", "window: sideways the width, up and down the level"],
   ["touch", "tap: crosshair; drag sideways: slices"],
-  ["1, 2", "window: lung, mediastinum"],
-  ["o, l, c", "overlay, outlines on or off; back to the lesion"],
+  ["+ −, pinch", "zoom around the crosshair; drag with Alt or the middle button to move the picture"],
+  ["1, 2, 3", "window: lung, mediastinum, bone"],
+  ["o, l, c", "overlay, outlines on or off; back to where it opened"],
+  ["r, f, s", "reset; full screen; copy the three pictures, or save them where copying is refused"],
+  ["n, p", "next, previous patient on this page"],
 ];
 
 function make(tag, properties, ...children) {
@@ -30,7 +35,7 @@ function planeOf(scene, plane) {
   const columns = scene.shape[plane.across], rows = scene.shape[plane.down];
   const small = make("canvas", { width: columns, height: rows });
   const panel = make("div", { className: "sv-panel" }, canvas, label, slider);
-  return { ...plane, canvas, slider, label, columns, rows, small, panel, paths: new Map() };
+  return { ...plane, canvas, slider, label, columns, rows, small, panel, paths: new Map(), shift: [0, 0] };
 }
 
 function toolsOf(state) {
@@ -39,6 +44,8 @@ function toolsOf(state) {
     readout: make("p", { className: "sv-readout" }),
     presets: Object.keys(PRESETS).map((name, i) =>
       make("button", { type: "button", title: `key ${i + 1}` }, name)),
+    acts: ["Reset", "Full screen", "Copy picture"].map((name) =>
+      make("button", { type: "button" }, name)),
     width: make("input", { type: "number", min: 1, max: 4000, step: 50 }),
     level: make("input", { type: "number", min: -1000, max: 3000, step: 20 }),
     outlines: make("input", { type: "checkbox", checked: true }),
@@ -57,7 +64,8 @@ function outlineName(name, i) {
 function windowBar({ scene, tools }) {
   return make("div", { className: "sv-bar" }, make("span", {}, ...tools.presets),
     make("label", {}, "W ", tools.width), make("label", {}, "L ", tools.level, " HU"),
-    make("label", {}, tools.outlines, " ", ...scene.outlines.map(outlineName)));
+    make("label", {}, tools.outlines, " ", ...scene.outlines.map(outlineName)),
+    make("span", {}, ...tools.acts));
 }
 
 function overlayBar({ scene: { overlay }, tools, scale }) {
@@ -159,9 +167,68 @@ function move(view, axis, i) {
 }
 
 function under({ scene, state }, plane, event) { // the voxel under the pointer
-  const box = plane.canvas.getBoundingClientRect();
-  const right = (event.clientX - box.left) / box.width, down = (event.clientY - box.top) / box.height;
+  const box = plane.canvas.getBoundingClientRect(), [left, top] = plane.shift;
+  const right = ((event.clientX - box.left) / box.width - left) / state.zoom;
+  const down = ((event.clientY - box.top) / box.height - top) / state.zoom;
   return voxelAt(scene, plane, state.at, right, down);
+}
+
+/* Zoom around the crosshair, whose place on the canvas stays. */
+function zoom(view, factor) {
+  const { state } = view, nearer = Math.max(1, Math.min(NEAREST, state.zoom * factor));
+  for (const plane of view.planes) {
+    const centre = sharesOf(plane, state.at);
+    const shift = plane.shift.map((s, i) => s + centre[i] * (state.zoom - nearer));
+    plane.shift = inFrame(shift, nearer);
+  }
+  set(view, { zoom: nearer });
+}
+
+function inFrame(shift, zoomed) { // the picture always fills its frame
+  return shift.map((s) => Math.min(0, Math.max(1 - zoomed, s)));
+}
+
+function reset(view) {
+  for (const plane of view.planes) plane.shift = [0, 0];
+  Object.assign(view.state, { at: [...view.scene.start], zoom: 1, overlay: true, outlines: true });
+  preset(view, "Lung");
+}
+
+function fullScreen({ root }) {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else root.requestFullscreen?.();
+}
+
+/* Copy the three pictures as one PNG; save it where the clipboard is closed. */
+function copy({ planes, root, scene, tools }) {
+  const sheet = make("canvas", {
+    width: planes.reduce((sum, plane) => sum + plane.canvas.width, 0),
+    height: Math.max(...planes.map((plane) => plane.canvas.height)),
+  });
+  let left = 0;
+  for (const { canvas } of planes) {
+    sheet.getContext("2d").drawImage(canvas, left, 0);
+    left += canvas.width;
+  }
+  const said = (words) => { tools.spoken.textContent = words; tools.readout.textContent = words; };
+  sheet.toBlob(async (blob) => {
+    try {
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+      said("copied");
+    } catch {
+      const name = `${scene.title.replace(/[^\w-]+/g, "_")}.png`;
+      make("a", { href: sheet.toDataURL(), download: name }).click();
+      said(`saved as ${name}`);
+    }
+    root.dataset.copied = "true";
+  });
+}
+
+function neighbour({ root }, step) { // the next patient's viewer on the page
+  const all = [...document.querySelectorAll(".slice-viewer")];
+  const other = all[all.indexOf(root) + step];
+  other?.scrollIntoView({ block: "start" });
+  other?.querySelector("canvas.sv-plane")?.focus({ preventScroll: true });
 }
 
 function hover(view, plane) {
@@ -175,10 +242,21 @@ function dragging(view, plane, event) {
   if (event.pointerType === "touch") {
     return (e) => move(view, plane.through, slice + Math.trunc(right(e) / DRAG));
   }
+  if (panning(event)) {
+    const [left, top] = plane.shift, zoomed = view.state.zoom;
+    return (e) => {
+      plane.shift = inFrame([left + right(e) / plane.wide, top + down(e) / plane.high], zoomed);
+      redraw(view);
+    };
+  }
   if (windowing(event)) {
     return (e) => set(view, { width: Math.max(1, width + 4 * right(e)), level: level + 2 * down(e) });
   }
   return (e) => set(view, { at: under(view, plane, e) });
+}
+
+function panning(event) {
+  return event.button === 1 || event.altKey;
 }
 
 function windowing(event) {
@@ -194,7 +272,7 @@ function press(view, plane, event) {
     if (tap) set(view, { at: under(view, plane, e) });
   };
   if (!touch) plane.canvas.setPointerCapture(event.pointerId);
-  if (!touch && !windowing(event)) follow(event);
+  if (!touch && !windowing(event) && !panning(event)) follow(event);
   plane.canvas.onpointermove = follow;
   plane.canvas.onpointerup = plane.canvas.onpointercancel = end;
 }
@@ -208,6 +286,9 @@ function keysOf(view, { through }) {
   const moves = Object.entries(steps).map(([key, n]) => [key, () => move(view, through, i + n)]);
   return {
     ...Object.fromEntries(moves), 1: () => preset(view, "Lung"), 2: () => preset(view, "Mediastinum"),
+    3: () => preset(view, "Bone"), "+": () => zoom(view, NEARER), "-": () => zoom(view, 1 / NEARER),
+    r: () => reset(view), f: () => fullScreen(view), s: () => copy(view),
+    n: () => neighbour(view, 1), p: () => neighbour(view, -1),
     c: () => set(view, { at: [...scene.start] }), o: () => set(view, { overlay: !state.overlay }),
     l: () => set(view, { outlines: !state.outlines }),
   };
@@ -225,7 +306,22 @@ function key(view, plane, event) {
 function wheel(view, { canvas, through }, event) { // the page scrolls until a picture is clicked
   if (document.activeElement !== canvas) return;
   event.preventDefault();
-  move(view, through, view.state.at[through] - Math.sign(event.deltaY));
+  if (event.ctrlKey) { // as browsers tell a pinch on a trackpad
+    zoom(view, Math.exp(-event.deltaY / 100));
+    return;
+  }
+  const slices = slicesOf(view, event);
+  if (slices) move(view, through, view.state.at[through] - slices);
+}
+
+/* Return the slices of a turn: one a notch of a wheel; light strokes of a trackpad add up. */
+function slicesOf(view, { deltaY, deltaMode }) {
+  if (deltaMode || Math.abs(deltaY) >= NOTCH) return Math.sign(deltaY);
+  view.rolled = (view.rolled || 0) + deltaY;
+  if (Math.abs(view.rolled) < STROKE) return 0;
+  const slices = Math.sign(view.rolled);
+  view.rolled = 0;
+  return slices;
 }
 
 function listen(view, plane) {
@@ -243,6 +339,7 @@ function connect(view) {
   const { state, tools } = view, { width, level, outlines, overlay, opacity } = tools;
   view.planes.forEach((plane) => listen(view, plane));
   for (const button of tools.presets) button.onclick = () => preset(view, button.textContent);
+  [reset, fullScreen, copy].forEach((act, i) => { tools.acts[i].onclick = () => act(view); });
   width.onchange = () => set(view, { width: Math.max(1, Number(width.value) || state.width) });
   level.onchange = () => set(view, { level: Number(level.value) });
   outlines.onchange = () => set(view, { outlines: outlines.checked });
@@ -252,7 +349,7 @@ function connect(view) {
 
 /* Show a case in `root`; return what ends it. */
 function sliceViewer(root, scene, arrays) {
-  const state = { at: [...scene.start], overlay: true, outlines: true, opacity: 0.5 };
+  const state = { at: [...scene.start], overlay: true, outlines: true, opacity: 0.5, zoom: 1 };
   const view = {
     root, scene, state, ...arrays, scale: scene.overlay ? scaleOf(scene.overlay) : null,
     planes: PLANES.map((plane) => planeOf(scene, plane)), tools: toolsOf(state),

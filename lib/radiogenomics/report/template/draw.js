@@ -17,3 +17,18 @@ document.querySelectorAll("script.figure-data").forEach(function (source) {
     if (figure.frames.length) { Plotly.addFrames(place, figure.frames); }
   });
 });
+const A4 = 680;  // printed width of a figure, CSS pixels within the page's margins
+function widen(width) {
+  document.querySelectorAll(".figure.js-plotly-plot").forEach(function (place) {
+    Plotly.relayout(place, width ? { width: width, autosize: false } : { width: null, autosize: true });
+  });
+}
+window.addEventListener("beforeprint", function () { widen(A4); });
+window.addEventListener("afterprint", function () { widen(0); });
+document.querySelectorAll(".show-code").forEach(function (button) {
+  button.addEventListener("click", function () {
+    const shown = document.body.classList.toggle("with-code");
+    button.setAttribute("aria-pressed", shown);
+    button.textContent = shown ? "Hide code" : "Show code";
+  });
+});
