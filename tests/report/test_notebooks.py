@@ -245,9 +245,8 @@ def test_failing_notebook_names_cell_and_reason_and_keeps_the_rest(finished, tmp
 @pytest.mark.slow
 def test_second_run_gives_the_same_scores(finished):
     before = finished.predictions_csv.read_bytes()
-    again = load_study(finished.folder, epochs=1, folds=2, bootstrap=100, shown=1, stability=2)
-    overrides = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1, "stability": 2}
-    run.run_study(again, only=["03", "04", "05"], overrides=overrides)
+    again = load_study(finished.folder, **QUICK)
+    run.run_study(again, only=["03", "04", "05"], overrides=QUICK)
     assert finished.predictions_csv.read_bytes() == before
 
 
