@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from chromium import CHROMIUM
+from conftest import QUICK
 from corpus import pair_of
 from radiogenomics.cohort import included
 from radiogenomics.images import volumes
