@@ -18,6 +18,7 @@ from radiogenomics.study.style import (
     MANY,
     _as_tall_as_legend,
     _band,
+    _band_menu,
     _thinned,
     empty,
     palette,
@@ -32,7 +33,7 @@ def roc(
     curves: dict[str, pd.DataFrame], aucs: pd.DataFrame, title: str, best: str,
     colours: Mapping[str, str], attainable: Mapping[str, float] | None = None,
 ) -> go.Figure:  # fmt: skip
-    """Draw ROC curves; the best model's band is shown, the others' by a click in the legend.
+    """Draw ROC curves; the best model's band is shown, the others' by the menu.
 
     Args:
         curves: a model's `fpr, tpr, tpr_low, tpr_high`.
@@ -50,14 +51,15 @@ def roc(
         line = {"color": colours[model], "width": 2}
         figure.add_scatter(x=drawn.fpr, y=drawn.tpr, name=name, line=line, mode="lines")
         edges = drawn.fpr, drawn.tpr_low, drawn.tpr_high
-        _band(figure, *edges, f"band of {model}", colours[model], model == best)
+        _band(figure, *edges, model, colours[model], model == best)
     chance = {"color": "#BBBBBB", "dash": "dot"}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=chance, name="chance 0.500")
     if attainable:
-        text = "attainable: " + ", ".join(f"{auc:.3f} from {of}" for of, auc in attainable.items())
-        figure.add_annotation(x=0.98, y=0.03, xanchor="right", text=text, showarrow=False)
+        text = "<br>".join(f"attainable from {of}: {auc:.3f}" for of, auc in attainable.items())
+        look = {"xanchor": "right", "yanchor": "bottom", "align": "right", "showarrow": False}
+        figure.add_annotation(x=0.98, y=0.03, text=text, **look)
     figure.update_xaxes(range=[-0.01, 1.01]).update_yaxes(range=[-0.01, 1.01])
-    return _as_tall_as_legend(figure)
+    return _as_tall_as_legend(_band_menu(figure, best))
 
 
 def delong_matrix(table: pd.DataFrame, cohort: str) -> go.Figure:
@@ -81,7 +83,7 @@ def decision(
     """Draw net benefit over the threshold probability; the table is `decision_curve.csv`.
 
     Colours are `palette` of all the study's models; the references are grey. The `declared` range
-    of thresholds is white, the rest grey; bands come by a click in the legend.
+    of thresholds is white, the rest grey; bands come by the menu.
     """
     figure = empty(title, "threshold probability", "net benefit per patient")
     colours = {**colours, **dict.fromkeys(REFERENCES, BACK)}
@@ -95,9 +97,10 @@ def decision(
         )
         if rows.ci_low.notna().all():
             edges = rows.threshold, rows.ci_low, rows.ci_high
-            _band(figure, *edges, f"band of {model}", colours[model], False)
+            _band(figure, *edges, model, colours[model], False)
     top = max(0.1, table.net_benefit.max() * 1.15)
-    return _as_tall_as_legend(figure).update_yaxes(range=[-0.3 * top, top])
+    figure = _as_tall_as_legend(_band_menu(figure, ""))
+    return figure.update_yaxes(range=[-0.3 * top, top])
 
 
 def calibration(
@@ -109,7 +112,7 @@ def calibration(
         table: `calibration.csv`: predicted, observed, ci_low, ci_high, model, curve.
         title: which cohort and scores.
         colours: `palette` of all the study's models.
-        shown: the model whose band and groups are seen at first (others by the legend).
+        shown: the model whose band and groups are seen at first (others by the menu).
     """
     figure = empty(title, "predicted probability", "observed share", height=540)
     for model, rows in table.groupby("model", sort=False):
@@ -119,18 +122,17 @@ def calibration(
             x=smooth.predicted, y=smooth.observed, name=model, mode="lines", line=line
         )
         edges = smooth.predicted, smooth.ci_low, smooth.ci_high
-        _band(figure, *edges, f"band, groups of {model}", colours[model], model == shown)
+        _band(figure, *edges, model, colours[model], model == shown)
         error = {"array": dots.ci_high - dots.observed, "arrayminus": dots.observed - dots.ci_low}
         figure.add_scatter(
             x=dots.predicted, y=dots.observed, error_y=error | {"thickness": 1}, mode="markers",
             name=f"groups of {model}", marker={"color": colours[model], "size": 8},
-            visible=True if model == shown else "legendonly", showlegend=False,
-            legendgroup=f"band, groups of {model}",
+            visible=model == shown, showlegend=False, meta={"band": model},
         )  # fmt: skip
     ideal = {"color": "#BBBBBB", "dash": "dot"}
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=ideal, name="ideal")
     figure.update_yaxes(range=[-0.02, 1.02]).update_xaxes(range=[-0.02, 1.02])
-    return _as_tall_as_legend(figure)
+    return _as_tall_as_legend(_band_menu(figure, shown))
 
 
 def forest(table: pd.DataFrame, model: str, colours: Mapping[str, str], cohort: str) -> go.Figure:

@@ -48,7 +48,8 @@ def headline(metrics: pd.DataFrame, cohort: str, judged: Judged, truth: dict | N
 def calibration_of(metrics: pd.DataFrame, cohort: str, model: str) -> Facts:
     """Return a model's calibration slope and observed / expected in a cohort, None: undefined."""
     rows = metrics[(metrics.cohort == cohort) & (metrics.model == model)]
-    rows = rows[(rows.ci_method == "wald") & (rows.threshold_rule == "")].set_index("metric")
+    rows = rows[(rows.ci_method == "wald") & (rows.threshold_rule.fillna("") == "")]
+    rows = rows.set_index("metric")
     measures = rows.reindex(["calibration_slope", "o_over_e"])
     defined = measures.value.notna().all()
     slope, ratio = (measures.loc[metric] if defined else None for metric in measures.index)

@@ -35,6 +35,9 @@ POLICY = (
     "img-src data: blob:; font-src data:; connect-src 'none'"
 )
 LONG_CELL = re.compile(r"<td>(?=[^<]{45,}</td>)")  # which may be broken into lines
+HEADING = re.compile(r"(<th[^>]*>)([a-z][a-z0-9]*(?:_[a-z0-9]+)*)<")  # of a data frame's column
+UPPER = {"ci": "CI", "auc": "AUC", "hu": "HU", "ct": "CT", "icc": "ICC", "smd": "SMD",
+         "mm3": "mm³", "ppv": "PPV", "npv": "NPV", "cnn": "CNN"}  # fmt: skip
 INDEX_FIGURES = (
     "flow", "cohorts", "roc_*", "calibration_*", "decision_*", "scores_*", "steps",
 )  # fmt: skip
@@ -87,10 +90,28 @@ def export_html(
     )
     resources = {"metadata": {"name": title_of(executed)}, "page": page}
     body, _ = exporter.from_notebook_node(notebook, resources=resources)
-    body = LONG_CELL.sub('<td class="long">', body)
+    body = LONG_CELL.sub('<td class="long">', for_people(body))
     with whole_file(html) as part:
         part.write_text(body, encoding="utf-8")
     return html
+
+
+def for_people(page: str) -> str:
+    """Return a page whose tables have headings in words, and empty cells where nothing is known.
+
+    Column names of data frames are for files: `ci_low` is read as CI low.
+    """
+    page = HEADING.sub(lambda found: f"{found[1]}{heading(found[2])}<", page)
+    return page.replace("<td>NaN</td>", "<td></td>").replace("<td>None</td>", "<td></td>")
+
+
+def heading(name: str) -> str:
+    """Return a column's name in words.
+
+    >>> heading("ci_low"), heading("auc_control"), heading("score"), heading("CNN")
+    ('CI low', 'AUC control', 'score', 'CNN')
+    """
+    return " ".join(UPPER.get(word, word) for word in name.split("_"))
 
 
 def style(banner: str) -> str:
@@ -156,11 +177,13 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
     failed = next((state for state in states if state["state"] == "failed"), None)
     settings = study.settings
     made = read_json(study.manifest_json) if study.manifest_json.exists() else {}
+    looked = summary.checks(study)
+    told = [check.text for check in looked]
     page = {
         "title": settings.heading,
         "nav": nav(),
         "summary": _bold(summary.paragraph(study)),
-        "checks": summary.checks(study),
+        "checks": looked,
         "written": made.get("written", "")[:10],
         "code": made.get("code", ""),
         "label": settings.label.name,
@@ -171,7 +194,7 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         "failure": {"name": failed["title"], "message": failed.get("message", "")}
         if failed
         else None,
-        "warnings": _warnings(study),
+        "warnings": [text for text in _warnings(study) if text not in told],
         "headline": _headline(study),
         "headline_note": "AUC with DeLong's interval on the logit scale; others at threshold 0.5 "
         "with Wilson's" + _of_paper(study),

@@ -26,7 +26,8 @@ def picture(figure: dict[str, Any], kind: str = "png", scale: float = 1) -> byte
     """
     if not _started():
         return None
-    parts = {name: figure[name] for name in ("data", "layout")}
+    layout = {name: part for name, part in figure["layout"].items() if name != "updatemenus"}
+    parts = {"data": figure["data"], "layout": layout}  # menus are of no use in a picture
     height = figure["layout"].get("height", HEIGHT)
     options = {"width": WIDTH, "height": height, "format": kind, "scale": scale}
     return _within(PATIENCE, lambda: _kaleido().calc_fig_sync(parts, opts=options))

@@ -120,11 +120,30 @@ def _as_tall_as_legend(figure: go.Figure) -> go.Figure:
 
 
 def _band(
-    figure: go.Figure, x: pd.Series, low: pd.Series, high: pd.Series, name: str, colour: str,
+    figure: go.Figure, x: pd.Series, low: pd.Series, high: pd.Series, model: str, colour: str,
     shown: bool,
 ) -> None:  # fmt: skip
+    """Draw a model's band; `_band_menu` chooses whose is seen."""
     figure.add_scatter(
-        x=[*x, *x[::-1]], y=[*low, *high[::-1]], name=name, fill="toself", fillcolor=colour,
-        opacity=0.2, mode="lines", line={"width": 0}, hoverinfo="skip", legendgroup=name,
-        visible=True if shown else "legendonly",
+        x=[*x, *x[::-1]], y=[*low, *high[::-1]], name=f"band of {model}", fill="toself",
+        fillcolor=colour, opacity=0.2, mode="lines", line={"width": 0}, hoverinfo="skip",
+        visible=shown, showlegend=False, meta={"band": model},
     )  # fmt: skip
+
+
+def _band_menu(figure: go.Figure, shown: str) -> go.Figure:
+    """Add the menu that chooses whose band is seen; the first choice is `shown`, "": nobody's."""
+    banded = [(i, trace.meta["band"]) for i, trace in enumerate(figure.data) if trace.meta]
+    if not banded:
+        return figure
+    places = [i for i, _ in banded]
+    names = dict.fromkeys([shown, *(model for _, model in banded), ""])
+    buttons = [
+        {"label": f"band: {name}" if name else "no band", "method": "restyle",
+         "args": [{"visible": [model == name for _, model in banded]}, places]}
+        for name in names
+    ]  # fmt: skip
+    look = {"x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "pad": {"t": 0, "b": 2}}
+    return figure.update_layout(
+        updatemenus=[look | {"buttons": buttons, "font": {"size": 11}, "bgcolor": "white"}]
+    )
