@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 from radiogenomics.images.grids import grid_of
 from radiogenomics.maps import gradcam
-from radiogenomics.maps.case import explain_images
+from radiogenomics.maps.case import Case, explain_images, peaks_outside
 from radiogenomics.models import network as cnn
 from radiogenomics.models.devices import keras
 from radiogenomics.study.errors import StudyError
@@ -195,3 +195,15 @@ def test_a_case_lies_where_the_ct_says(papers):
     mask.CopyInformation(ct)
     tilted = explain_images(study, ct, mask, volume, papers, "conv3d_2")
     assert tilted.origin_mm is None
+
+
+def test_peaks_outside_the_lesion_are_named():
+    lesion = np.zeros((4, 4, 4), bool)
+    lesion[1:3, 1:3, 1:3] = True
+    inside, outside = np.zeros(lesion.shape), np.zeros(lesion.shape)
+    inside[1, 1, 1] = outside[0, 0, 0] = 1.0
+    cases = {
+        f"{name}, score 0.5": Case(lesion, lesion, heat, None)
+        for name, heat in (("P1", inside), ("P2", outside), ("P3", np.zeros(lesion.shape)))
+    }
+    assert peaks_outside(cases) == ["P2"]

@@ -169,7 +169,7 @@ def test_every_figure_is_kept_and_drawn_for_a_paper(finished):
     assert kept >= {
         "flow", "inputs", "selection_steps", "lasso_path", "signature", "stability",
         "learning_curves", "cnn_robustness", "roc_test", "roc_train", "calibration_test",
-        "decision_test", "scores_test", "folds", "delong_test", "subgroups_test", "paper_vs_run",
+        "decision_test", "scores_test", "folds", "subgroups_test", "paper_vs_run", "verdict_test",
         "gradcam_gallery", "gradcam_place", "audit_widths",
     }  # fmt: skip
     if CHROMIUM:

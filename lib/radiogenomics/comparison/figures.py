@@ -142,7 +142,8 @@ def forest(table: pd.DataFrame, model: str, colours: Mapping[str, str], cohort: 
     AUC, which its line says.
     """
     rows = table[table.model == model]
-    names = [f"{r.variable}: {r.group} ({r.events}/{r.n})" for r in rows.itertuples()]
+    names = [f"{r.variable.replace('_', ' ')}: {r.group} ({r.events}/{r.n})"
+             for r in rows.itertuples()]  # fmt: skip
     figure = make_subplots(cols=2, subplot_titles=["AUC", "observed / expected"], shared_yaxes=True)
     measures = [("auc", "ci_low", "ci_high")]
     if "o_over_e" in rows:
@@ -262,13 +263,14 @@ def paper_vs_run(table: pd.DataFrame) -> go.Figure:
     return titled(figure, "AUC, published and found")
 
 
-def verdict(rows: pd.DataFrame, title: str, margin: float) -> go.Figure:
-    """Draw a model's AUC less that of each control, with its interval (rows of verdict.csv).
+def verdict(table: pd.DataFrame, model: str, cohort: str, margin: float) -> go.Figure:
+    """Draw a model's AUC less that of each control, with its interval (`verdict.csv`).
 
     Right of 0 the model is better than the control; within the band it is so by no more than the
     margin.
     """
-    rows = rows.dropna(subset="ci_low")
+    rows = table[table.model == model].dropna(subset="ci_low")
+    title = f"{model} less each control, {cohort}"
     figure = empty(title, "AUC of the model less that of the control", "", 150 + 30 * len(rows))
     figure.add_vrect(x0=0, x1=margin, fillcolor=BACK, opacity=0.12, line_width=0)
     figure.add_vline(x=0, line={"dash": "dot", "color": BACK})

@@ -213,7 +213,8 @@ def _better(chance: pd.Series, permuted: pd.Series | None) -> str:
 
 def verdict_shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return verdict.csv for reading: questions and controls in words, numbers as a paper's."""
-    gaps = [with_interval(r.difference, r.ci_low, r.ci_high) for r in table.itertuples()]
+    gaps = [with_interval(r.difference, r.ci_low, r.ci_high) if pd.notna(r.difference) else ""
+            for r in table.itertuples()]  # fmt: skip
     return pd.DataFrame(
         {
             "Cohort": table.cohort.map(in_words), "Model": table.model, "Control": table.control,

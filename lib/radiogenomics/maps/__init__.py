@@ -5,7 +5,15 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "case": ["Case", "explain", "explain_images", "explore", "scene_of_case", "show_map"]
+        "case": [
+            "Case",
+            "explain",
+            "explain_images",
+            "explore",
+            "peaks_outside",
+            "scene_of_case",
+            "show_map",
+        ]
     },
     submodules=[
         "figures",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,7 @@ class Case:
     hu: np.ndarray
     lesion: np.ndarray
     heat: np.ndarray  # 0 to 1
-    on_box: sitk.Image  # the map on the lesion's box, not scaled
+    on_box: sitk.Image  # the map on the lesion's box, 0 to 1
     origin_mm: tuple[float, float, float] | None = None  # first voxel (z, y, x); None: tilted grid
 
 
@@ -54,10 +55,24 @@ def explain_images(
     """Return the map of the label's logit for images and their network input (z, y, x, 1)."""
     heat = gradcam.class_map(network, volume, layer, label)
     box, _ = lesion_box(ct, mask, study.settings.preprocessing)
-    on_box = gradcam.on_box(heat, box)
+    on_box = _scaled(gradcam.on_box(heat, box))
     images = _surroundings(ct, mask, on_box)
     near, lesion, placed = (sitk.GetArrayFromImage(image) for image in images)
-    return Case(near, lesion, gradcam.scaled(placed), on_box, viewer.origin_of(images[0]))
+    return Case(near, lesion, placed, on_box, viewer.origin_of(images[0]))
+
+
+def _scaled(heat: sitk.Image) -> sitk.Image:
+    """Return a map whose highest value is 1; one that is zero everywhere stays zero."""
+    top = float(sitk.GetArrayViewFromImage(heat).max())
+    return heat / top if top > 0 else heat
+
+
+def peaks_outside(cases: Mapping[str, Case]) -> list[str]:
+    """Return the titles, up to their comma, of cases whose map is highest outside the lesion."""
+    return [
+        title.partition(",")[0] for title, case in cases.items()
+        if case.heat.any() and not case.lesion.ravel()[case.heat.argmax()]
+    ]  # fmt: skip
 
 
 def _surroundings(

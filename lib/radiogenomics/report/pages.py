@@ -102,7 +102,9 @@ def for_people(page: str) -> str:
     Column names of data frames are for files: `ci_low` is read as CI low.
     """
     page = HEADING.sub(lambda found: f"{found[1]}{heading(found[2])}<", page)
-    return page.replace("<td>NaN</td>", "<td></td>").replace("<td>None</td>", "<td></td>")
+    for unknown in ("<td>NaN</td>", "<td>None</td>", "<th></th>"):
+        page = page.replace(unknown, "<td></td>")
+    return page
 
 
 def heading(name: str) -> str:
