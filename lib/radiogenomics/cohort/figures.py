@@ -13,6 +13,7 @@ from radiogenomics.study.contract import in_words
 from radiogenomics.study.settings import Label
 from radiogenomics.study.style import BACK, empty
 
+MIDDLE = 0.5  # of the figure's width, where the flow runs down
 KINDS = {  # of exclusions whose reason differs from patient to patient (exclusions.csv has them)
     "table": "with a cell that cannot be read", "images": "whose images cannot be used",
     "preprocessing": "whose lesion cannot be prepared",
@@ -30,13 +31,13 @@ def flow(table: pd.DataFrame, label: Label) -> go.Figure:
     total = table[table.step == "found"].n.iloc[0]
     out = excluded(table)
     count = table.set_index(["step", "reason"]).n
-    boxes = [(0.3, 0.9, f"{total} patients<br>in cohort.csv")]
+    boxes = [(MIDDLE, 0.92, f"{total} patients<br>in cohort.csv")]
     kinds = [KINDS.get(r.step) or _short(r.reason) for r in out.itertuples()]
     why = out.n.groupby(kinds, sort=False).sum()
     reasons = [f"{n} {kind}" for kind, n in why.items()] or ["none"]
-    boxes.append((0.5, 0.55, f"{out.n.sum()} excluded<br>" + "<br>".join(reasons)))
+    boxes.append((0.56, 0.55, f"{out.n.sum()} excluded<br>" + "<br>".join(reasons)))
     cohorts = table[table.step == "included"].reason
-    places = [0.12, *np.linspace(0.48, 0.9, len(cohorts) - 1)] if len(cohorts) > 2 else [0.12, 0.48]
+    places = np.linspace(*((0.12, 0.88) if len(cohorts) > 2 else (0.25, 0.75)), len(cohorts))
     for x, cohort in zip(places, cohorts, strict=True):
         name = in_words(cohort).removesuffix(" cohort")
         by = [count.get((f"{cohort} label", v), 0) for v in ("1", "0")]
@@ -45,8 +46,8 @@ def flow(table: pd.DataFrame, label: Label) -> go.Figure:
         boxes.append((x, 0.1, text))
     figure = empty("Flow of patients", "", "", height=460)
     for points in (
-        [(0.3, 0.9), (0.3, 0.28)], [(0.3, 0.55), (0.5, 0.55)],
-        *([(0.12, 0.1), (0.12, 0.28), (x, 0.28), (x, 0.1)] for x in places[1:]),
+        [(MIDDLE, 0.92), (MIDDLE, 0.28)], [(MIDDLE, 0.55), (0.56, 0.55)],
+        *([(places[0], 0.1), (places[0], 0.28), (x, 0.28), (x, 0.1)] for x in places[1:]),
     ):  # fmt: skip
         x, y = zip(*points, strict=True)
         line = {"color": BACK, "width": 1.5}
@@ -54,7 +55,7 @@ def flow(table: pd.DataFrame, label: Label) -> go.Figure:
     for x, y, text in boxes:
         figure.add_annotation(
             x=x, y=y, text=text, showarrow=False, bordercolor=BACK, borderpad=6, bgcolor="white",
-            font={"size": 11}, align="left", xanchor="left" if y == 0.55 else "center",
+            font={"size": 13}, align="left", xanchor="left" if y == 0.55 else "center",
         )  # fmt: skip
     figure.update_layout(margin={"l": 10, "r": 10, "b": 20})
     figure.update_xaxes(visible=False, range=[0, 1])
