@@ -22,7 +22,7 @@ from radiogenomics.models.predictions import (
     write_scores,
 )
 from radiogenomics.statistics import roc
-from radiogenomics.statistics.resampling import FEWER, LARGE, Drawn, draw
+from radiogenomics.statistics.resampling import Drawn, affordable, draw
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import Table
 from radiogenomics.study.files import read_json
@@ -163,7 +163,7 @@ def cutoffs(study: Study, chosen: pd.DataFrame) -> dict[str, float]:
 def drawings(study: Study, scores: pd.DataFrame) -> dict[tuple[str, str], Drawn | None]:
     """Draw the bootstrap's patients of every cohort and kind of scores, the same for every model.
 
-    Large cohorts (over 4,000 patients) are drawn at most 500 times.
+    Large cohorts are drawn less often (`affordable`).
     """
     return {(cohort, kind): _drawn(study, pairs) for cohort, kind, pairs in every_set(scores)}
 
@@ -172,8 +172,7 @@ def _drawn(study: Study, pairs: Pairs) -> Drawn | None:
     if not pairs:
         return None
     labels = next(iter(pairs.values()))[0].astype(bool)
-    wanted = study.settings.evaluation.bootstrap
-    resamples = min(wanted, FEWER) if len(labels) > LARGE else wanted
+    resamples = affordable(study.settings.evaluation.bootstrap, len(labels))
     return draw(labels, resamples, study.settings.seed)
 
 

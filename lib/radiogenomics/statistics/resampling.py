@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 BLOCK = 2_000_000  # counts worked on at once: bounds the memory
-LARGE = 4000  # patients from which FEWER resamples are drawn
-FEWER = 500  # resamples of a sample larger than that
+LARGE = 4000  # patients above which fewer resamples are drawn (`affordable`)
+FEWER, FEWEST, COUNTS = 500, 200, 20_000_000  # of these samples, and counts of one drawing
 HUGE = 1e300  # stands for infinity between percentiles
 UNDEFINED = 0.05  # share of resamples without a value above which there is no interval
 SCHEMES = {"stratified": "within labels", "free": "over all patients"}
@@ -41,6 +41,20 @@ def draw(positive: np.ndarray, resamples: int, seed: int) -> Drawn:
     sides = [np.flatnonzero(positive), np.flatnonzero(~positive)]
     everybody = [np.arange(len(positive))]
     return Drawn(*(_counts(len(positive), groups, resamples, rng) for groups in (sides, everybody)))
+
+
+def affordable(wanted: int, patients: int) -> int:
+    """Return how many resamples of so many patients are drawn.
+
+    The interval of a large sample is narrow, so that its ends may be known less well: 500 above
+    4,000 patients, and from 40,000 on as many as 20 million counts allow, at least 200.
+
+    >>> [affordable(2000, patients) for patients in (4000, 4001, 50_000, 100_000, 10**6)]
+    [2000, 500, 400, 200, 200]
+    """
+    if patients <= LARGE:
+        return wanted
+    return min(wanted, FEWER, max(FEWEST, COUNTS // patients))
 
 
 def _counts(
