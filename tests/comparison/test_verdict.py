@@ -1,5 +1,7 @@
 """The controls: what is permuted, what is compared, and the words that follow."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -132,3 +134,28 @@ def test_the_words_name_what_was_not_done_and_why():
     assert "volume: **undecided**. Not tested: no volume." in text
     assert "thickness: **no**" in text and "worse with voxels shuffled inside" in text
     assert text.count("\n\n* ") == 4 and "nan" not in text
+
+
+@pytest.mark.slow
+def test_full_checks_train_the_network_on_permuted_labels_and_changed_images(finished):
+    study = dataclasses.replace(
+        finished, settings=dataclasses.replace(
+            finished.settings,
+            evaluation=dataclasses.replace(finished.settings.evaluation, checks="full"),
+        ),
+    )  # fmt: skip
+    patients = evidence.patient_columns(study, _labelled(study))
+    permuted = luck.permutations(study, patients)
+    cnn = permuted[permuted.model == "CNN"].pivot(
+        index="permutation", columns="patient", values="score"
+    )
+    assert list(cnn.index) == [0, 1, 2, 3] and len(cnn.drop_duplicates()) == 4
+    kept = predictions.score_table(predictions.read_scores(study), "external").CNN
+    assert cnn.loc[0].to_numpy() == pytest.approx(kept[cnn.columns].to_numpy(), abs=1e-6)
+    controls = images.control_scores(study, patients)
+    names = {change.name for change in images.changes_of(study)} | {"outline alone"}
+    assert len(names) == 7 and "voxels redrawn inside" in names
+    of_network = set(controls.control[controls.model == "CNN"])
+    assert of_network == names | {name + images.AGAIN for name in names}
+    again = images.control_scores(study, patients)
+    assert again.equals(controls)
