@@ -9,8 +9,8 @@ from pathlib import Path
 from docx import Document
 from docx.shared import Mm
 
+from radiogenomics.report.captions import plain
 from radiogenomics.report.manuscript import Draft, Sentence
-from radiogenomics.report.pages import plain
 from radiogenomics.report.print_tables import PrintTable, made
 from radiogenomics.study.files import read_json, whole_file
 from radiogenomics.study.study import Study

@@ -13,7 +13,7 @@ import pandas as pd
 from nbconvert import HTMLExporter
 
 from radiogenomics.comparison.paper import paper_of
-from radiogenomics.report import summary
+from radiogenomics.report import captions, summary
 from radiogenomics.report.print_tables import save_print_tables, table1
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import StudyError
@@ -34,10 +34,6 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; connect-src 'none'"
 )
-LONG_CELL = re.compile(r"<td>(?=[^<]{45,}</td>)")  # which may be broken into lines
-HEADING = re.compile(r"(<th[^>]*>)([a-z][a-z0-9]*(?:_[a-z0-9]+)*)<")  # of a data frame's column
-UPPER = {"ci": "CI", "auc": "AUC", "hu": "HU", "ct": "CT", "icc": "ICC", "smd": "SMD",
-         "mm3": "mm³", "ppv": "PPV", "npv": "NPV", "cnn": "CNN"}  # fmt: skip
 INDEX_FIGURES = (
     "flow", "cohorts", "roc_*", "calibration_*", "decision_*", "scores_*", "steps",
 )  # fmt: skip
@@ -75,7 +71,7 @@ def export_html(
     """
     notebook = nbformat.read(executed, 4)
     _check_traces(notebook, executed.stem)
-    _number(notebook, executed.stem)
+    captions.number(notebook, executed.stem)
     page = {
         "policy": POLICY,
         "css": style(banner),
@@ -90,30 +86,10 @@ def export_html(
     )
     resources = {"metadata": {"name": title_of(executed)}, "page": page}
     body, _ = exporter.from_notebook_node(notebook, resources=resources)
-    body = LONG_CELL.sub('<td class="long">', for_people(body))
+    body = captions.for_people(body)
     with whole_file(html) as part:
         part.write_text(body, encoding="utf-8")
     return html
-
-
-def for_people(page: str) -> str:
-    """Return a page whose tables have headings in words, and empty cells where nothing is known.
-
-    Column names of data frames are for files: `ci_low` is read as CI low.
-    """
-    page = HEADING.sub(lambda found: f"{found[1]}{heading(found[2])}<", page)
-    for unknown in ("<td>NaN</td>", "<td>None</td>", "<th></th>"):
-        page = page.replace(unknown, "<td></td>")
-    return page
-
-
-def heading(name: str) -> str:
-    """Return a column's name in words.
-
-    >>> heading("ci_low"), heading("auc_control"), heading("score"), heading("CNN")
-    ('CI low', 'AUC control', 'score', 'CNN')
-    """
-    return " ".join(UPPER.get(word, word) for word in name.split("_"))
 
 
 def style(banner: str) -> str:
@@ -126,29 +102,10 @@ def _part(name: str) -> str:
 
 
 def _contents(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
-    texts = [text for cell in notebook.cells for text in _markdown(cell)]
+    texts = [text for cell in notebook.cells for text in captions.markdown(cell)]
     lines = [line for text in texts for line in text.splitlines()]
     names = [line[3:].strip() for line in lines if line.startswith("## ")]
     return [(name.replace(" ", "-"), name) for name in names]
-
-
-def _markdown(cell: nbformat.NotebookNode) -> list[str]:
-    if cell.cell_type == "markdown":
-        return [cell.source]
-    return [output.get("data", {}).get("text/markdown", "") for output in cell.get("outputs", [])]
-
-
-def _number(notebook: nbformat.NotebookNode, name: str) -> None:
-    """Give each figure of a notebook its number and the words that are read out in its place."""
-    digits = str(int(name[:2])) if name[:2].isdigit() else ""
-    shown = [o for cell in notebook.cells for o in cell.get("outputs", [])]
-    drawn = [output for output in shown if MIME in output.get("data", {})]
-    for number, output in enumerate(drawn, start=1):
-        figure = output["data"][MIME]
-        label = f"Figure {digits}.{number}" if digits else f"Figure {number}"
-        output.setdefault("metadata", {})["workbook"] = {
-            "label": label, "title": _title_of(figure), "alt": alt_of(figure),
-        }  # fmt: skip
 
 
 def _check_traces(notebook: nbformat.NotebookNode, name: str) -> None:
@@ -299,30 +256,14 @@ def _index_figures(study: Study) -> list[dict[str, Any]]:
             text = path.read_text(encoding="utf-8").replace("</", "<\\/")
             figures.append(
                 {
-                    "alt": alt_of(figure),
-                    "title": _title_of(figure),
+                    "alt": captions.alt_of(figure),
+                    "title": captions.title_of(figure),
                     "height": figure["layout"].get("height", 450),
-                    "told": plain(figure["layout"].get("meta", {}).get("told", "")),
+                    "told": captions.plain(figure["layout"].get("meta", {}).get("told", "")),
                     "json": jinja2.utils.markupsafe.Markup(_with_frames(text)),
                 }
             )
     return figures
-
-
-def _title_of(figure: dict[str, Any]) -> str:
-    return re.sub("<[^>]+>", "", figure["layout"]["title"]["text"])
-
-
-def alt_of(figure: dict[str, Any]) -> str:
-    """Return what is read out in a figure's place: its title, and the sentence that reads it."""
-    told = plain((figure["layout"].get("meta") or {}).get("told", ""))
-    return f"{_title_of(figure)}. {told}".strip()
-
-
-def plain(markdown: str) -> str:
-    """Return a sentence without Markdown's and HTML's marks."""
-    markdown = re.sub("<[^>]+>", "", markdown)
-    return markdown.replace("**", "").replace("*", "").replace("`", "")
 
 
 def _with_frames(text: str) -> str:
