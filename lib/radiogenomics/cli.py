@@ -30,6 +30,7 @@ EXAMPLES = {  # of every command, below its --help
         "workbook compare hospital_b.csv hospital_c.csv out --threshold 4 --json",
     ),
     "audit": ("workbook audit data/paper.toml audit",),
+    "verify": ("workbook verify reports/mystudy",),
     "lab": ("workbook lab data/mystudy --port 8889",),
 }
 
@@ -169,6 +170,11 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("paper", type=Path, help="TOML in the form of data/paper.toml")
     audit.add_argument("out", type=Path, help="folder of the report")
     audit.set_defaults(command="audit")
+
+    about = "say which files of a report folder are as the run wrote them"
+    verify = commands.add_parser("verify", help=about, description=about)
+    verify.add_argument("reports", type=Path, help="folder of the reports")
+    verify.set_defaults(command="verify")
 
     about = "explore copies of the notebooks in JupyterLab, which takes further options"
     lab = commands.add_parser("lab", help=about, description=about)

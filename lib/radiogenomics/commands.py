@@ -148,6 +148,19 @@ def check(given: argparse.Namespace) -> int:
     return FAULTS if faults or out.step.isin(MENDABLE).any() else DONE
 
 
+def verify(given: argparse.Namespace) -> int:
+    """Say which files of a report folder are not as the run wrote them."""
+    from radiogenomics.report.manifest import changed_since
+
+    found = changed_since(given.reports)
+    for how, names in found.items():
+        for name in names:
+            print(f"{how}: {name}")
+    faults = len(found["changed"]) + len(found["missing"])
+    print(say("report", "verified", faults=faults, new=len(found["new"])))
+    return FAULTS if faults else DONE
+
+
 def predict(given: argparse.Namespace) -> int:
     """Score new patients with the saved models."""
     from radiogenomics.report import predicting

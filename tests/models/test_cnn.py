@@ -14,8 +14,9 @@ from radiogenomics.models import cnn_training, cross_fitting, devices
 from radiogenomics.models import network as cnn
 from radiogenomics.models.augmentation import augmented
 from radiogenomics.models.devices import keras
-from radiogenomics.study.errors import SettingsFault, StudyError
+from radiogenomics.study.errors import ModelMismatch, SettingsFault, StudyError
 from radiogenomics.study.settings import CNN, Settings
+from radiogenomics.study.study import Study
 from radiogenomics.study.values import build, overridden
 from radiogenomics.study.words import say
 from scipy import ndimage
@@ -146,6 +147,36 @@ def test_a_stop_between_history_and_network_trains_that_epoch_again(small, tmp_p
     assert len(pd.read_csv(tmp_path / "cut" / "network_1_attempt_1" / "history.csv")) == 2
     resumed = cnn_training.train(volumes, labels, settings, 3, tmp_path / "cut")
     assert resumed.kept[0].history.equals(whole.kept[0].history)
+
+
+def test_every_damaged_file_of_a_training_is_noticed_and_it_begins_anew(small, tmp_path, capsys):
+    volumes, labels = patients()
+    settings, folder = CNN(network="small", epochs=2, patience=9), tmp_path / "kept"
+    whole = cnn_training.train(volumes, labels, settings, 3, folder)
+    scores = cnn.score(whole.model, volumes)
+    place = folder / "network_1_attempt_1"
+    files = [path for path in sorted(place.iterdir()) if path.suffix != ".sha256"]
+    assert [path.name for path in files] == ["best.keras", "epoch_0002.keras", "history.csv"]
+    for path in files:
+        content = path.read_bytes()
+        half = len(content) // 2
+        for damage in (b"", content[:half], content[:half] + b"?" + content[half + 1 :]):
+            path.write_bytes(damage)
+            again = cnn_training.train(volumes, labels, settings, 3, folder)
+            assert "kept: what was kept of its training cannot be" in capsys.readouterr().out
+            assert np.array_equal(cnn.score(again.model, volumes), scores)
+    cnn_training.train(volumes, labels, settings, 3, folder)
+    assert "cannot be continued" not in capsys.readouterr().out
+
+
+def test_a_changed_model_file_is_refused_by_name(tmp_path):
+    study = Study(tmp_path / "s", tmp_path / "r", Settings())
+    cnn.save_network(study, cnn.build(SMALL, CNN(), seed=1))
+    cnn.load_network(study)
+    path = study.models / cnn.NETWORK
+    path.write_bytes(path.read_bytes() + b"0")
+    with pytest.raises(ModelMismatch, match="cnn.keras is not as it was written.*--from 04"):
+        cnn.load_network(study)
 
 
 def test_gpu_asked_for_and_absent_is_a_clear_error():

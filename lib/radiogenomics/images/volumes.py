@@ -17,7 +17,8 @@ from radiogenomics.images.scans import read_from, read_pair
 from radiogenomics.images.splines import spline
 from radiogenomics.study import contract
 from radiogenomics.study.errors import ImageFault, MissingFile
-from radiogenomics.study.files import digest, whole_file
+from radiogenomics.study.files import digest
+from radiogenomics.study.kept import keep_array, kept_array
 from radiogenomics.study.parallel import each
 from radiogenomics.study.settings import Preprocessing
 from radiogenomics.study.study import Study
@@ -144,7 +145,7 @@ def largest_slice(image: sitk.Image, lesion: sitk.Image) -> np.ndarray:
 def volume_path(study: Study, row: pd.Series, change: Change | None = None) -> Path:
     """Return where a patient's volume is cached: named by content and settings."""
     changed = [change] if change else []
-    key = digest(read_from(row), study.settings.preprocessing, sitk.__version__, 3, *changed)
+    key = digest(read_from(row), study.settings.preprocessing, sitk.__version__, 4, *changed)
     return study.derived / "volumes" / f"{key}.npy"
 
 
@@ -170,7 +171,7 @@ def prepare(
 
 def _prepare_one(study: Study, row: pd.Series, change: Change | None) -> tuple[str, str]:
     path = volume_path(study, row, change)
-    if path.exists():
+    if kept_array(path) is not None:
         return row.patient, ""
     try:
         pair = read_pair(row)
@@ -178,8 +179,7 @@ def _prepare_one(study: Study, row: pd.Series, change: Change | None) -> tuple[s
         volume = preprocess(*pair, study.settings.preprocessing)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         return row.patient, anonymity.reason(fault, (row.ct, row["mask"]))
-    with whole_file(path) as part, part.open("wb") as stream:
-        np.save(stream, volume, allow_pickle=False)
+    keep_array(path, volume)
     return row.patient, ""
 
 
@@ -194,14 +194,26 @@ def load_volumes(study: Study, cohort: pd.DataFrame, change: Change | None = Non
     Raises:
         StudyError: notebook 02 has not prepared these patients with these settings.
     """
-    paths = [volume_path(study, row, change) for _, row in cohort.iterrows()]
-    missing = cohort.patient[[not p.exists() for p in paths]]
-    if len(missing):
+    rows = [row for _, row in cohort.iterrows()]
+    missing = [row.patient for row in rows if not volume_path(study, row, change).exists()]
+    if missing:
         raise MissingFile(
             f"{len(missing)} of {len(cohort)} volumes are not prepared with these settings, the "
-            f"first is {missing.iloc[0]}'s. Run: {contract.PREPROCESSING.run_only}"
+            f"first is {missing[0]}'s. Run: {contract.PREPROCESSING.run_only}"
         )
-    return np.stack([np.load(p, allow_pickle=False) for p in paths])[..., np.newaxis]
+    return np.stack([_kept_volume(study, row, change) for row in rows])[..., np.newaxis]
+
+
+def _kept_volume(study: Study, row: pd.Series, change: Change | None) -> np.ndarray:
+    """Return a prepared volume; a damaged one is prepared again."""
+    path = volume_path(study, row, change)
+    volume = kept_array(path)
+    if volume is None:
+        _, reason = _prepare_one(study, row, change)
+        volume = kept_array(path)
+        if volume is None:
+            raise ImageFault(f"{row.patient}: its volume was damaged, and then: {reason}")
+    return volume
 
 
 def summary(cohort: pd.DataFrame, volumes: np.ndarray) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from radiogenomics.models import cnn_training
 from radiogenomics.models import network as cnn
 from radiogenomics.models.cross_fitting import FINAL, FINISHED, training_folder
 from radiogenomics.models.devices import keras
+from radiogenomics.study.files import sound
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.study import Study
 
@@ -157,8 +158,8 @@ def fold_networks(study: Study, network: keras.Model) -> dict[str, keras.Model]:
     study's caches, beside a final network with the same weights; empty if those are deleted.
     """
     for path in sorted(study.derived.glob(f"cnn/*/{FINAL}/{FINISHED}")):
-        if same_weights(cnn.load(path), network):
-            folds = sorted(path.parents[1].glob(f"fold_*/{FINISHED}"))
+        if sound(path) and same_weights(cnn.load(path), network):
+            folds = filter(sound, sorted(path.parents[1].glob(f"fold_*/{FINISHED}")))
             return {p.parent.name.replace("_", " "): cnn.load(p) for p in folds}
     return {}
 

@@ -28,6 +28,7 @@ from radiogenomics.study import contract
 from radiogenomics.study.contract import IN_SAMPLE, KINDS
 from radiogenomics.study.errors import ModelMismatch, StudyError
 from radiogenomics.study.files import read_json, whole_file, write_json
+from radiogenomics.study.kept import require_sound
 from radiogenomics.study.study import Study
 
 
@@ -236,7 +237,7 @@ def save_model(study: Study, name: str, model: BaseEstimator) -> None:
     """Write a fitted scikit-learn model with skops: data, no code that runs on reading."""
     import skops.io  # takes a second, and few callers save or load
 
-    with whole_file(model_file(study, name)) as part:
+    with whole_file(model_file(study, name), sealed=True) as part:
         skops.io.dump(model, part)
 
 
@@ -249,13 +250,14 @@ def load_model(study: Study, name: str) -> BaseEstimator:
     """Read a model that `save_model` wrote; types that scikit-learn does not know are refused.
 
     Raises:
-        StudyError: there is none, or it holds other types.
+        StudyError: there is none, it is not as it was written, or it holds other types.
     """
     import skops.io
 
     path = model_file(study, name)
     if not path.exists():
         raise study.not_yet(f"models/{path.name}", contract.SELECTION)
+    require_sound(path, contract.SELECTION)
     strange = set(skops.io.get_untrusted_types(file=path)) - TRUSTED
     if strange:
         raise ModelMismatch(f"{path.name} holds {', '.join(strange)}, which no model here has.")

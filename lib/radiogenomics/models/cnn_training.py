@@ -28,10 +28,10 @@ from radiogenomics.models.network import (
     score,
 )
 from radiogenomics.study.errors import StudyError
-from radiogenomics.study.files import whole_file
+from radiogenomics.study.files import SEAL, sound, whole_file
 from radiogenomics.study.settings import CNN
 
-HISTORY = "history.csv"
+HISTORY, BEST = "history.csv", "best.keras"
 EPOCH = "epoch_"  # how the file of the last epoch begins; its number follows
 
 
@@ -123,7 +123,7 @@ def train(
             tried.append(Attempt(len(tried) + 1, place, history))
         attempts.append(tried)
     progress(total, total)
-    kept = [in_float32(load(_lowest(tried).folder / "best.keras")) for tried in attempts]
+    kept = [in_float32(load(_lowest(tried).folder / BEST)) for tried in attempts]
     models = [corrected(model, patients.weights) for model in kept]
     return Training(average(models), attempts, to_beat)
 
@@ -258,14 +258,18 @@ def _resumed(
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Return the network and its history as the last whole epoch left them.
 
-    The history may be a row ahead: a stop between the two files. That epoch is trained again.
+    The history may be a row ahead: a stop between the two files. That epoch is trained again; from
+    the first one where a file is damaged.
     """
     saved = last_saved(folder)
-    if saved:
+    if saved and sound(folder / HISTORY) and sound(folder / BEST):
         history = pd.read_csv(folder / HISTORY)
         epochs = int(saved.stem.removeprefix(EPOCH))
         if epochs <= len(history):
             return load(saved), history[:epochs]
+    if folder.exists():
+        name = folder.parent.name
+        print(f"{name}: what was kept of its training cannot be continued: it begins anew")
     model = build(patients.volumes.shape[1:4], settings, seed)
     history = pd.DataFrame({"epoch": pd.Series(dtype=int), "val_loss": pd.Series(dtype=float)})
     return _compiled(model, settings.learning_rate), history
@@ -273,15 +277,16 @@ def _resumed(
 
 def _keep(folder: Path, model: keras.Model, history: pd.DataFrame) -> None:
     if best_epoch(history) == len(history):
-        save(model, folder / "best.keras")
-    with whole_file(folder / HISTORY) as part:
+        save(model, folder / BEST)
+    with whole_file(folder / HISTORY, sealed=True) as part:
         history.to_csv(part, index=False)
     before = list(folder.glob(f"{EPOCH}*.keras"))
     save(model, folder / f"{EPOCH}{len(history):04d}.keras")
     for path in before:
         path.unlink()
+        path.with_name(f"{path.name}{SEAL}").unlink(missing_ok=True)
 
 
 def last_saved(folder: Path) -> Path | None:
     """Return the network of the last epoch that was saved whole; None where there is none."""
-    return max(folder.glob(f"{EPOCH}*.keras"), default=None)
+    return max(filter(sound, folder.glob(f"{EPOCH}*.keras")), default=None)

@@ -13,6 +13,7 @@ from radiogenomics.models.devices import keras, training_pass
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import SettingsFault
 from radiogenomics.study.files import whole_file
+from radiogenomics.study.kept import require_sound
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.study import Study
 from radiogenomics.study.values import did_you_mean
@@ -100,12 +101,17 @@ def layers_table(model: keras.Model) -> pd.DataFrame:
 
 def save(model: keras.Model, path: Path) -> None:
     """Write a network as a .keras file (a zip of JSON and weights, no code)."""
-    with whole_file(path) as part:
+    with whole_file(path, sealed=True) as part:
         model.save(part)
 
 
 def load(path: Path) -> keras.Model:
-    """Read a network that `save` wrote; no code of the file is run."""
+    """Read a network that `save` wrote; no code of the file is run.
+
+    Raises:
+        ModelMismatch: the file is not as it was written.
+    """
+    require_sound(path, contract.TRAINING)
     return keras.models.load_model(path, safe_mode=True)
 
 

@@ -19,8 +19,17 @@ import pandas as pd
 from radiogenomics.cohort import seal
 from radiogenomics.images.formats import content_hash
 from radiogenomics.report.pages import notebooks, title_of
-from radiogenomics.study.files import CHECKOUT, SHIPPED, read_json, write_json
-from radiogenomics.study.study import Study
+from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import (
+    CHECKOUT,
+    PART,
+    SHIPPED,
+    files_below,
+    read_json,
+    sha256,
+    write_json,
+)
+from radiogenomics.study.study import LAB, Study
 
 if os.name == "posix":
     import resource
@@ -81,6 +90,46 @@ def write_manifest(
         "peak_memory_mb": _peak_memory_mb(),
     }
     write_json(study.manifest_json, content)
+
+
+UNSEALED = ("manifest.json", f"{LAB}/")  # of a report folder: written or changed afterwards
+
+
+def outputs(reports: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file of a report folder, by its path in it."""
+    found = {}
+    for path in files_below(reports):
+        name = path.relative_to(reports).as_posix()
+        if not name.startswith(UNSEALED) and not path.name.startswith(PART):
+            found[name] = sha256(path)
+    return found
+
+
+def seal_outputs(study: Study) -> None:
+    """List the hashes of all files of the reports in manifest.json, once they are finished."""
+    manifest = read_json(study.manifest_json)
+    write_json(study.manifest_json, manifest | {"outputs": outputs(study.reports)})
+
+
+def changed_since(reports: Path) -> dict[str, list[str]]:
+    """Return the files of a report folder that are not as the run wrote them: how, names.
+
+    Raises:
+        StudyError: there is no manifest, it cannot be read, or it lists no files.
+    """
+    try:
+        listed = dict(read_json(reports / "manifest.json")["outputs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise StudyError(
+            f"manifest.json of {reports.name} is not there, is damaged, or lists no files. "
+            "Expected: the folder of a run that ended. Run the study again."
+        ) from None
+    there = outputs(reports)
+    return {
+        "changed": [name for name in listed if name in there and there[name] != listed[name]],
+        "missing": [name for name in listed if name not in there],
+        "new": [name for name in there if name not in listed],
+    }
 
 
 def _peak_memory_mb() -> int | None:

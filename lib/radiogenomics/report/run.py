@@ -16,7 +16,7 @@ from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.report import checklists, drafted, mailable, manuscript, standing
 from radiogenomics.report.execution import NotebookFailed, declared, declared_here, run_notebook
 from radiogenomics.report.illustrations import save_illustrations
-from radiogenomics.report.manifest import earlier_states, write_manifest
+from radiogenomics.report.manifest import earlier_states, seal_outputs, write_manifest
 from radiogenomics.report.pages import banner, build_index, export_html, nav, notebooks
 from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import read_cells
@@ -102,6 +102,7 @@ def check_privacy(study: Study, states: Iterable[dict[str, Any]] = ()) -> str:
     manifest["privacy_scan"] = {"time": manifest["written"], "found": findings.to_dict("records")}
     write_json(study.manifest_json, manifest)
     build_index(study, list((earlier_states(study) | {s["name"]: s for s in states}).values()))
+    seal_outputs(study)
     mailable.refuse(findings)
     return CLEAN
 

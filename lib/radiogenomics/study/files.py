@@ -17,6 +17,7 @@ from typing import Any
 _PACKED = Path(__file__).parents[1] / "shipped"  # what a wheel carries; a checkout has none
 CHECKOUT = None if _PACKED.is_dir() else Path(__file__).parents[3]
 SHIPPED = CHECKOUT or _PACKED  # notebooks/, data/ and docs/ lie below it
+SEAL = ".sha256"  # how the name of a sealed file's digest ends
 PART = ".part-"  # how the name of a file begins that is not whole yet
 
 
@@ -33,19 +34,54 @@ def with_extra(extra: str, command: str) -> str:
     return f"pip install 'radiogenomics-{version}-py3-none-any.whl[{extra}]'"
 
 
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+UMASK = _umask()  # read once: to read it is to set it, for every thread
+
+
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` that takes its place when the block ends well."""
+def whole_file(path: Path, sealed: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside `path` that takes its place when the block ends well.
+
+    A sealed file has its SHA-256 in a file beside it, by which `sound` notices damage.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=PART, suffix="".join(path.suffixes))
     os.close(handle)
     part = Path(name)
     try:
         yield part
-        part.chmod(0o644)
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        part.chmod(0o666 & ~UMASK)
+        made = sha256(part) if sealed else ""
         part.replace(path)
+        if sealed:
+            _seal_of(path).write_text(made, encoding="utf-8")
     finally:
         part.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _seal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}{SEAL}")
+
+
+def sound(path: Path) -> bool:
+    """Return whether a sealed file is there as it was written."""
+    try:
+        return _seal_of(path).read_text(encoding="utf-8") == sha256(path)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def there(path: str | Path) -> bool:
