@@ -44,6 +44,19 @@ def test_the_verdict_holds_interval_and_margin_together():
     assert verdict.verdict_of(np.nan, np.nan, 0.05) == "undecided"
 
 
+def test_a_control_below_chance_decides_nothing_by_itself():
+    labels = np.tile([0, 1], 6)
+    rng = np.random.default_rng(2)
+    score = labels * 0.4 + rng.random(12)
+    turned = -score
+    found = verdict._beside(labels, score, turned, 0.05, 0.95)
+    assert found["ci_low"] > 0 and found["auc_control"] < 0.5
+    assert found["verdict"] == "undecided" and found["reason"] == verdict.WORSE_THAN_CHANCE
+    assert -1 <= found["ci_low"] <= found["ci_high"] <= 1
+    clear = verdict._beside(labels, labels + rng.random(12) / 9, turned, 0.05, 0.95)
+    assert clear["verdict"] == "yes"
+
+
 def test_ranking_without_platts_folds_is_the_order_of_the_scores():
     rng = np.random.default_rng(6)
     labels = np.tile([0, 1], 40)
@@ -84,8 +97,10 @@ def test_a_run_has_a_row_for_every_question_and_control(finished):
     assert set(table.verdict) <= {"yes", "no", "undecided"}
     made = {change.name for change in images.changes_of(study)} | {"outline alone"}
     voxels = table[table.question == "voxels"]
-    for model in ("LR", "SVM", "Bayes", "CNN"):
+    for model in ("LR", "SVM", "Bayes"):
         assert set(voxels.control[voxels.model == model]) == made
+    seen = made - {"voxels shuffled outside"}  # the network sees nothing there
+    assert set(voxels.control[voxels.model == "CNN"]) == seen
     metrics = study.table(tables.METRICS)
     auc = metrics[(metrics.scores == "external") & (metrics.metric == "auc")]
     auc = auc.drop_duplicates("model").set_index("model").value
@@ -123,7 +138,7 @@ def test_the_words_name_what_was_not_done_and_why():
         ("test", "chance", "CNN", "AUC of 0.5", 0.8, 0.5, 0.3, 0.1, 0.45, 0.01, "yes", 25, ""),
         ("test", "training labels", "CNN", "x", *[np.nan] * 6, "undecided", 25, "not permuted"),
         ("test", "volume", "CNN", "volume alone", *[np.nan] * 6, "undecided", 25, "no volume"),
-        ("test", "acquisition", "CNN", "a", 0.8, 0.78, 0.02, -0.1, 0.04, 0.5, "no", 25, ""),
+        ("test", "acquisition", "CNN", "acquisition alone (scanner)", 0.8, 0.78, 0.02, -0.1, 0.04, 0.5, "no", 25, ""),
         ("test", "voxels", "CNN", "voxels shuffled inside", 0.8, 0.5, 0.3, 0.1, 0.5, 0.01, "yes",
          25, ""),
     ]  # fmt: skip
@@ -132,7 +147,10 @@ def test_the_words_name_what_was_not_done_and_why():
     text = say("comparison", "verdict", **facts, **about)
     assert "Better than chance: **yes**" in text and "trains it 20 times more" in text
     assert "volume: **undecided**. Not tested: no volume." in text
-    assert "thickness: **no**" in text and "worse with voxels shuffled inside" in text
+    assert (
+        "More than acquisition alone (scanner): **no**" in text
+        and "worse with voxels shuffled inside" in text
+    )
     assert text.count("\n\n* ") == 4 and "nan" not in text
 
 
@@ -153,8 +171,9 @@ def test_full_checks_train_the_network_on_permuted_labels_and_changed_images(fin
     kept = predictions.score_table(predictions.read_scores(study), "external").CNN
     assert cnn.loc[0].to_numpy() == pytest.approx(kept[cnn.columns].to_numpy(), abs=1e-6)
     controls = images.control_scores(study, patients)
-    names = {change.name for change in images.changes_of(study)} | {"outline alone"}
-    assert len(names) == 7 and "voxels redrawn inside" in names
+    names = {one.name for one in images.changes_of(study) if one.where != "outside"}
+    names |= {"outline alone"}
+    assert len(names) == 5 and "voxels redrawn inside" in names
     of_network = set(controls.control[controls.model == "CNN"])
     assert of_network == names | {name + images.AGAIN for name in names}
     again = images.control_scores(study, patients)

@@ -19,7 +19,7 @@ def test_the_paragraph_has_the_primary_models_numbers(copied):
     auc = metrics[(metrics.model == "CNN") & (metrics.cohort == "test")]
     auc = auc[(auc.metric == "auc") & auc.ci_method.isin(contract.AUC_INTERVALS)].iloc[0]
     assert f"{auc.value:.3f} (95% CI {auc.ci_low:.3f} to {auc.ci_high:.3f})" in text
-    assert text.startswith("Simulated patients.") and "(not declared beforehand)" in text
+    assert text.startswith("Simulated patients.") and "(by default: no plan declares one)" in text
     gap = copied.table(tables.DIFFERENCES).query("measure == 'auc' and primary").iloc[0]
     assert f"{gap.value:+.3f} against Clinical" in text and "nan" not in text
     (copied.tables / "metrics.csv").unlink()

@@ -45,11 +45,13 @@ def roc(
     """
     figure = empty(title, "1 - specificity", "sensitivity", height=560)
     by = aucs.set_index("model")
-    for model, curve in curves.items():
+    ranks = {model: rank for rank, model in enumerate(curves)}  # the best one is drawn on top
+    for model, curve in sorted(curves.items(), key=lambda pair: pair[0] == best):
         row, drawn = by.loc[model], _thinned(curve)
         name = f"{model} {with_interval(row.value, row.ci_low, row.ci_high)}"
         line = {"color": colours[model], "width": 2}
-        figure.add_scatter(x=drawn.fpr, y=drawn.tpr, name=name, line=line, mode="lines")
+        look = {"line": line, "mode": "lines", "legendrank": ranks[model]}
+        figure.add_scatter(x=drawn.fpr, y=drawn.tpr, name=name, **look)
         edges = drawn.fpr, drawn.tpr_low, drawn.tpr_high
         _band(figure, *edges, model, colours[model], model == best)
     chance = {"color": "#BBBBBB", "dash": "dot"}

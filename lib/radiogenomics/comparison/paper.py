@@ -248,7 +248,8 @@ def farthest(table: pd.DataFrame) -> dict[str, Any]:
         return {"far": None}
     inside = int(((rows.ci_low <= rows.published) & (rows.published <= rows.ci_high)).sum())
     far = rows.loc[rows.difference.abs().idxmax()]
-    return {"far": far, "inside": inside, "compared": len(rows)}
+    width = (rows.ci_high - rows.ci_low).max()
+    return {"far": far, "inside": inside, "compared": len(rows), "width": width}
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame | None:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.maps.similarity import ALIKE, RESET
+from radiogenomics.statistics.discrimination import holm
 from radiogenomics.study import tables
 from radiogenomics.study.words import say
 
@@ -26,10 +27,10 @@ def outcome(checks: pd.DataFrame, idle: str = "") -> pd.DataFrame:
     """
     by = checks.set_index("check")
     rows = [
-        ("1 place", *_place(by)),
-        ("2 new weights", *_new_weights(by)),
-        ("3 stable", *_stable(by)),
-        ("4 hiding", *_hiding(by)),
+        ("place", *_place(by)),
+        ("new weights", *_new_weights(by)),
+        ("stability", *_stable(by)),
+        ("hiding", *_hiding(by)),
     ]
     if idle:
         rows = [(check, OPEN, idle) for check, *_ in rows]
@@ -40,28 +41,34 @@ def _told(state: str, block: str, **facts: Any) -> tuple[str, str]:
     return state, say("maps", f"outcome_{block}", state=state, **facts)
 
 
-def _higher(row: pd.Series | None) -> str:
+def _higher(row: pd.Series | None, p: float) -> str:
     """Return whether a value is higher than its reference, by the test over patients."""
-    if row is None or not row.n or pd.isna(row.p_holm) or row.p_holm >= ALPHA:
+    if row is None or not row.n or pd.isna(p) or p >= ALPHA:
         return OPEN
     return PASSED if row.value > row.reference else FAILED
 
 
 def _place(by: pd.DataFrame) -> tuple[str, str]:
-    """Return whether maps of the predicted class lie where the signal is, or in the lesion."""
+    """Return whether maps of the predicted class lie where the signal is, or in the lesion.
+
+    p is corrected for all tests of place, of both kinds of maps: none was chosen by its result.
+    """
     planted = "energy in the planted part" + CALLED
     name = planted if planted in by.index else "energy in the lesion" + CALLED
     row = by.loc[name] if name in by.index else None
-    return _told(_higher(row), "place", row=row, planted=name == planted)
+    tested = by[by.index.str.startswith("energy in")]
+    corrected = dict(zip(tested.index, holm(tested.p.to_numpy(float)), strict=True))
+    p = corrected.get(name, float("nan"))
+    facts = {"row": row, "planted": name == planted, "p": p, "tests": int(tested.p.notna().sum())}
+    return _told(_higher(row, p), "place", **facts)
 
 
 def _new_weights(by: pd.DataFrame) -> tuple[str, str]:
     resets = by[by.index.str.startswith(RESET) & by.index.str.endswith(": spearman")]
-    told = resets[resets.n > 0]
+    told = resets[resets.n >= FEWEST]
     last = told.iloc[-1] if len(told) else None
-    few = last is None or last.n < FEWEST
-    state = OPEN if few else FAILED if last.value >= ALIKE else PASSED
-    return _told(state, "new_weights", last=last, limit=ALIKE)
+    state = OPEN if last is None else FAILED if last.value >= ALIKE else PASSED
+    return _told(state, "new_weights", last=last, limit=ALIKE, start=RESET)
 
 
 def _stable(by: pd.DataFrame) -> tuple[str, str]:
@@ -69,10 +76,13 @@ def _stable(by: pd.DataFrame) -> tuple[str, str]:
     lowest = folds.value.min() if len(folds) else float("nan")
     few = folds.empty or folds.n.min() < FEWEST
     state = OPEN if few else PASSED if lowest >= STABLE else FAILED
-    return _told(state, "stable", lowest=lowest, folds=len(folds), limit=STABLE)
+    moved = by[by.index.str.startswith("input moved") & by.index.str.endswith(": spearman")]
+    facts = {"folds": len(folds), "limit": STABLE, "moved": moved.value.min()}
+    return _told(state, "stable", lowest=lowest, **facts)
 
 
 def _hiding(by: pd.DataFrame) -> tuple[str, str]:
     name = "occlusion: spearman"
     row = by.loc[name] if name in by.index else None
-    return _told(_higher(row), "hiding", row=row)
+    p = float("nan") if row is None else row.p_holm
+    return _told(_higher(row, p), "hiding", row=row)

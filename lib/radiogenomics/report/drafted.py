@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from docx import Document
 from docx.shared import Mm
@@ -16,11 +17,12 @@ from radiogenomics.study.files import read_json, whole_file
 from radiogenomics.study.study import Study
 
 BIBLIOGRAPHY = Path(__file__).with_name("references.bib")
-FIGURES = ("flow", "steps", "roc", "calibration", "decision", "verdict", "gradcam_gallery")
+FIGURES = ("steps", "flow", "roc", "calibration", "decision", "verdict", "gradcam_gallery")
 IN_TEXT = ("table1", "table2", "delong")  # tables of the manuscript; others are supplements
 CITED = re.compile(r"\[@(\w+)\]")
 POINTED = re.compile(r" \(\[#(\w+)\]\)")
 FIELD = re.compile(r"(\w+) = \{(.*?)\}(?:,|\s*$)", re.M)
+SETTING = re.compile(r": study\.toml, \[\w+\]")
 WIDTH = Mm(160)
 
 
@@ -34,7 +36,7 @@ def entries() -> dict[str, str]:
 def reference(entry: str) -> str:
     """Return an entry as a reference list prints it."""
     known = {name: value for name, value in FIELD.findall(entry) if value}
-    authors = known["author"].replace(" and others", " et al").replace(" and ", "; ")
+    authors = known["author"].replace(" and others", " et al").replace(" and ", "; ").rstrip(".")
     place = ";".join(known[name] for name in ("year", "volume") if name in known)
     pages = f":{known['pages']}" if "pages" in known else ""
     doi = f" doi:{known['doi']}" if "doi" in known else ""
@@ -48,7 +50,8 @@ def numbered(text: Draft, study: Study) -> tuple[Draft, list[str]]:
     """
     keys: list[str] = []
     places = {name: f"Figure {n}" for n, name in enumerate(figures(study), start=1)}
-    places |= {name: table.caption.partition(".")[0] for name, table in made(study).items()}
+    captions = {name: table.caption.partition(".")[0] for name, table in made(study).items()}
+    places |= {f"table_{name}": caption for name, caption in captions.items()}
 
     def cited(found: re.Match) -> str:
         if found[1] not in keys:
@@ -79,9 +82,14 @@ def _panels(study: Study, name: str) -> list[Path]:
 def legend(number: int, panels: list[Path]) -> str:
     """Return a figure's legend: the title and the sentence of each of its panels."""
     layouts = [read_json(path)["layout"] for path in panels]
-    texts = [f"{plain(one['title']['text'])}. {plain((one.get('meta') or {}).get('told', ''))}"
-             for one in layouts]  # fmt: skip
-    return f"Figure {number}. {' '.join(text.strip() for text in texts)}"
+    texts = [f"{plain(one['title']['text'])}. {_first(one)}".strip() for one in layouts]
+    return f"Figure {number}. {' '.join(texts)}"
+
+
+def _first(layout: dict[str, Any]) -> str:
+    """Return the first paragraph that reads a figure, without the workbook's settings."""
+    told = plain((layout.get("meta") or {}).get("told", "")).partition("\n\n")[0]
+    return SETTING.sub("", told).rstrip(":")
 
 
 def by_heading(rows: list[Sentence]) -> Iterator[tuple[str, str]]:

@@ -17,11 +17,12 @@ from radiogenomics.comparison.cautions import TEST_COHORT
 from radiogenomics.comparison.controls.verdict import FEATURES
 from radiogenomics.comparison.plan import judged
 from radiogenomics.radiomics.perturbations import GOOD
+from radiogenomics.report.summary import FAULT, LOOK, checks
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import IN_SAMPLE, Table
 from radiogenomics.study.files import filled, read_json
 from radiogenomics.study.study import Study
-from radiogenomics.study.words import say, with_interval
+from radiogenomics.study.words import listed, say, with_interval
 
 Facts = dict[str, Any]
 Draft = dict[str, list["Sentence"]]  # by section
@@ -140,7 +141,10 @@ def _selection(study: Study) -> Facts:
 
 def _models(study: Study) -> Facts:
     there = set(pd.read_csv(study.predictions_csv, usecols=["model"]).model) - {IN_SAMPLE}
-    return {"models": [f"{m.name} ({m.what})" for m in contract.MODELS if m.name in there]}
+    used = study.ran_with(contract.SELECTION).clinical.predictors
+    named = listed(WORDS.get(name, name.replace("_", " ")) for name in used)
+    what = {m.name: m.what.replace("the clinical predictors", named) for m in contract.MODELS}
+    return {"models": [f"{name} ({text})" for name, text in what.items() if name in there]}
 
 
 def _training(study: Study) -> Facts:
@@ -220,15 +224,26 @@ def _proportions(study: Study) -> Facts:
     for cohort, measured in _tested(study):
         rows = _measured(measured, names, "wilson")
         by = {rule: rows[rows.threshold_rule == rule] for rule in ("half", "youden")}
-        cohorts[cohort] = {r: _by_model(part, words, 3) for r, part in by.items() if len(part)}
+        told = {r: part[part.model == _primary(study, rows)] for r, part in by.items()}
+        cohorts[cohort] = {r: _by_model(part, words, 3) for r, part in told.items() if len(part)}
     return {"cohorts": cohorts}
+
+
+def _primary(study: Study, rows: pd.DataFrame) -> str:
+    """Return the primary model, of those in a table's rows."""
+    models = rows.model[rows.model != FEATURES].unique()
+    return judged(study.ran_with(contract.COMPARISON).plan, models).primary
 
 
 def _calibration(study: Study) -> Facts:
     names = {"calibration_slope": "slope", "calibration_intercept": "intercept",
              "o_over_e": "observed/expected"}  # fmt: skip
-    found = {c: _by_model(_measured(rows, names, "wald"), names, 2) for c, rows in _tested(study)}
-    return {"cohorts": {cohort: models for cohort, models in found.items() if models}}
+    found = {}
+    for cohort, measured in _tested(study):
+        rows = _measured(measured, names, "wald")
+        if len(rows := rows[rows.model == _primary(study, measured)]):
+            found[cohort] = _by_model(rows, names, 2)
+    return {"cohorts": found}
 
 
 def _net_benefit(study: Study) -> Facts:
@@ -259,13 +274,37 @@ def _warned(study: Study) -> Facts:
     return {"texts": table.warning[table["where"] != TEST_COHORT].tolist()}
 
 
+def _controls_method(study: Study) -> Facts:
+    table = study.table(tables.VERDICT)
+    asked = table[table.auc.notna()].groupby("question").model.unique()
+    times = study.ran_with(contract.COMPARISON).evaluation.permutations
+    permuted, shuffled = (list(asked.get(q, ())) for q in ("training labels", "voxels"))
+    return {"permuted": permuted, "shuffled": shuffled, "times": times}
+
+
 def _controls(study: Study) -> Facts:
     table = study.table(tables.VERDICT)
-    models = table.model[table.model != FEATURES].unique()
-    primary = judged(study.ran_with(contract.COMPARISON).plan, models).primary
-    rows = table[(table.model == primary) & table.auc.notna()]
-    by = rows.groupby("cohort", sort=False)
-    return {"model": primary, "cohorts": {contract.in_words(c): part for c, part in by}}
+    table = table[table.auc.notna()].assign(cohort=table.cohort.map(contract.in_words))
+    permuted = table[table.question == "training labels"]
+    rest = table[(table.model == _primary(study, table)) & (table.question != "training labels")]
+    return {
+        "model": _primary(study, table),
+        "cohorts": dict(list(rest.groupby("cohort", sort=False))),
+        "permuted": {c: list(permuted[permuted.cohort == c].itertuples()) for c in table.cohort},
+    }
+
+
+def _map_checks(study: Study) -> Facts:
+    table = study.table(tables.GRADCAM_OUTCOME)
+    by = {word: table.check[table.outcome == word].tolist() for word in table.outcome.unique()}
+    names = {"passed": "passed", "failed": "failed", "undecided": "not decided"}
+    return {"table": table} | {name: by.get(word, []) for name, word in names.items()}
+
+
+def _limited(study: Study) -> Facts:
+    """Return what the index's checks say, but for those that are fine or told elsewhere."""
+    told = [check for check in checks(study) if check.state in (LOOK, FAULT)]
+    return {"texts": [check.text for check in told if check.name not in ("sample size", "maps")]}
 
 
 def _perturbed(study: Study) -> Facts:
@@ -288,9 +327,7 @@ METHODS: list[Part] = [
     (tables.CNN_LAYERS, "network", lambda s: {"layers": s.table(tables.CNN_LAYERS)}, "Models"),
     (tables.CNN_HISTORY, "training", _training, "Models"),
     (tables.METRICS, "statistics", _statistics, "Statistical analysis"),
-    (tables.VERDICT, "controls_method",
-     lambda s: {"times": s.ran_with(contract.COMPARISON).evaluation.permutations},
-     "Statistical analysis"),
+    (tables.VERDICT, "controls_method", _controls_method, "Statistical analysis"),
     ("manifest.json", "software", _software, "Statistical analysis"),
 ]  # fmt: skip
 RESULTS: list[Part] = [
@@ -311,9 +348,11 @@ RESULTS: list[Part] = [
     (tables.BASELINES, "baselines", _baselines, "Subgroups and controls"),
     (tables.VERDICT, "controls", _controls, "Subgroups and controls"),
     (tables.GRADCAM, "maps", lambda s: {"table": s.table(tables.GRADCAM)}, "Maps"),
+    (tables.GRADCAM_OUTCOME, "map_checks", _map_checks, "Maps"),
     ("manifest.json", "evaluations", _openings, "Evaluations of the test cohort"),
 ]  # fmt: skip
 LIMITATIONS: list[Part] = [
     (tables.WARNINGS, "test_size", _test_size, ""),
     (tables.WARNINGS, "warned", _warned, ""),
+    (tables.METRICS, "limited", _limited, ""),
 ]

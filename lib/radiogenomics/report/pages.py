@@ -232,7 +232,8 @@ def _with_published(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     printed = {r.model: with_interval(r.published, r.published_low, r.published_high)
                for r in rows.itertuples()}  # fmt: skip
     published = table.model.map(printed).fillna("")
-    table.insert(list(table).index("AUC") + 1, "AUC in the paper", published)
+    name = "AUC in the paper" + (" (real patients)" if study.settings.synthetic else "")
+    table.insert(list(table).index("AUC") + 1, name, published)
     return table
 
 

@@ -12,8 +12,8 @@ from radiogenomics.comparison import readings
 from radiogenomics.comparison.cautions import TEST_COHORT
 from radiogenomics.comparison.plan import Judged, judged
 from radiogenomics.study import contract, tables
-from radiogenomics.study.contract import TRAIN
-from radiogenomics.study.files import read_json
+from radiogenomics.study.contract import IN_SAMPLE, TRAIN
+from radiogenomics.study.files import filled, read_json
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import say
 
@@ -41,7 +41,7 @@ def paragraph(study: Study) -> str:
         "report", "summary", label=study.settings.label, models=models,
         parts=[_of_cohort(study, metrics, cohort, models) for cohort in cohorts],
         level=study.ran_with(contract.COMPARISON).evaluation.confidence,
-        train=_training_patients(study), synthetic=study.settings.synthetic,
+        train=_training_patients(study), synthetic=study.settings.synthetic, pairs=_pairs(study),
         limits=[check.name for check in checks(study) if check.state in (LOOK, FAULT)],
     )  # fmt: skip
 
@@ -61,12 +61,20 @@ def _of_cohort(
     study: Study, metrics: pd.DataFrame, cohort: str, models: Judged
 ) -> dict[str, Any]:  # fmt: skip
     aucs = readings.aucs(metrics, cohort).set_index("model")
+    higher = aucs[aucs.value > aucs.value.get(models.primary, 1)].drop(IN_SAMPLE, errors="ignore")
     return {
         "cohort": contract.in_words(cohort),
         "auc": aucs.loc[models.primary] if models.primary in aucs.index else None,
+        "higher": higher,
         "gap": _gap(study, cohort, models),
         "calibration": readings.calibration_of(metrics, cohort, models.primary),
     }
+
+
+def _pairs(study: Study) -> dict[str, Any] | None:
+    """Return how many pairs of models differ after Holm, over all test cohorts."""
+    there = filled(study.path(tables.DELONG))
+    return readings.smallest_p(study.table(tables.DELONG)) if there else None
 
 
 def _gap(study: Study, cohort: str, models: Judged) -> pd.Series | None:

@@ -15,10 +15,10 @@ from radiogenomics.cohort.sources.phantom_scans import (
 from radiogenomics.statistics.discrimination import delong
 
 SIGNALS = {  # what the label acts on, as the study's title says it
-    "paper": "labels act by construction",
-    "volume": "labels act on the lesions' volume alone",
-    "scanner": "labels act on the choice of the scanner alone",
-    "none": "labels act on nothing",
+    "paper": "labels and their signs are simulated",
+    "volume": "labels follow the lesions' volume alone",
+    "scanner": "labels follow the scanner alone",
+    "none": "labels follow nothing",
 }
 LATENT = float(np.sqrt(2) * stats.norm.ppf(SIGNAL_AUC))  # class distance that gives this AUC, in SD
 

@@ -43,7 +43,7 @@ def control_scores(
 
     Returns:
         patient, cohort, control, model, score. Patients of whom nothing can be measured after a
-        change are missing there.
+        change are missing; a network that sees nothing outside the outline has no control there.
     """
     train, test = split(patients)
     parts = [*_on_signature(study, train, test, progress), *_by_network(study, train, test)]
@@ -101,7 +101,9 @@ def _by_network(study: Study, train: pd.DataFrame, test: pd.DataFrame) -> Iterat
     masks = study.table(tables.MASKS).set_index("patient")
     median = float(masks.mean_hu.reindex(train.patient).median())
     full = study.settings.evaluation.checks == "full"
-    for change in [*changes_of(study), filled(median)]:
+    seen = study.settings.preprocessing.background == "box"  # what lies outside the outline
+    changes = [one for one in changes_of(study) if seen or one.where != "outside"]
+    for change in [*changes, filled(median)]:
         lost = volumes.prepare(study, pd.concat([train, test]) if full else test, change=change)
         inside, new = (side[~side.patient.isin(lost.patient)] for side in (train, test))
         scores = network.score(model, volumes.load_volumes(study, new, change), batch)

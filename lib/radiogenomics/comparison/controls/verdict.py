@@ -15,12 +15,14 @@ from threadpoolctl import threadpool_limits
 from radiogenomics.comparison import confounders
 from radiogenomics.comparison.controls.luck import p_value
 from radiogenomics.comparison.evidence import Pairs, labelled, over_cohorts
+from radiogenomics.images.inspection import ACQUISITION
 from radiogenomics.models.classical import ridge
 from radiogenomics.models.predictions import score_table
 from radiogenomics.radiomics.lasso import standardised
 from radiogenomics.statistics import paired
 from radiogenomics.statistics.discrimination import auc_interval, delong
 from radiogenomics.statistics.ranks import rank_test
+from radiogenomics.statistics.subgroups import groups
 from radiogenomics.study import tables
 from radiogenomics.study.contract import IN_SAMPLE, TRAIN
 from radiogenomics.study.study import Study
@@ -28,6 +30,7 @@ from radiogenomics.study.study import Study
 MARGIN = 0.05  # of AUC: what counts as no more than the control, where [plan] declares none
 PERMUTED, HALF = "training labels permuted", "AUC of 0.5"
 HOSPITAL, FEATURES = "hospital", "features"  # the question, and what stands for its model
+WORSE_THAN_CHANCE = "the control is below 0.5, and the model is not clear of 0.5"
 COMPONENTS, FOLDS, SHUFFLES = 10, 5, 99  # of the model that is asked which hospital it was
 Row = dict[str, Any]
 
@@ -146,11 +149,15 @@ def _beside(
         return {"reason": "one label only"}
     own, control = (float(delong(labels, values)[0][0]) for values in (score, other))
     gap = paired.auc_difference(labels, score, other, level)
-    told = verdict_of(gap.ci_low, gap.ci_high, margin)
+    low, high = np.clip([gap.ci_low, gap.ci_high], -1, 1)  # as differences of AUCs are
+    told, reason = verdict_of(low, high, margin), ""
+    if np.isnan(low):
+        reason = "the two scores leave no interval"
+    elif told == "yes" and control < 0.5 and auc_interval(labels, score, level)[1] <= 0.5:
+        told, reason = "undecided", WORSE_THAN_CHANCE
     return {
-        "auc": own, "auc_control": control, "difference": gap.value, "ci_low": gap.ci_low,
-        "ci_high": gap.ci_high, "p": gap.p, "verdict": told,
-        "reason": "" if gap.ci_method != "none" else "the two scores leave no interval",
+        "auc": own, "auc_control": control, "difference": gap.value, "ci_low": float(low),
+        "ci_high": float(high), "p": gap.p, "verdict": told, "reason": reason,
     }  # fmt: skip
 
 
@@ -162,11 +169,13 @@ def _simpler(
     train, test = (patients[patients.cohort == c] for c in (TRAIN, cohort))
     simple = confounders.baseline_scores(train, test.loc[order], study.settings.seed)
     reasons = confounders.left_out(train, test.loc[order])
+    varied = groups(pd.concat([train, test]), ACQUISITION, train if len(train) else test).columns
+    of = {"Volume": "", "Acquisition": f" ({', '.join(varied)})".replace("_mm", "")}
     if not len(train):  # scores of several models, whose folds are pooled
         simple, reasons = simple[[]], dict.fromkeys(simple, confounders.POOLED) | reasons
     for question, name in (("volume", "Volume"), ("acquisition", "Acquisition")):
         for model, (labels, score) in pairs.items():
-            row = _row(question, model, f"{name.lower()} alone", len(labels))
+            row = _row(question, model, f"{name.lower()} alone{of[name]}", len(labels))
             if name in simple:
                 other = simple[name].to_numpy(float)
                 yield row | _beside(labels, score, other, margin, level)
