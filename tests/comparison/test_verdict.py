@@ -46,14 +46,14 @@ def test_the_verdict_holds_interval_and_margin_together():
 
 def test_a_control_below_chance_decides_nothing_by_itself():
     labels = np.tile([0, 1], 6)
-    rng = np.random.default_rng(2)
-    score = labels * 0.4 + rng.random(12)
-    turned = -score
-    found = verdict._beside(labels, score, turned, 0.05, 0.95)
-    assert found["ci_low"] > 0 and found["auc_control"] < 0.5
+    score = np.array([1, 5, 2, 6, 3, 7, 9, 10, 8, 4, 11, 12.0])  # AUC 0.67, its interval holds 0.5
+    found = verdict._beside(labels, score, -labels.astype(float), 0.05, 0.95)
+    assert found["ci_low"] > 0 and found["auc_control"] == 0
     assert found["verdict"] == "undecided" and found["reason"] == verdict.WORSE_THAN_CHANCE
     assert -1 <= found["ci_low"] <= found["ci_high"] <= 1
-    clear = verdict._beside(labels, labels + rng.random(12) / 9, turned, 0.05, 0.95)
+    better = labels * 6.0 + np.repeat(np.arange(6), 2)
+    better[0] = 7.5  # one patient of label 0 among those of label 1
+    clear = verdict._beside(labels, better, -labels.astype(float), 0.05, 0.95)
     assert clear["verdict"] == "yes"
 
 
@@ -138,7 +138,8 @@ def test_the_words_name_what_was_not_done_and_why():
         ("test", "chance", "CNN", "AUC of 0.5", 0.8, 0.5, 0.3, 0.1, 0.45, 0.01, "yes", 25, ""),
         ("test", "training labels", "CNN", "x", *[np.nan] * 6, "undecided", 25, "not permuted"),
         ("test", "volume", "CNN", "volume alone", *[np.nan] * 6, "undecided", 25, "no volume"),
-        ("test", "acquisition", "CNN", "acquisition alone (scanner)", 0.8, 0.78, 0.02, -0.1, 0.04, 0.5, "no", 25, ""),
+        ("test", "acquisition", "CNN", "acquisition alone (scanner)", 0.8, 0.78, 0.02, -0.1, 0.04,
+         0.5, "no", 25, ""),
         ("test", "voxels", "CNN", "voxels shuffled inside", 0.8, 0.5, 0.3, 0.1, 0.5, 0.01, "yes",
          25, ""),
     ]  # fmt: skip
