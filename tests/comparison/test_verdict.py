@@ -51,9 +51,9 @@ def test_a_control_below_chance_decides_nothing_by_itself():
     assert found["ci_low"] > 0 and found["auc_control"] == 0
     assert found["verdict"] == "undecided" and found["reason"] == verdict.WORSE_THAN_CHANCE
     assert -1 <= found["ci_low"] <= found["ci_high"] <= 1
-    better = labels * 6.0 + np.repeat(np.arange(6), 2)
-    better[0] = 7.5  # one patient of label 0 among those of label 1
-    clear = verdict._beside(labels, better, -labels.astype(float), 0.05, 0.95)
+    many = np.tile([0, 1], 20)
+    better = 2 * many + np.random.default_rng(0).normal(size=40)
+    clear = verdict._beside(many, better, -many.astype(float), 0.05, 0.95)
     assert clear["verdict"] == "yes"
 
 
