@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--force",
         action="store_true",
-        help="forget cached volumes, features, networks, and run everything",
+        help="forget what these notebooks keep (volumes, features, networks), and run them all",
     )
     run.set_defaults(command="run")
 

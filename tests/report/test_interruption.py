@@ -136,12 +136,24 @@ def test_a_changed_setting_or_file_invalidates_what_depends_on_it_alone(finished
     assert not set(keys(finished, other)) & {volume, values}
 
 
-def test_force_forgets_the_caches_but_keeps_the_lock(tmp_path):
+def test_force_forgets_what_the_chosen_notebooks_make_again(tmp_path):
+    """The folders are those of notebooks; --only 04 keeps what notebook 04 needs."""
     study = Study(tmp_path, tmp_path / "reports", Settings())
+    every = {name for names in report.MADE.values() for name in names}
     with report.alone(study):
-        (study.derived / "cnn").mkdir()
-        (study.derived / "included.csv").write_text("old")
-        report._forget(study.derived)
-        assert [p.name for p in study.derived.iterdir()] == [report.LOCK]
+        for name in every:
+            (study.derived / name).mkdir()
+        (study.derived / "pictures.json").write_text("old")
+        report._forget(study.derived, ["04_cnn"])
+        left = {path.name for path in study.derived.iterdir()}
+        assert left == every - {"cnn", "outlines"} | {report.LOCK}
+        report._forget(study.derived, list(report.MADE))
+        assert [path.name for path in study.derived.iterdir()] == [report.LOCK]
         with pytest.raises(StudyError, match="another run"), report.alone(study):
             pass
+
+
+def test_every_cache_of_a_run_belongs_to_a_notebook(finished):
+    names = {path.name for path in finished.derived.iterdir()}
+    of_notebooks = {name for made in report.MADE.values() for name in made}
+    assert names - {report.LOCK, "pictures.json"} <= of_notebooks

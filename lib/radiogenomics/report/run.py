@@ -121,7 +121,7 @@ def run_study(
         only: numbers of the notebooks to run.
         start: number of the first notebook to run.
         overrides: parameters for every notebook that declares them.
-        force: delete the study's caches first, and run what would stand.
+        force: delete what these notebooks keep in the study's caches, and run what would stand.
 
     Returns:
         name, title, state (`done`, `failed`, `not run`), seconds of every notebook.
@@ -134,7 +134,7 @@ def run_study(
     check_request(only, start, overrides)
     chosen = _chosen(only, start)
     if force:
-        _forget(study.derived)
+        _forget(study.derived, [path.stem for path in chosen])
     parameters = {"folder": str(study.folder), "reports": str(study.reports), **overrides}
     _refuse_another_study(study)
     states, shared = earlier_states(study), standing.common(study)
@@ -223,10 +223,22 @@ def _draw_steps(study: Study) -> None:
         style.keep(study, "steps", steps)
 
 
-def _forget(derived: Path) -> None:
-    """Delete the caches, but for the lock that keeps a second run away."""
-    for path in [p for p in derived.glob("*") if p.name != LOCK]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+MADE = {  # what each notebook keeps in the study's caches and makes again
+    contract.COHORT.name: ("inspected", "included"),
+    contract.PREPROCESSING.name: ("volumes",),
+    contract.SELECTION.name: ("features", "stability"),
+    contract.TRAINING.name: ("cnn", "outlines"),
+    contract.COMPARISON.name: ("permuted",),
+    contract.MAPS.name: ("occlusion",),
+}
+
+
+def _forget(derived: Path, chosen: list[str]) -> None:
+    """Delete what the chosen notebooks keep, and no more: the others' is not made again."""
+    names = [name for notebook in chosen for name in MADE.get(notebook, ())]
+    for path in (derived / name for name in [*names, "pictures.json"]):
+        if path.exists():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def check_request(only: list[str] | None, start: str | None, overrides: dict[str, Any]) -> None:
