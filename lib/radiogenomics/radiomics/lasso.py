@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectorMixin
@@ -94,7 +95,8 @@ def _descend(z: np.ndarray, y: np.ndarray, lam: float, fit: Penalised, settled: 
         means = np.average(np.column_stack([z, response]), axis=0, weights=weight)
         root = np.sqrt(weight)
         near, rest = (z - means[:-1]) * root[:, np.newaxis], (response - means[-1]) * root
-        with warnings.catch_warnings():
+        # to look at the arguments takes longer than many a fit
+        with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
             warnings.simplefilter("ignore", ConvergenceWarning)
             found = enet_path(
                 near, rest, l1_ratio=1.0, alphas=[lam], precompute=near.T @ near, Xy=near.T @ rest,
