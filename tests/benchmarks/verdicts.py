@@ -5,7 +5,7 @@
 The label acts on the lesion's inside and the clinical columns (paper), on the lesion's volume or
 the scanner alone, or on nothing. Each row of verdicts.csv is a cohort, with the verdict on each of
 three models: better than chance, than volume, than acquisition. `none` judges 60 draws of labels
-on the images of six cohorts; there the training labels are permuted 199 times.
+on the images of six cohorts; there the training labels are permuted 99 times.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from radiogenomics.study.study import Study, load_study
 TABLE = Path(__file__).with_name("verdicts.csv")
 KINDS = ("paper", "volume", "scanner", "none")
 SEEDS, PATIENTS = range(301, 311), 240
-NULL_SEEDS, DRAWS, NULL_PATIENTS, PERMUTATIONS = range(401, 407), 10, 60, 199
+NULL_SEEDS, DRAWS, NULL_PATIENTS, PERMUTATIONS = range(401, 407), 10, 60, 99
 MODELS = refitted.ON_SIGNATURE
 
 

@@ -13,8 +13,10 @@ from radiogenomics.study.study import Study
 
 # CPU seconds on the cores that tests/benchmarks/README.md was measured on
 STARTS = 40.0  # eight kernels and pages, on one core
-PATIENT = 1.3  # scans read, volume, features, outlines redrawn
-RESAMPLE = 0.0041  # of the selection, a training patient
+PATIENT = 1.7  # scans read, volume, features, outlines redrawn, features of changed images
+TRAINED = 0.6  # features after small errors, a training patient
+RESAMPLE = 0.003  # of the selection, a training patient
+PERMUTED = 0.0025  # of a permutation of the labels, a training patient
 SAMPLE = 0.13  # of the network's training: a patient of the paper's shape in an epoch
 VOXELS = 32 * 64 * 64  # of the paper's shape
 
@@ -32,6 +34,7 @@ def expected_minutes(study: Study, cores: int | None = None) -> tuple[float, flo
     cores = cores or os.cpu_count() or 1
     train, settings = int((table.cohort == TRAIN).sum()), study.settings
     work = PATIENT * len(table) + RESAMPLE * settings.radiomics.stability * train
+    work += (TRAINED + PERMUTED * settings.evaluation.permutations) * train
     # on all training patients, and once without each fold: together as many as there are folds
     fitted = train * (1 - settings.cnn.validation) * settings.evaluation.folds
     epochs = settings.cnn.epochs * settings.cnn.networks
