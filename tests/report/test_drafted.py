@@ -39,7 +39,7 @@ def test_the_draft_says_every_warning(copied):
         copied.tables / "warnings.csv", index=False
     )
     told = " ".join(one.text for one in manuscript.draft(copied)["Limitations"])
-    assert told == "Few patients. 1 of 4 trainings failed."
+    assert told.startswith("Few patients. 1 of 4 trainings failed.")
 
 
 def test_word_has_paragraphs_tables_and_references(copied):
