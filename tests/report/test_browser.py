@@ -76,6 +76,7 @@ def test_every_text_is_legible(finished, browser, scheme):
     for html in sorted(finished.reports.glob("*.html")):
         page, *_ = opened(browser, html, 1100, color_scheme=scheme)
         page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+        page.evaluate("document.querySelectorAll('.show-code').forEach(one => one.click())")
         found = page.evaluate(DIM, LEGIBLE)
         assert found["seen"] > 50 and not found["dim"], (html.name, found["dim"][:9])
         page.context.close()
@@ -83,7 +84,8 @@ def test_every_text_is_legible(finished, browser, scheme):
 
 def test_on_paper_code_is_gone_and_figures_stay(finished, browser):
     page, *_ = opened(browser, finished.reports / "05_comparison.html", 1100)
-    page.locator("details.code").first.evaluate("code => code.open = true")
+    assert not page.locator("details.code").first.is_visible()
+    page.locator(".show-code").click()
     assert page.locator("details.code").first.is_visible()
     page.emulate_media(media="print")
     assert not any(code.is_visible() for code in page.locator("details.code").all())
@@ -109,9 +111,11 @@ def test_contents_and_code_open_by_keyboard(finished, browser):
     tab_to(".contents a")
     page.keyboard.press("Enter")
     assert page.evaluate("location.hash").startswith("#")
-    tab_to(".code summary")
+    page.evaluate("document.activeElement.blur()")
+    page.locator(".show-code").focus()
     page.keyboard.press("Enter")
-    assert page.locator("details.code[open] pre").first.is_visible()
+    assert page.locator(".show-code").inner_text() == "Hide code"
+    assert all(code.is_visible() for code in page.locator("details.code[open] pre").all())
     page.context.close()
 
 
