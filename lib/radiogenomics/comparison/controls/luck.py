@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,9 @@ def _rows(test: pd.DataFrame, number: int, model: str, scores: Scores) -> pd.Dat
     return test[["patient", "cohort"]].assign(**row).reset_index(drop=True)
 
 
-def _classical(study: Study, train: pd.DataFrame, test: pd.DataFrame, times: int):  # noqa: ANN202
+def _classical(
+    study: Study, train: pd.DataFrame, test: pd.DataFrame, times: int
+) -> Iterator[Scores]:
     """Yield the scores of each permutation, over processes; what was computed is kept."""
     if not times:
         return

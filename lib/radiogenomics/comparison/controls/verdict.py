@@ -92,7 +92,7 @@ def verdict(
             *_simpler(study, pairs, order, patients, cohort, margin, level),
             _hospital(study, patients[patients.cohort.isin([TRAIN, cohort])], 1 - level),
         ]
-        return tables.VERDICT.frame([row for row in found if row]).drop(columns="cohort")
+        return tables.VERDICT.frame(found).drop(columns="cohort")
 
     return over_cohorts(tables.VERDICT, scores, rows_of)
 
@@ -108,9 +108,9 @@ def _chance(pairs: Pairs, margin: float, level: float) -> Iterator[Row]:
         }  # fmt: skip
 
 
-def _row(question: str, model: str, control: str, n: int, reason: str = "") -> Row:
+def _row(question: str, model: str, control: str, n: int) -> Row:
     known = {"question": question, "model": model, "control": control, "n": n}
-    return known | {"verdict": "undecided", "reason": reason}
+    return known | {"verdict": "undecided", "reason": ""}
 
 
 def _permuted(pairs: Pairs, permuted: pd.DataFrame, alpha: float) -> Iterator[Row]:
