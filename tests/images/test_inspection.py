@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from PIL import Image
 from radiogenomics.cohort import eligibility
 from radiogenomics.cohort.reading import read_cohort
-from radiogenomics.images import contact_sheet, description, inspection
+from radiogenomics.images import description, inspection, thumbnails
 from radiogenomics.images.grids import grid_of
 from radiogenomics.images.scans import Scan, read_scan
 from radiogenomics.study import tables
@@ -62,9 +62,7 @@ def test_what_a_reader_should_look_at_is_flagged(case, flag):
 
 def test_thumbnail_shows_the_lesion_with_its_outline_in_3_kb(finished):
     row = pd.read_csv(finished.folder / "cohort.csv").iloc[2]
-    uri = contact_sheet.thumbnail(
-        read_scan(finished.folder / row.ct, finished.folder / row["mask"])
-    )
+    uri = thumbnails.thumbnail(read_scan(finished.folder / row.ct, finished.folder / row["mask"]))
     picture = base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"))
     assert 500 < len(picture) < 4500
     colours = np.asarray(Image.open(io.BytesIO(picture))).astype(int)

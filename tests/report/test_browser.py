@@ -119,6 +119,20 @@ def test_contents_and_code_open_by_keyboard(finished, browser):
     page.context.close()
 
 
+def test_thumbnails_lead_to_the_viewers_below(finished, browser):
+    page, *_ = opened(browser, finished.reports / "01_cohort.html", 1100)
+    links = page.locator("a[href^='#lesion-']")
+    names = [link.inner_text().strip() for link in links.all()]
+    titles = page.locator(".slice-viewer .sv-title")
+    titles.nth(2).wait_for()
+    assert len(names) == 3 and sorted(names) == sorted(titles.all_inner_texts())
+    links.last.click()
+    title = titles.get_by_text(names[-1])
+    page.wait_for_timeout(300)
+    assert 0 <= title.bounding_box()["y"] < 300  # below the banner, not under it
+    page.context.close()
+
+
 def test_every_picture_has_words(finished, browser):
     for html in sorted(finished.reports.glob("*.html")):
         page, *_ = opened(browser, html, 1100)

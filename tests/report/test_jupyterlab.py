@@ -56,6 +56,8 @@ def test_notebook_runs_by_hand(browser, address, place, name):
     if figures:
         page.evaluate("jupyterapp.shell.currentWidget.content.scrollToItem(0)")
         page.locator(".js-plotly-plot, .plotly").first.wait_for(timeout=30_000, state="attached")
+    if name.startswith("01"):
+        a_click_on_a_thumbnail_opens_the_viewer(page)
     if name.startswith("06"):
         menus_show_another_map(page)
         the_lesion_is_seen_in_3d(page, address)
@@ -63,18 +65,48 @@ def test_notebook_runs_by_hand(browser, address, place, name):
     page.close()
 
 
-def menus_show_another_map(page):
-    """The explorer's menus draw the chosen layer and class."""
+def scrolled_to(page, source, wanted):
+    """Scroll to the cell with this source until `wanted` is drawn."""
     cells = "jupyterapp.shell.currentWidget.content"
-    menus = page.locator(".widget-dropdown")
     for _ in range(20):  # heights of cells that were never seen are guessed: scroll until there
         page.evaluate(
             f"{cells}.scrollToItem({cells}.widgets.findIndex("
-            "c => c.model.sharedModel.getSource().includes('.explore(')))"
+            f"c => c.model.sharedModel.getSource().includes('{source}')))"
         )
         page.wait_for_timeout(1000)
-        if menus.filter(has_text="layer").count():  # not the viewer's own menus above
+        if wanted.count():
             break
+
+
+def a_click_on_a_thumbnail_opens_the_viewer(page):
+    """The contact sheet opens any lesion; n turns to the next, and the keys stay with it."""
+    lesions = page.locator("[data-patient]")
+    scrolled_to(page, "show_contact_sheet(", lesions)
+    names = lesions.evaluate_all("all => all.map(one => one.dataset.patient)")
+    lesions.nth(1).click()
+    title = page.locator(".slice-viewer .sv-title")
+    title.get_by_text(names[1]).wait_for(timeout=30_000)
+    page.locator("canvas.sv-plane").first.focus()
+    for name in (names[2], names[3]):
+        page.keyboard.press("n")
+        title.get_by_text(name).wait_for(timeout=30_000)
+        page.wait_for_function("document.activeElement.className == 'sv-plane'")
+    page.keyboard.press("p")
+    title.get_by_text(names[2]).wait_for(timeout=30_000)
+    assert title.count() == 1
+
+
+def menus_show_another_map(page):
+    """The explorer's menus draw the chosen layer and class, the key n the next patient."""
+    menus = page.locator(".widget-dropdown")
+    scrolled_to(page, ".explore(", menus.filter(has_text="layer"))  # not the viewers' own menus
+    patients = menus.filter(has_text="patient").locator("select")
+    first = patients.input_value()
+    page.locator(".slice-viewer canvas.sv-plane").last.focus()
+    page.keyboard.press("n")
+    page.wait_for_function(
+        "([menu, was]) => menu.value != was", arg=[patients.element_handle(), first]
+    )
     for menu, choice, title in (
         ("layer", 1, ": conv3d_2, logit of"),
         ("class", 1, "logit of EGFR wild-type"),

@@ -12,12 +12,12 @@ import SimpleITK as sitk
 from joblib import delayed
 
 from radiogenomics.images import anonymity
-from radiogenomics.images.contact_sheet import thumbnail
 from radiogenomics.images.description import acquisition_row, mask_row
 from radiogenomics.images.dicom.headers import first_of, patient_id
 from radiogenomics.images.grids import bounds, lattice, nearest
 from radiogenomics.images.nifti import NO_SIDES
 from radiogenomics.images.scans import Scan, choice_of, read_ct, read_from, read_scan
+from radiogenomics.images.thumbnails import thumbnail
 from radiogenomics.images.time_limit import time_limit
 from radiogenomics.images.twins import Fingerprint, alike, fingerprint, same_voxels
 from radiogenomics.images.volumes import require_voxels

@@ -157,6 +157,10 @@ def explore(
         raise UsageError(f"kind = {kind!r} is not a map. Expected: {GRADCAM!r} or {HIDING!r}.")
     names = {1: study.settings.label.name, 0: study.settings.label.negative_name}
 
+    def turn(step: int) -> None:
+        menu = menus["patient"]
+        menu.value = by.index[(by.index.get_loc(menu.value) + step) % len(by)]
+
     def draw(patient: str, layer: str, label: int, kind: str, view: str = SLICES) -> None:
         if kind == HIDING:
             title = f"{patient}: cubes hidden, logit of {names[label]}"
@@ -165,7 +169,7 @@ def explore(
             title = f"{patient}: {layer}, logit of {names[label]}"
             case = explain(study, by.loc[patient], network, layer, label)
             scene = _map_scene(study, case, title)
-        viewer.show(scene)
+        viewer.show(scene, turn)
         if view == VOLUME:
             volume_view.show_volume(scene)
 

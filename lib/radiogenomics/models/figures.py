@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from radiogenomics.images.contact_sheet import WINDOW_HU
+from radiogenomics.images.thumbnails import WINDOW_HU
 from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.settings import CNN, Clinical, Preprocessing
 from radiogenomics.study.style import BACK, LABELS, empty, titled

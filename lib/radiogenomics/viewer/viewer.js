@@ -16,7 +16,7 @@ const HELP = [
   ["1, 2, 3", "window: lung, mediastinum, bone"],
   ["o, l, c", "overlay, outlines on or off; back to where it opened"],
   ["r, f, s", "reset; full screen; copy the three pictures, or save them where copying is refused"],
-  ["n, p", "next, previous patient on this page"],
+  ["n, p", "next, previous patient"],
 ];
 
 function make(tag, properties, ...children) {
@@ -224,7 +224,8 @@ function copy({ planes, root, scene, tools }) {
   });
 }
 
-function neighbour({ root }, step) { // the next patient's viewer on the page
+function neighbour({ root, turn }, step) { // the next patient: asked for, or on the page
+  if (turn) return turn(step);
   const all = [...document.querySelectorAll(".slice-viewer")];
   const other = all[all.indexOf(root) + step];
   other?.scrollIntoView({ block: "start" });
@@ -348,10 +349,10 @@ function connect(view) {
 }
 
 /* Show a case in `root`; return what ends it. */
-function sliceViewer(root, scene, arrays) {
+function sliceViewer(root, scene, arrays, turn) {
   const state = { at: [...scene.start], overlay: true, outlines: true, opacity: 0.5, zoom: 1 };
   const view = {
-    root, scene, state, ...arrays, scale: scene.overlay ? scaleOf(scene.overlay) : null,
+    root, scene, state, turn, ...arrays, scale: scene.overlay ? scaleOf(scene.overlay) : null,
     planes: PLANES.map((plane) => planeOf(scene, plane)), tools: toolsOf(state),
   };
   build(view);
@@ -381,5 +382,14 @@ async function render({ model, el }) {
   const root = make("div", { className: "slice-viewer" });
   root.dataset.started = "true";
   el.append(root);
-  return sliceViewer(root, model.get("scene"), await unpack(model.get("scene"), model.get("packed")));
+  const arrays = await unpack(model.get("scene"), model.get("packed"));
+  const flags = document.documentElement.dataset; // of the page: every viewer has its own script
+  const turn = (step) => {
+    flags.svTurned = "true";
+    model.send({ step });
+  };
+  const end = sliceViewer(root, model.get("scene"), arrays, model.get("turns") && turn);
+  if (flags.svTurned) root.querySelector("canvas.sv-plane").focus({ preventScroll: true });
+  delete flags.svTurned;
+  return end;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import anywidget
 import traitlets
@@ -20,12 +21,15 @@ __all__ = [
 ]  # fmt: skip
 
 
-def show(scene: Scene) -> None:
-    """Display the live viewer; in a run without a front end (papermill) its static twin."""
+def show(scene: Scene, turn: Callable[[int], None] | None = None) -> None:
+    """Display the live viewer; in a run without a front end (papermill) its static twin.
+
+    Where `turn` is given, the keys n and p of the live viewer call it with 1 and -1.
+    """
     if os.environ.get(HEADLESS):
         display({"text/html": static_html(scene), "text/plain": caption_of(scene)}, raw=True)
     else:
-        display(SliceViewer(scene))
+        display(SliceViewer(scene, turn))
 
 
 class SliceViewer(anywidget.AnyWidget):
@@ -35,7 +39,10 @@ class SliceViewer(anywidget.AnyWidget):
     _css = STYLE
     scene = traitlets.Dict().tag(sync=True)
     packed = traitlets.Bytes().tag(sync=True)
+    turns = traitlets.Bool().tag(sync=True)
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, turn: Callable[[int], None] | None = None) -> None:
         described = description(scene, 1, caption_of(scene))
-        super().__init__(scene=described, packed=pack(scene, 1, effort=1))
+        super().__init__(scene=described, packed=pack(scene, 1, effort=1), turns=turn is not None)
+        if turn is not None:
+            self.on_msg(lambda _, asked, __: turn(asked["step"]))

@@ -1,26 +1,20 @@
-"""Every lesion with its outline on one page, for a reader who looks through the masks."""
+"""A small picture of each lesion with its outline, for the contact sheet."""
 
 from __future__ import annotations
 
 import base64
 import io
-from pathlib import Path
 
-import jinja2
 import numpy as np
-import pandas as pd
 import SimpleITK as sitk
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from radiogenomics.images.scans import Scan
-from radiogenomics.study.files import digest
 
 THUMBNAIL_MM, THUMBNAIL_PIXELS = 60.0, 96
 OUTLINE = (255, 200, 0)
 WINDOW_HU = (-1000.0, 400.0)
-BAR_MM = 10
-SHEET = Path(__file__).with_name("contact_sheet.html.j2")
 
 
 def thumbnail(scan: Scan) -> str:
@@ -43,18 +37,3 @@ def thumbnail(scan: Scan) -> str:
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "JPEG", quality=70)
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
-
-
-def contact_sheet(masks: pd.DataFrame, synthetic: bool) -> str:
-    """Return every lesion with its outline as HTML: a thumbnail of 60 mm a patient.
-
-    Masks with flags are framed and can be sorted to the front; a bar gives the scale.
-    """
-    template = jinja2.Environment(autoescape=True).from_string(SHEET.read_text(encoding="utf-8"))
-    flagged = int((masks["flags"] != "").sum()) if len(masks) else 0
-    return template.render(
-        synthetic=synthetic, flagged=flagged, lesions=masks.to_dict("records"),
-        key=f"flagged-first-{digest(masks.patient.tolist())}" if flagged else "",
-        pixels=THUMBNAIL_PIXELS, bar_mm=BAR_MM,
-        bar_pixels=round(BAR_MM * THUMBNAIL_PIXELS / THUMBNAIL_MM),
-    )  # fmt: skip

@@ -1,0 +1,126 @@
+"""What the draft's methods say: each block's facts, found in one table of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from radiogenomics.study import contract, tables
+from radiogenomics.study.contract import IN_SAMPLE, Table
+from radiogenomics.study.files import read_json
+from radiogenomics.study.study import Study
+from radiogenomics.study.words import listed
+
+Facts = dict[str, Any]
+# the file, the block, its facts, the heading
+Part = tuple[Table | str, str, Callable[[Study], Facts], str]
+PACKAGES = ("radiogenomics", "tensorflow", "scikit-learn", "statsmodels", "simpleitk")
+WORDS = {"cea": "CEA", "smoking": "smoking status"}  # of clinical columns
+
+
+def sizes(study: Study) -> Facts:
+    """Return the patients of each cohort, and those with the label."""
+    n = study.table(tables.FLOW).set_index(["step", "reason"]).n
+    cohorts = [
+        {"name": contract.in_words(c), "n": n["included", c], "events": n[f"{c} label", "1"],
+         "key": c}
+        for c in n["included"].index
+    ]  # fmt: skip
+    return {"cohorts": cohorts, "label": study.settings.label}
+
+
+def _split(study: Study) -> Facts:
+    used = study.ran_with(contract.COHORT)
+    rules = used.eligibility
+    sides = {"column": used.cohorts.column, "sides": used.cohorts.sides}
+    wanted = dict.fromkeys([*rules.required, *used.clinical.predictors])
+    needed = [WORDS.get(name, name.replace("_", " ")) for name in wanted]
+    days = study.table(tables.INTERVAL) if study.has(tables.INTERVAL) else None
+    dated = None if days is None else days.n.sum()
+    every = None if days is None else dated + days.not_known.sum()
+    limits = {"min_age": rules.min_age, "max_days": rules.max_interval_days}
+    return sizes(study) | sides | limits | {
+        "required": needed, "histology": rules.histology, "days_known": dated, "days_all": every,
+        "label": used.label,
+    }  # fmt: skip
+
+
+def _acquisition(study: Study) -> Facts:
+    table = study.table(tables.ACQUISITION)
+    mm = table.slice_mm
+    scanners = table.scanner.nunique() if "scanner" in table else 0
+    return {"middle": mm.median(), "low": mm.min(), "high": mm.max(), "scanners": scanners}
+
+
+def _selection(study: Study) -> Facts:
+    steps = study.table(tables.SELECTION_STEPS)
+    return {
+        "entered": steps.kept.iloc[0] + steps.dropped.iloc[0],
+        "steps": [f"{r.step} ({r.rule}; {r.kept:,} kept)" for r in steps.itertuples()],
+        "fell_back": steps.step[steps.fell_back.astype(bool)].tolist(),
+    }
+
+
+def _models(study: Study) -> Facts:
+    there = set(pd.read_csv(study.predictions_csv, usecols=["model"]).model) - {IN_SAMPLE}
+    used = study.ran_with(contract.SELECTION).clinical.predictors
+    named = listed(WORDS.get(name, name.replace("_", " ")) for name in used)
+    what = {m.name: m.what.replace("the clinical predictors", named) for m in contract.MODELS}
+    return {"models": [f"{name} ({text})" for name, text in what.items() if name in there]}
+
+
+def _training(study: Study) -> Facts:
+    history, outcome = study.table(tables.CNN_HISTORY), study.table(tables.CNN_TRAININGS)
+    kept = history.merge(outcome[["training", "network", "attempt"]])
+    final = kept[(kept.training == "final") & (kept.network == 1)]
+    return {
+        "cnn": study.ran_with(contract.TRAINING).cnn,
+        "epochs": len(final),
+        "best": final.epoch[final.val_loss.idxmin()],
+        "folds": outcome.training.nunique() - 1,
+        "again": int((outcome.attempts > 1).sum()),
+    }
+
+
+def _statistics(study: Study) -> Facts:
+    used = study.ran_with(contract.COMPARISON).evaluation
+    drawn = study.table(tables.METRICS).resamples.max()
+    return {
+        "level": used.confidence,
+        "declared": study.ran_with(contract.COMPARISON).plan.decision_range,
+        "drawn": drawn,
+    }
+
+
+def _controls_method(study: Study) -> Facts:
+    table = study.table(tables.VERDICT)
+    asked = table[table.auc.notna()].groupby("question").model.unique()
+    times = study.ran_with(contract.COMPARISON).evaluation.permutations
+    permuted, shuffled = (list(asked.get(q, ())) for q in ("training labels", "voxels"))
+    return {"permuted": permuted, "shuffled": shuffled, "times": times}
+
+
+def _software(study: Study) -> Facts:
+    made = read_json(study.manifest_json)
+    named = [f"{name} {made['versions'][name]}" for name in PACKAGES if made["versions"].get(name)]
+    seed = study.ran_with(contract.COMPARISON).seed
+    return {"python": made["python"], "packages": named, "seed": seed}
+
+
+METHODS: list[Part] = [
+    (tables.FLOW, "split", _split, "Patients"),
+    (tables.ACQUISITION, "acquisition", _acquisition, "Imaging"),
+    (tables.VOLUMES, "preprocessing",
+     lambda s: {"image": s.ran_with(contract.PREPROCESSING).preprocessing}, "Imaging"),
+    ("tables/features_settings.json", "features",
+     lambda s: {"made": read_json(s.tables / "features_settings.json")}, "Radiomics"),
+    (tables.SELECTION_STEPS, "selection", _selection, "Radiomics"),
+    ("predictions.csv", "models", _models, "Models"),
+    (tables.CNN_LAYERS, "network", lambda s: {"layers": s.table(tables.CNN_LAYERS)}, "Models"),
+    (tables.CNN_HISTORY, "training", _training, "Models"),
+    (tables.METRICS, "statistics", _statistics, "Statistical analysis"),
+    (tables.VERDICT, "controls_method", _controls_method, "Statistical analysis"),
+    ("manifest.json", "software", _software, "Statistical analysis"),
+]  # fmt: skip
