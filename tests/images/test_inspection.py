@@ -180,3 +180,11 @@ def test_check_and_notebook_01_read_each_scan_once_between_them(tmp_path, monkey
     entries[0].write_bytes(entries[0].read_bytes().replace(b"volume_mm3", b"volume_mm4"))
     inspection.inspect_cohort(study, eligibility.with_images(study, table))
     assert len(read) == len(table) + 1  # a damaged entry is made again
+
+
+def test_text_in_the_picture_is_flagged(tmp_path):
+    case = corpus.good_case(tmp_path)
+    for told, flagged in (("YES", True), ("NO", False)):
+        case.series(BurnedInAnnotation=told)
+        flags = description.mask_row(read_scan(case.ct, case.mask), 0)["flags"]
+        assert ("text in the picture" in flags) is flagged

@@ -239,8 +239,24 @@ def test_failing_notebook_names_cell_and_reason_and_keeps_the_rest(finished, tmp
         NotebookFailed, match=r"05_comparison, cell \[\d+\]: models/fitted.json is not"
     ):
         run.run_study(empty, only=["05"])
-    assert (tmp_path / "reports" / "05_comparison.html").exists()
+    assert not (tmp_path / "reports" / "05_comparison.html").exists()
+    assert (tmp_path / "reports" / "05_comparison_failed.html").exists()
     assert "failed" in (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_failed_run_keeps_the_earlier_report_until_one_is_done(finished, tmp_path):
+    reports = tmp_path / "reports"
+    shutil.copytree(finished.reports, reports)
+    again, index = dataclasses.replace(finished, reports=reports), reports / "index.html"
+    pages = [reports / f"08_paper_audit{end}" for end in (".html", "_failed.html")]
+    before = pages[0].read_bytes()
+    with pytest.raises(NotebookFailed):
+        run.run_study(again, only=["08"], overrides={"paper": "no_such_file.toml"})
+    assert pages[0].read_bytes() == before and pages[1].exists()
+    assert "failed; the page is of an earlier run" in index.read_text(encoding="utf-8")
+    run.run_study(again, only=["08"])
+    assert not pages[1].exists() and not list((reports / "notebooks").glob("*_failed*"))
+    assert "of an earlier run" not in index.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

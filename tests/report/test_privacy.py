@@ -7,6 +7,7 @@ import pandas as pd
 import pydicom
 import pytest
 from pydicom.dataset import FileMetaDataset
+from radiogenomics.cohort.private import private_words
 from radiogenomics.images import anonymity
 from radiogenomics.report import mailable, run
 from radiogenomics.study.errors import StudyError
@@ -85,6 +86,47 @@ def test_a_fault_does_not_name_a_folder_that_is_the_hospitals_number(header):
         assert "[DICOM header]" in told and "holds no CT series. Expected: an axial CT" in told
         assert "871" not in told and "Weissenfels" not in told
     assert anonymity.reason(fault).startswith("h-00871-k")
+
+
+def test_a_fault_names_files_by_their_role_where_their_names_may_be_a_patients(tmp_path):
+    """Also of slices in a folder; plain names, and the pseudonym's, stay."""
+    named = tmp_path / "Mustermann_Erika"
+    named.mkdir()
+    for name in ("Mustermann_0001.ima", "slice_0002.ima"):
+        (named / name).write_bytes(b"")
+    fault = StudyError(
+        "Mustermann_0001.ima is cut off, slice_0002.ima is not. See Mustermann_Erika"
+    )
+    told = anonymity.reason(fault, [str(named), ""], "P017")
+    assert told == "the CT is cut off, slice_0002.ima is not. See the CT"
+    missing = StudyError("images/Erika/x.nii.gz is not there, images/P017/ct.nii.gz is")
+    told = anonymity.reason(
+        missing, ["/a/images/P017/ct.nii.gz", "/a/images/Erika/x.nii.gz"], "P017"
+    )
+    assert told == "the mask is not there, images/P017/ct.nii.gz is"
+
+
+def test_words_of_paths_and_of_unused_columns_are_found_and_others_are_not(copied):
+    """Nor words that many patients share, short ones, and what the reports show anyway."""
+    table = pd.read_csv(copied.cohort_csv, dtype=str)
+    table["ct"] = "Siemens/" + table.patient + "/ct.nii.gz"
+    table.loc[0, "ct"] = "Siemens/Mustermann_Erika_P001/ct.nii.gz"
+    table["remark"] = "reviewed"
+    table.loc[1, "remark"] = "Hausarzt Weissenfels, 3.5 cm, T2, 00871123"
+    table["ct_date"] = [f"2019-04-{i + 1:02d}" for i in range(len(table))]
+    words = private_words(copied, table.fillna(""))
+    assert words["ct"] == {"mustermann", "erika"}
+    assert words["remark"] == {"hausarzt", "weissenfels", "00871123"}
+    assert "2019-04-03" in words["ct_date"]
+    page = copied.reports / "note.md"
+    for secret, column in (
+        ("ct_Erika_1", "ct"),
+        ("dr.weissenfels", "remark"),
+        ("2019-04-03", "ct_date"),
+    ):
+        page.write_text(f"read {secret} today")
+        found = mailable.scan_reports(copied, [], private=words)
+        assert found[["file", "kind"]].to_numpy().tolist() == [["note.md", f"column {column}"]]
 
 
 def test_paths_given_by_a_user_leave_only_the_parameters_name():

@@ -66,7 +66,7 @@ def exclude(
         anonymity.anonymous(
             f"{r.reason}: {as_written(study, paths.loc[r.patient, r.reason.split()[0]])} is not "
             "there. Expected: a file or folder inside the study folder. Copy it there, or correct "
-            "the path.", paths.loc[r.patient])
+            "the path.", paths.loc[r.patient], r.patient)
         for r in out[lost].itertuples()
     ]  # fmt: skip
     if failures is not None:

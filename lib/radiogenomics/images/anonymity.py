@@ -31,6 +31,8 @@ JOINED = (" ", "", "_", "^", ", ", ",", ".", "-")  # how the parts of a name are
 LATIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 OWN = (".py", ".toml", ".j2", ".md")  # files of texts that are the library's own
 SHORTEST, SHORTEST_NUMBER = 4, 6  # a shorter word or number is in any report by chance
+ROLES = ("the CT", "the mask")  # of a patient's images, which are named by them
+TOKEN = re.compile(r"[^\W_]+")
 
 
 def redacted(text: str) -> str:
@@ -38,13 +40,45 @@ def redacted(text: str) -> str:
     return UID.sub("[uid]", text)
 
 
-def anonymous(text: str, images: Iterable[str]) -> str:
-    """Return a message without what the headers of a patient's images say of patient and hospital.
+def anonymous(text: str, images: Iterable[str], patient: str = "") -> str:
+    """Return a message without what a patient's images tell of patient and hospital.
 
-    A folder of slices is often named by the PatientID, a file by the patient's name.
+    That is what their headers say, and their names, where these hold more than the workbook's
+    own words and the patient's pseudonym: a file may be named after the patient.
+
+    Args:
+        text: the message.
+        images: paths of the CT and of the mask, "" for none.
+        patient: the pseudonym.
     """
+    images = list(images)
     pattern = words_of(identifiers(Path(p) for p in images if p and there(p)))
-    return pattern.sub("[DICOM header]", text) if pattern else text
+    text = pattern.sub("[DICOM header]", text) if pattern else text
+    for role, path in zip(ROLES, images, strict=False):
+        for name in _names_of(path) if path else ():
+            if name in text and private_tokens(name, [patient]):
+                text = text.replace(name, role)
+    return text
+
+
+def _names_of(path: str) -> list[str]:
+    """Return how a message may name an image or a file in its folder, the longest first."""
+    parts = Path(path).parts
+    ends = ["/".join(parts[i:]) for i in range(len(parts))]
+    slices = [file.name for file in files_below(Path(path))] if Path(path).is_dir() else []
+    return [path, *ends, *sorted(slices, key=len, reverse=True), *parts[:-1]]
+
+
+def private_tokens(text: str, known: Iterable[str] = ()) -> set[str]:
+    """Return the words of a text, in small letters, that may identify somebody.
+
+    Passed over are words of the library's own texts and of the `known` ones, and what is so
+    short that it stands in any report by chance.
+    """
+    tokens = set(TOKEN.findall(text.casefold()))
+    tokens -= {word for one in known for word in TOKEN.findall(one.casefold())}
+    tokens = {w for w in tokens if _long(w) >= (SHORTEST_NUMBER if w.isdigit() else SHORTEST)}
+    return tokens - _own_tokens() if tokens else tokens
 
 
 def words_of(values: set[str]) -> re.Pattern | None:
@@ -55,17 +89,17 @@ def words_of(values: set[str]) -> re.Pattern | None:
     return re.compile(rf"(?<![^\W_])(?:{any_of})(?![^\W_])", re.I) if words else None
 
 
-def reason(fault: Exception, images: Iterable[str] = ()) -> str:
+def reason(fault: Exception, images: Iterable[str] = (), patient: str = "") -> str:
     """Return why a patient's files could not be used, without paths of this machine and UIDs.
 
-    Nor with anything that the headers of `images` say of the patient (`anonymous`).
+    Nor with anything that `images` tell of the patient (`anonymous`).
     """
     text = str(fault)
     if isinstance(fault, OSError) and fault.filename:
         text = f"{Path(fault.filename).name}: {fault.strerror}. Expected: a file that can be read."
     elif not isinstance(fault, (StudyError, RuntimeError, ValueError, LookupError)):
         text = f"{type(fault).__name__}: {text}. Expected: files that other programs open too."
-    return anonymous(redacted(text), images)
+    return anonymous(redacted(text), images, patient)
 
 
 def identifiers(scans: Iterable[Path]) -> set[str]:
@@ -138,3 +172,9 @@ def _own_words() -> set[str]:
         cells = read_json(SHIPPED / "notebooks" / f"{notebook.name}.ipynb")["cells"]
         texts += ["".join(cell["source"]) for cell in cells]
     return {word for text in texts for word in re.findall(r"\w+", text.casefold())}
+
+
+@functools.cache
+def _own_tokens() -> set[str]:
+    """Return the words of the library's own texts, taken apart at underscores."""
+    return {token for word in _own_words() for token in TOKEN.findall(word)}

@@ -47,8 +47,8 @@ def mask_row(scan: Scan, margin_mm: float) -> dict[str, float | int | str | bool
         "lung_near": round(_lung_near(ct, inside), 3),
     }
     notes = [*scan.notes, *_near_the_edge(scan, margin_mm)]
-    part = scan.acquisition.get("body_part", "")
-    return row | {"flags": "; ".join(_flags(row, ct, part)), "notes": "; ".join(notes)}
+    flags = _flags(row, ct, scan.acquisition)
+    return row | {"flags": "; ".join(flags), "notes": "; ".join(notes)}
 
 
 def _near_the_edge(scan: Scan, margin_mm: float) -> list[str]:
@@ -83,8 +83,9 @@ def _lung_near(ct: sitk.Image, lesion: np.ndarray) -> float:
     return float(((shell < LUNG_HU) & (shell >= ROOM_HU)).mean()) if len(shell) else 0.0
 
 
-def _flags(row: dict, ct: sitk.Image, body_part: str) -> list[str]:
+def _flags(row: dict, ct: sitk.Image, header: dict[str, float | str]) -> list[str]:
     lowest = float(sitk.GetArrayViewFromImage(ct).min())
+    elsewhere, text = header.get("body_part") == "another", header.get("burned_in") == "yes"
     flags = {
         "one slice only": row["slices"] == 1,
         f"{row['components']} parts": row["components"] > 1,
@@ -94,7 +95,8 @@ def _flags(row: dict, ct: sitk.Image, body_part: str) -> list[str]:
         "touches the border of the CT": row["touches_border"],
         f"{row['air_share']:.0%} of the lesion is air": row["air_share"] > 0.5,
         "no lung within 30 mm: outside the chest?": row["lung_near"] < 0.01,
-        "its header names another part of the body than the chest": body_part == "another",
+        "its header names another part of the body than the chest": elsewhere,
+        "its header tells of text in the picture: look for a name": text,
         f"lowest value of the CT is {lowest:g}: is it in HU?": lowest > LUNG_HU,
     }
     return [text for text, applies in flags.items() if applies]

@@ -31,7 +31,7 @@ from radiogenomics.study.study import Study
 
 ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header gives them
 
-RECORD = 1  # of what is kept of a patient's images: another number where the code finds more
+RECORD = 2  # of what is kept of a patient's images: another number where the code finds more
 THICKER = 2.0  # times the usual slice: features of both do not compare
 COUNTED = (
     "vendor",
@@ -129,7 +129,7 @@ def _inspect_one(row: dict, settings: Settings) -> dict:
         record["print"] = fingerprint(scan)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         record["patient_id"] = _hidden(patient_id(Path(row["ct"])))
-        record["reason"] = anonymity.reason(fault, (row["ct"], row["mask"]))
+        record["reason"] = anonymity.reason(fault, (row["ct"], row["mask"]), row["patient"])
         record["acquisition"] = _of_ct_alone(row["ct"])
     return record
 
@@ -160,7 +160,7 @@ def _second_mask(row: dict) -> str:
     try:
         mask = read_scan(row["ct"], row["mask_2"], row["mask_label"], choice_of(row)).mask
     except Exception as fault:  # noqa: BLE001 - it takes no part then, the patient does
-        return anonymity.reason(fault, (row["ct"], row["mask_2"]))
+        return anonymity.reason(fault, (row["ct"], row["mask_2"]), row["patient"])
     voxels = int(sitk.GetArrayViewFromImage(mask).sum())
     return f"{voxels * float(np.prod(mask.GetSpacing())):.1f} mm³"
 

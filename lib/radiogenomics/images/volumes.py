@@ -178,7 +178,7 @@ def _prepare_one(study: Study, row: pd.Series, change: Change | None) -> tuple[s
         pair = change.of(*pair) if change else pair
         volume = preprocess(*pair, study.settings.preprocessing)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
-        return row.patient, anonymity.reason(fault, (row.ct, row["mask"]))
+        return row.patient, anonymity.reason(fault, (row.ct, row["mask"]), row.patient)
     keep_array(path, volume)
     return row.patient, ""
 

@@ -194,7 +194,7 @@ def _extract_one(study: Study, row: dict, change: Change | None) -> tuple[str, d
     try:
         return row["patient"], once(_cache_path(study, row, change), extracted), ""
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
-        return row["patient"], {}, anonymity.reason(fault, (row["ct"], row["mask"]))
+        return row["patient"], {}, anonymity.reason(fault, (row["ct"], row["mask"]), row["patient"])
 
 
 def save_features(study: Study, features: pd.DataFrame, cohort: pd.DataFrame) -> None:

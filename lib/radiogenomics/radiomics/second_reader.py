@@ -49,7 +49,7 @@ def agreement(patients: pd.DataFrame) -> pd.DataFrame:
             rows.append(
                 {
                     "patient": row["patient"],
-                    "reason": anonymity.reason(fault, (row["ct"], row["mask"])),
+                    "reason": anonymity.reason(fault, (row["ct"], row["mask"]), row["patient"]),
                 }
             )
     return tables.READERS.frame(rows)

@@ -6,7 +6,8 @@ import html
 import json
 import re
 import sysconfig
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,14 @@ from radiogenomics.study.study import LAB, Study
 TEXT = (".html", ".csv", ".json", ".jsonl", ".ipynb", ".toml", ".md", ".svg")
 TABLE = ".parquet"
 BASE64 = re.compile(r"([A-Za-z0-9+/]{1000,})")  # an image or array in a notebook
+WORD = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|[^\W_]+")  # a date, or a word
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # a letter as JSON may write it
 
 
-def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = ()) -> pd.DataFrame:
+def scan_reports(
+    study: Study, scans: Iterable[Path], allowed: Iterable[str] = (),
+    private: Mapping[str, set[str]] | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Look through every file of the finished reports for what must not be there (`scan_folder`).
 
     But for the lab folder, which holds what its user writes and is not for others.
@@ -32,23 +37,26 @@ def scan_reports(study: Study, scans: Iterable[Path], allowed: Iterable[str] = (
         study: its reports are looked through.
         scans: files and folders of the patients' images.
         allowed: words that may be there, such as hospitals of cohort.csv.
+        private: words that may not, by the column of cohort.csv that holds them.
     """
     places = folders_here(str(study.folder), str(study.reports))
-    table = scan_folder(study.reports, scans, list(places), allowed)
+    table = scan_folder(study.reports, scans, list(places), allowed, private)
     return table[~table.file.str.startswith(f"{LAB}/")]
 
 
 def scan_folder(
-    folder: Path, scans: Iterable[Path], places: list[str], allowed: Iterable[str] = ()
-) -> pd.DataFrame:
+    folder: Path, scans: Iterable[Path], places: list[str], allowed: Iterable[str] = (),
+    private: Mapping[str, set[str]] | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Look through every file of a folder for what must not be mailed.
 
     Looked for, as whole words: the headers' names, numbers and dates (`identifiers`), DICOM
-    UIDs, and `places`, folders of this machine. Words of the workbook's own texts and `allowed`
-    ones are passed over.
+    UIDs, `places`, folders of this machine, and `private` words of columns. Words of the
+    workbook's own texts and `allowed` ones are passed over.
 
     Returns:
-        file, kind (`header`, `uid`, `path`) and n of what was found; never the value itself.
+        file, kind (`header`, `uid`, `path`, `column NAME`) and n of what was found; never the
+        value itself.
     """
     header = words_of(identifiers(scans) - set(allowed))
     kinds = {"header": header} if header else {}
@@ -59,6 +67,9 @@ def scan_folder(
     for path in sorted(p for p in folder.rglob("*") if p.suffix in (*TEXT, TABLE)):
         text = _visible(path)
         counts = {kind: len(pattern.findall(text)) for kind, pattern in kinds.items()}
+        words = Counter(WORD.findall(text.casefold())) if private else Counter()
+        for column, secret in (private or {}).items():
+            counts[f"column {column}"] = sum(words[word] for word in secret - set(allowed))
         name = path.relative_to(folder).as_posix()
         rows += [(name, kind, n) for kind, n in counts.items() if n]
     return pd.DataFrame(rows, columns=["file", "kind", "n"])
@@ -74,7 +85,8 @@ def refuse(findings: pd.DataFrame) -> None:
         files = "; ".join(f"{r.file} ({r.kind}, {r.n} times)" for r in findings.itertuples())
         raise StudyError(
             f"the reports hold identifiers or paths: {files}. Expected: no name, number, date or "
-            "UID of the DICOM headers and no path. Do not share them; check these files."
+            "UID of the DICOM headers, no path, no word of a file's name or of a column of "
+            "cohort.csv that is not used. Do not share them; check these files."
         )
 
 

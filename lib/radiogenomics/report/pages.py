@@ -53,6 +53,11 @@ def notebooks() -> list[Path]:
     return [NOTEBOOKS / f"{notebook.name}.ipynb" for notebook in contract.NOTEBOOKS]
 
 
+def failed(path: Path) -> Path:
+    """Return the place of a notebook or its page where the run of it failed."""
+    return path.with_stem(f"{path.stem}_failed")
+
+
 def title_of(path: Path) -> str:
     """Return a notebook's first heading."""
     for cell in nbformat.read(path, 4).cells:
@@ -133,7 +138,7 @@ def nav() -> list[tuple[str, str]]:
 
 def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
     """Write index.html from what is there: headline, figures, links to every report and table."""
-    failed = next((state for state in states if state["state"] == "failed"), None)
+    fault = next((state for state in states if state["state"] == "failed"), None)
     settings = study.settings
     made = read_json(study.manifest_json) if study.manifest_json.exists() else {}
     looked = summary.checks(study)
@@ -150,9 +155,7 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         "seed": study.ran_with(contract.COMPARISON).seed,
         "folds": study.ran_with(contract.TRAINING).evaluation.folds,
         "banner": banner(study),
-        "failure": {"name": failed["title"], "message": failed.get("message", "")}
-        if failed
-        else None,
+        "failure": {"name": fault["title"], "message": fault.get("message", "")} if fault else None,
         "warnings": [text for text in _warnings(study) if text not in told],
         "headline": _headline(study),
         "headline_note": "AUC with DeLong's interval on the logit scale; others at threshold 0.5 "
@@ -180,12 +183,17 @@ def _inlined() -> dict[str, str]:
 
 
 def _notebook_row(study: Study, state: dict[str, Any]) -> dict[str, str]:
-    page = f"{state['name']}.html"
+    page = study.reports / f"{state['name']}.html"
+    tried = failed(page)
+    told = "stands: nothing changed" if state.get("stands") else state["state"]
+    if state["state"] == "failed" and page.exists():
+        told = "failed; the page is of an earlier run"
     return {
         "title": state["title"],
-        "state": "stands: nothing changed" if state.get("stands") else state["state"],
+        "state": told,
         "time": minutes(state["seconds"]) if state["seconds"] else "",
-        "html": page if (study.reports / page).exists() else "",
+        "html": page.name if page.exists() else "",
+        "tried": tried.name if tried.exists() else "",
     }
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from radiogenomics.cohort import seal
+from radiogenomics.cohort.private import private_words
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.report import checklists, drafted, mailable, manuscript, standing
 from radiogenomics.report.execution import NotebookFailed, declared, declared_here, run_notebook
 from radiogenomics.report.illustrations import save_illustrations
 from radiogenomics.report.manifest import earlier_states, seal_outputs, write_manifest
-from radiogenomics.report.pages import banner, build_index, export_html, nav, notebooks
+from radiogenomics.report.pages import banner, build_index, export_html, failed, nav, notebooks
 from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import StudyError, UsageError
@@ -34,7 +35,10 @@ else:
 
 LOCK = "run.lock"
 GIVEN = {"folder": "as workbook run FOLDER", "reports": "with --reports"}  # not with -p
-CLEAN = "Privacy: no identifier of the DICOM headers and no path is in the reports."
+CLEAN = (
+    "Privacy: no identifier of the DICOM headers, no path and no word of a file's name is in the "
+    "reports."
+)
 
 
 def storage_fault(fault: OSError) -> str:
@@ -97,7 +101,8 @@ def check_privacy(study: Study, states: Iterable[dict[str, Any]] = ()) -> str:
     allowed |= set(table.get("hospital", ())).union(*study.settings.cohorts.sides.values())
     if study.settings.privacy.patient_is_pseudonym:
         allowed |= set(table.patient)
-    findings = mailable.scan_reports(study, [p for p in images if p.exists()], allowed)
+    scans = [p for p in images if p.exists()]
+    findings = mailable.scan_reports(study, scans, allowed, private_words(study, table))
     manifest = read_json(study.manifest_json)
     manifest["privacy_scan"] = {"time": manifest["written"], "found": findings.to_dict("records")}
     write_json(study.manifest_json, manifest)
@@ -166,12 +171,18 @@ def _run_one(
     study: Study, path: Path, parameters: dict[str, Any], states: dict[str, dict[str, Any]],
     overrides: dict[str, Any],
 ) -> None:  # fmt: skip
-    """Run a notebook, export its page, and bring manifest, checklists and index up to date."""
+    """Run a notebook, export its page, and bring manifest, checklists and index up to date.
+
+    One that fails has a page of its own: that of an earlier run stays.
+    """
     state, before = states[path.stem], standing.times(study)
     output = study.reports / "notebooks" / path.name
+    tried, page = failed(output), study.reports / f"{path.stem}.html"
     print(f"{path.stem} …", flush=True)
     try:
-        seconds = run_notebook(path, output, parameters)
+        seconds = run_notebook(path, tried, parameters)
+        tried.replace(output)
+        failed(page).unlink(missing_ok=True)
         state.pop("message", None)
         state |= {"state": "done", "seconds": seconds}
         print(f"{path.stem} done in {minutes(seconds)}", flush=True)
@@ -180,10 +191,11 @@ def _run_one(
         state |= {"state": "failed", "message": message}
         raise
     finally:
-        if output.exists():
-            export_html(
-                output, study.reports / f"{path.stem}.html", banner(study, path.stem), nav()
-            )
+        if state["state"] == "running":  # neither done nor failed: the whole run ends
+            state["state"] = "stopped"
+        else:
+            made = (tried, failed(page)) if tried.exists() else (output, page)
+            export_html(*made, banner(study, path.stem), nav())
         standing.own(states, path.stem, standing.written_since(study, before))
         write_manifest(study, states, overrides, [study.cohort_csv])
         _draw_steps(study)

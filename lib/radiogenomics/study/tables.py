@@ -52,7 +52,7 @@ ACQUISITION = declared(COHORT, "acquisition.csv", "a CT", """
     ct_min, ct_max: lowest and highest HU
     scanner?, kernel?: of the DICOM header, else of cohort.csv
     thickness_mm?: slice thickness, mm, likewise
-    vendor?, kvp?, mas?, contrast?, phase?, body_part?, rescale?: of the DICOM header
+    vendor?, kvp?, mas?, contrast?, phase?, body_part?, rescale?, burned_in?: of the DICOM header
     gap_mm?: distance of slices less their thickness, mm
     uneven_mm?: largest difference of slice distances, mm
 """)  # fmt: skip

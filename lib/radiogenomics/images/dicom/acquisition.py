@@ -23,7 +23,7 @@ def acquisition(series: Series) -> dict[str, float | str]:
     `gap_mm` is the distance between slices without their thickness (below 0: they overlap),
     `uneven_mm` the largest difference of a distance from the usual one; `phase` is a word of the
     series' description, where it has one of `PHASES`; `body_part` is `chest`, `another` or
-    `not recorded`.
+    `not recorded`; `burned_in` says whether a slice's header tells of text in its picture.
 
     Args:
         series: `in_order`'s.
@@ -44,7 +44,12 @@ def acquisition(series: Series) -> dict[str, float | str]:
         "body_part": _body_part(first),
         "contrast": "yes" if first.get("ContrastBolusAgent") else "not recorded",
         "rescale": _rescale(series),
+        "burned_in": "yes" if any(map(_burned_in, series.headers)) else "not recorded",
     }
+
+
+def _burned_in(header: pydicom.Dataset) -> bool:
+    return str(header.get("BurnedInAnnotation", "")).strip().upper() == "YES"
 
 
 def _phase(header: pydicom.Dataset) -> str:

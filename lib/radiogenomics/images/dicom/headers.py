@@ -21,7 +21,7 @@ HEADER = [
     "NumberOfFrames", "SamplesPerPixel", "BitsAllocated", "RescaleSlope", "RescaleIntercept",
     "Manufacturer", "ManufacturerModelName", "ConvolutionKernel", "KVP", "Exposure",
     "XRayTubeCurrent", "ExposureTime", "ContrastBolusAgent",
-    "SeriesDescription", "BodyPartExamined",
+    "SeriesDescription", "BodyPartExamined", "BurnedInAnnotation",
 ]  # fmt: skip
 # pydicom tells of every odd value: what matters of it, our own checks say
 warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom(\..*)?$")
