@@ -31,6 +31,8 @@ def test_wrong_usage_is_2(capsys):
         (["run", "nowhere"], 1, "study.toml is not there"),
         (["check", "nowhere"], 1, "study.toml is not there"),
         (["phantom", "small", "--patients", "3"], 2, "Expected: 24 to 660"),
+        (["phantom", "small", "--seed", "-1"], 2, "seed = -1. Expected: 0 to 4294967295"),
+        (["phantom", "small", "--faults", "-5"], 2, "faults = -5. Expected: 0 to 120"),
         (["new", "nowhere"], 1, "nowhere is not there. Expected: a folder with one subfolder"),
         (["new", __file__], 1, "is a file. Expected: a folder with one subfolder"),
     ],

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import io
+import signal
 import sys
+import threading
 from pathlib import Path
 
-from radiogenomics.study.errors import FAULTS, USAGE, StudyError, UsageError
+from radiogenomics.study.errors import FAULTS, STOPPED, USAGE, StudyError, UsageError
 from radiogenomics.study.settings import CODES, Lesions, key_of
 from radiogenomics.study.values import did_you_mean
 
@@ -36,7 +39,10 @@ EXAMPLES = {  # of every command, below its --help
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; 0 done, 1 faults found or failed, 2 wrong usage; alone it prints help."""
+    """Run one command; 0 done, 1 faults or failed, 2 wrong usage, 130 stopped; alone: help."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every letter
+            stream.reconfigure(errors="replace")
     parser, words = _parser(), sys.argv[1:] if arguments is None else arguments
     if not words:
         parser.print_help(sys.stderr)
@@ -47,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     if further and given.command != "lab":
         parser.error(f"unrecognized arguments: {' '.join(further)}")
     given.further = further
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
     try:
         from radiogenomics import commands  # takes a second or two, which --help need not
 
@@ -55,12 +63,18 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\nworkbook: {fault}", file=sys.stderr)
         return USAGE if isinstance(fault, UsageError) else FAULTS
     except OSError as fault:
-        from radiogenomics.report.run import storage_fault
+        from radiogenomics.report.folders import storage_fault
 
         print(f"\nworkbook: {storage_fault(fault)}", file=sys.stderr)
     except KeyboardInterrupt:
         print("\nworkbook: stopped; the next run goes on from here", file=sys.stderr)
+        return STOPPED
     return FAULTS
+
+
+def _stop(*_: object) -> None:
+    """Treat being asked to end (SIGTERM, as of a cluster's queue) as Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from radiogenomics.report import duration, single
+from radiogenomics.report import duration, folders, single
 from radiogenomics.report import run as report
 from radiogenomics.report.execution import NotebookFailed
 from radiogenomics.study import parallel, tables
@@ -37,7 +37,7 @@ def run(given: argparse.Namespace) -> int:
     whole = not given.only and not given.start
     if whole and (given.force or not study.manifest_json.exists()):
         print(duration.told(report.with_overrides(study, overrides)), flush=True)
-    with report.alone(study):
+    with folders.alone(study):
         try:
             states = report.run_study(study, given.only, given.start, overrides, given.force)
         except NotebookFailed as fault:
@@ -137,6 +137,8 @@ def check(given: argparse.Namespace) -> int:
         print(f"{patient}: images: {reason}")
     for line in description.worth_a_look(masks):
         print(line)
+    if outside := eligibility.led_outside(study, left):
+        print(say("cohort", "outside", patients=outside))
     print(f"{len(table)} patients: {len(left)} can be used, {len(out)} are excluded")
     print(f"One row per patient: {study.tables / 'check.csv'}")
     if columns := roles.separating(study.settings, table):

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import io
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -80,6 +81,15 @@ def voxel(value):
 
 def as_ct(case, name, content):
     case.ct = case.written(name, content)
+
+
+def _grown(nifti):
+    """A header that tells of 2000 × 2000 × 2000 voxels."""
+    return nifti[:42] + struct.pack("<3h", 2000, 2000, 2000) + nifti[48:]
+
+
+def replaced(path, pattern, new):
+    path.write_bytes(re.sub(pattern, new, path.read_bytes(), count=1))
 
 
 def zipped(case):
@@ -326,6 +336,25 @@ IMAGES = {
     "gzip of NIfTI cut off": (
         lambda c: as_ct(c, "z.nii.gz", gzip.compress(c.new_ct(name="a.nii").read_bytes()[:-64])),
         "64 bytes of the voxels",
+    ),
+    "NIfTI that unpacks to more than it tells": (
+        lambda c: as_ct(
+            c, "z.nii.gz", gzip.compress(c.new_ct(name="a.nii").read_bytes() + bytes(80 << 20), 1)
+        ),
+        "z.nii.gz unpacks to more than 64 MB beyond what its header tells of",
+    ),
+    "NIfTI of more voxels than any CT": (
+        lambda c: as_ct(c, "z.nii.gz", gzip.compress(_grown(c.new_ct(name="a.nii").read_bytes()))),
+        "z.nii.gz: 2000 × 2000 × 2000 voxels in the header",
+        "at most 1,000,000,000",
+    ),
+    "MetaImage of more voxels than any CT": (
+        lambda c: replaced(c.new_ct(name="a.mha"), rb"DimSize = .*", b"DimSize = 2000 2000 2000"),
+        "a.mha: 2000 × 2000 × 2000 voxels",
+    ),
+    "NRRD of more voxels than any CT": (
+        lambda c: replaced(c.new_ct(name="a.nrrd"), rb"sizes: .*", b"sizes: 2000 2000 2000"),
+        "a.nrrd: 2000 × 2000 × 2000 voxels",
     ),
     "NRRD cut off": (lambda c: cut(c.new_ct(name="a.nrrd"), -100), "a.nrrd cannot be read"),
     "MetaImage cut off": (lambda c: cut(c.new_ct(name="a.mha"), -100), "a.mha cannot be read"),
@@ -701,6 +730,7 @@ TABLES = {
     "no name": (corpus.with_cell(3, "patient", " "), "row 5: patient is empty", "a pseudonym"),
     "formula": (corpus.with_cell(3, "cea", "=HYPERLINK(1)"), "row 5: cea is '=HYPERLINK(1)'"),
     "formula with @": (corpus.with_cell(3, "age", "@SUM(1)"), "would run as a formula"),
+    "a column that is a formula": (GOOD.rename(columns={"cea": "=cea"}), "would run as a formula"),
     "formula with +": (corpus.with_cell(3, "patient", "+cmd|' /C calc'!A0"), "Replace the cell"),
     "cohort against hospital": (
         GOOD.assign(cohort="test"),

@@ -11,6 +11,7 @@ import sys
 import time
 
 import pandas as pd
+import psutil
 import pytest
 from conftest import QUICK, make_tiny
 from radiogenomics import cli, commands
@@ -18,6 +19,7 @@ from radiogenomics.cohort.included import load_patients
 from radiogenomics.images import volumes
 from radiogenomics.images.formats import content_hash
 from radiogenomics.radiomics import features
+from radiogenomics.report import folders
 from radiogenomics.report import run as report
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import whole_file
@@ -69,6 +71,44 @@ def test_twenty_kills_change_no_digit(finished, tmp_path):
         pd.testing.assert_frame_equal(ours, theirs, check_exact=True, obj=name)
 
 
+def below(pid):
+    """The processes that a run has started."""
+    return psutil.Process(pid).children(recursive=True)
+
+
+STOPS = {  # how a run is stopped, its exit status, and what it says
+    "the run alone is killed": (os.kill, signal.SIGKILL, -signal.SIGKILL, ""),
+    "it is asked to end": (os.kill, signal.SIGTERM, 130, "stopped; the next run goes on"),
+    "Ctrl-C": (os.killpg, signal.SIGINT, 130, "stopped; the next run goes on"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", STOPS)
+def test_a_stopped_run_says_so_in_a_line_and_leaves_no_process(finished, tmp_path, how):
+    send, sign, status, says = STOPS[how]
+    folder = tmp_path / "data" / "tiny"
+    make_tiny(folder)
+    run = subprocess.Popen(
+        command(load_study(folder), "01"), start_new_session=True, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    for _ in range(600):  # until workers read scans
+        started = below(run.pid)
+        if any("loky" in " ".join(one.cmdline()) for one in started):
+            break
+        time.sleep(0.05)
+    send(run.pid, sign)
+    _, told = run.communicate(timeout=30)
+    assert run.returncode == status
+    lines = [line for line in told.splitlines() if line.strip()]
+    assert says in told and len(lines) <= 1, told
+    _, left = psutil.wait_procs(started, timeout=15)
+    assert not left
+    done = subprocess.run(command(load_study(folder), "01"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_file_is_whole_or_not_there(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
@@ -81,11 +121,11 @@ def test_a_file_is_whole_or_not_there(tmp_path):
 def test_second_run_on_one_study_is_told_and_leftovers_are_swept(finished, capsys):
     leftover = finished.tables / ".part-killed.csv"
     leftover.write_text("half")
-    with report.alone(finished):
+    with folders.alone(finished):
         assert not leftover.exists()
         with (
             pytest.raises(StudyError, match="another run is using tiny"),
-            report.alone(finished),
+            folders.alone(finished),
         ):
             pass
         assert cli.main(["run", str(finished.folder), "--reports", str(finished.reports)]) == 1
@@ -140,20 +180,20 @@ def test_force_forgets_what_the_chosen_notebooks_make_again(tmp_path):
     """The folders are those of notebooks; --only 04 keeps what notebook 04 needs."""
     study = Study(tmp_path, tmp_path / "reports", Settings())
     every = {name for names in report.MADE.values() for name in names}
-    with report.alone(study):
+    with folders.alone(study):
         for name in every:
             (study.derived / name).mkdir()
         (study.derived / "pictures.json").write_text("old")
         report._forget(study.derived, ["04_cnn"])
         left = {path.name for path in study.derived.iterdir()}
-        assert left == every - {"cnn", "outlines"} | {report.LOCK}
+        assert left == every - {"cnn", "outlines"} | {folders.LOCK}
         report._forget(study.derived, list(report.MADE))
-        assert [path.name for path in study.derived.iterdir()] == [report.LOCK]
-        with pytest.raises(StudyError, match="another run"), report.alone(study):
+        assert [path.name for path in study.derived.iterdir()] == [folders.LOCK]
+        with pytest.raises(StudyError, match="another run"), folders.alone(study):
             pass
 
 
 def test_every_cache_of_a_run_belongs_to_a_notebook(finished):
     names = {path.name for path in finished.derived.iterdir()}
     of_notebooks = {name for made in report.MADE.values() for name in made}
-    assert names - {report.LOCK, "pictures.json"} <= of_notebooks
+    assert names - {folders.LOCK, "pictures.json"} <= of_notebooks

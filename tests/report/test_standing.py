@@ -14,7 +14,7 @@ from radiogenomics.study.settings import Plan
 def again(copied, monkeypatch):
     """Run the study again; return the notebooks that ran."""
 
-    monkeypatch.setattr(run, "_refuse_another_study", lambda study: None)  # it is a copy
+    monkeypatch.setattr(run, "refuse_another_study", lambda study: None)  # it is a copy
 
     def once(study=copied, **more):
         ran = []

@@ -1,6 +1,8 @@
 """study.toml is checked; files are written whole or not at all."""
 
+import pandas as pd
 import pytest
+from radiogenomics.study import cells
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import whole_file
 from radiogenomics.study.study import load_study
@@ -35,11 +37,26 @@ def test_defaults_are_the_papers(tmp_path):
         ("[cnn]\naugmentation = 'nope'", "Expected: one of"),
         ("seed = -1", "Expected: from 0"),
         ("seed = ", "not valid TOML"),
+        (f"seed = {'[' * 5000}{']' * 5000}", "not valid TOML"),
     ],
 )
 def test_faults_are_named(tmp_path, text, says):
     with pytest.raises(StudyError, match=says):
         load_study(toml(tmp_path, text))
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path):
+    assert load_study(toml(tmp_path, "\ufeffseed = 7")).settings.seed == 7
+
+
+def test_no_text_of_a_table_is_run_by_a_spreadsheet(tmp_path):
+    """Neither in a cell nor in a header; numbers and plain text stay as they are."""
+    run = ["=cmd|' /C calc'!A0", "@SUM(1)", "+cmd", " =1+1", "-x"]
+    rows = pd.DataFrame({"scanner": [*run, "-1.5 mm", "Somatom"], "=age": range(7), "hu": -1.5})
+    cells.write_cells(tmp_path / "t.csv", rows)
+    read = pd.read_csv(tmp_path / "t.csv", dtype=str)
+    assert read.scanner.tolist() == [*(f"'{cell}" for cell in run), "-1.5 mm", "Somatom"]
+    assert list(read) == ["scanner", "'=age", "hu"] and set(read.hu) == {"-1.5"}
 
 
 def test_ages_and_days_may_be_fractions(tmp_path):

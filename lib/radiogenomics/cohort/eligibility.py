@@ -124,6 +124,13 @@ def as_written(study: Study, path: str) -> str:
     return Path(path).relative_to(study.folder).as_posix()
 
 
+def led_outside(study: Study, patients: pd.DataFrame) -> list[str]:
+    """Return the patients of whose images one is a link that leads out of the study folder."""
+    home = study.folder.resolve()
+    led = patients[["ct", "mask"]].map(lambda p: not Path(p).resolve().is_relative_to(home))
+    return patients.patient[led.any(axis=1)].tolist()
+
+
 def readable_hash(path: Path) -> str:
     """Return a file's content hash, "" where it is not there or this user may not read it."""
     try:

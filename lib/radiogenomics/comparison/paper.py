@@ -6,7 +6,6 @@ A file names the label that it is about: a study of another label is compared wi
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from radiogenomics.statistics import discrimination
 from radiogenomics.study import tables
 from radiogenomics.study.contract import TRAIN, Notebook
 from radiogenomics.study.errors import MissingFile, StudyError
-from radiogenomics.study.files import SHIPPED, shipped
+from radiogenomics.study.files import SHIPPED, read_toml, shipped
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import print_p, printed_rows, tell
 
@@ -103,10 +102,7 @@ def load_paper(path: str | Path | None = None) -> dict[str, Any]:
     path = Path(path or PRINTED)
     if not path.is_file():
         raise MissingFile(f"{path} is not there. Expected: a file in the form of {FORM}.")
-    try:
-        printed = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise StudyError(f"{path.name} is not valid TOML: {fault}. Correct that line.") from None
+    printed = read_toml(path)
     absent = [name for name in NEEDED if name not in printed]
     if absent:
         raise StudyError(f"{path.name} lacks {', '.join(absent)}. Expected: the parts of {FORM}.")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from radiogenomics.study.errors import ImageFault
 
+LARGEST = 1_000_000_000  # voxels: 1024 × 1024 of a thousand slices
+CHUNK = 1 << 24  # bytes
+SPARE = 1 << 26  # bytes behind the voxels
 NO_READER = "sitk::ERROR: Unable to determine ImageIO reader for"
 
 
@@ -34,6 +40,28 @@ def not_finite(name: str, bad: int) -> ImageFault:
     return ImageFault(
         f"{name}: {bad} voxels are not finite numbers. Expected: a number in each. Export again."
     )
+
+
+def check_size(path: Path, shape: Iterable[int]) -> None:
+    """Refuse an image that no scanner makes, before memory is asked for it."""
+    size = [int(n) for n in shape]
+    if math.prod(size) > LARGEST:
+        raise ImageFault(
+            f"{path.name}: {' × '.join(map(str, size))} voxels in the header. Expected: a CT of at "
+            f"most {LARGEST:,} voxels. Crop it to the chest, or export it again."
+        )
+
+
+def read_out(path: Path, stream: BinaryIO, most: int = SPARE) -> None:
+    """Read a stream to its end, by which damage shows, and refuse one of more than `most` bytes."""
+    left = 0
+    while chunk := stream.read(CHUNK):
+        left += len(chunk)
+        if left > most:
+            raise ImageFault(
+                f"{path.name} unpacks to more than {most >> 20:,} MB beyond what its header tells "
+                "of. Expected: an image. Export it again."
+            )
 
 
 def check_spacing(path: Path, spacing: list[float]) -> None:

@@ -17,7 +17,14 @@ from typing import NamedTuple, TypeVar
 import SimpleITK as sitk
 
 from radiogenomics.images import nifti, nrrd
-from radiogenomics.images.faults import check_spacing, cut_off, unreadable
+from radiogenomics.images.faults import (
+    LARGEST,
+    check_size,
+    check_spacing,
+    cut_off,
+    read_out,
+    unreadable,
+)
 from radiogenomics.study.errors import ImageFault, MissingFile
 from radiogenomics.study.files import files_below
 
@@ -25,7 +32,6 @@ sitk.ProcessObject.SetGlobalWarningDisplay(False)  # what matters of it, our che
 T = TypeVar("T")
 ZIP = b"PK\x03\x04"
 VOXEL_FILE = re.compile(r"^(?:ElementDataFile\s*=|data ?file:)(.*)$", re.M | re.I)
-CHUNK = 1 << 24  # bytes
 APART = (".hdr", ".img", ".hdr.gz", ".img.gz", ".vtk", ".gipl", ".gipl.gz")  # voxels elsewhere
 
 
@@ -147,12 +153,16 @@ def _check_metaimage(path: Path) -> None:
         name, _, value = line.replace("=", ":", 1).partition(":")
         if name.strip() == "ElementSpacing":
             check_spacing(path, [_number(v) for v in value.split()])
+        if name.strip() == "DimSize":
+            check_size(path, [int(v) for v in value.split() if v.isdigit()])
     _check_voxel_file(path)
 
 
 def _check_nrrd(path: Path) -> None:
     """Refuse the same of a NRRD file."""
-    check_spacing(path, nrrd.spacing(nrrd.header(path)))
+    held = nrrd.header(path)
+    check_spacing(path, nrrd.spacing(held))
+    check_size(path, held.get("sizes", []))
     _check_voxel_file(path)
 
 
@@ -201,8 +211,7 @@ def _check_stream(path: Path) -> None:
         return
     try:
         with gzip.open(path, "rb") as stream:
-            while stream.read(CHUNK):
-                pass
+            read_out(path, stream, most=8 * LARGEST)
     except (OSError, EOFError, zlib.error) as fault:
         raise cut_off(path, fault) from None
 

@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from radiogenomics.images.faults import check_spacing, cut_off, not_finite
+from radiogenomics.images.faults import check_size, check_spacing, cut_off, not_finite, read_out
 from radiogenomics.images.grids import corners
 from radiogenomics.study.errors import ImageFault
 
@@ -43,11 +43,7 @@ def read(path: Path) -> sitk.Image:
             voxels' size, a scale that is no number.
         RuntimeError: nibabel cannot read it.
     """
-    content = _content(path)
-    header = _header(path, content)
-    missing = _length(path, header) - len(content)
-    if missing > 0:
-        raise cut_off(path, f"{missing} bytes of the voxels are missing")
+    header, content = _content(path)
     _check_scale(path, header)
     try:
         image = IMAGES[header.sizeof_hdr].from_bytes(content)
@@ -73,13 +69,23 @@ def _opened(path: Path) -> BinaryIO:
     return (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb")
 
 
-def _content(path: Path) -> bytes:
-    """Return a file's bytes, unpacked to its end: readers fill one that is cut off with zeros."""
+def _content(path: Path) -> tuple[nibabel.Nifti1Header, bytes]:
+    """Return a file's header, and its bytes up to the last voxel.
+
+    It is unpacked to its end: readers fill one that is cut off with zeros.
+    """
     try:
         with _opened(path) as stream:
-            return stream.read()
+            start = stream.read(max(IMAGES))
+            header = _header(path, start)
+            wanted = max(_length(path, header), len(start))
+            content = start + stream.read(wanted - len(start))
+            read_out(path, stream)
     except (OSError, EOFError, zlib.error) as fault:
         raise cut_off(path, fault) from None
+    if missing := max(wanted - len(content), 0):
+        raise cut_off(path, f"{missing} bytes of the voxels are missing")
+    return header, content
 
 
 def _length(path: Path, header: nibabel.Nifti1Header) -> int:
@@ -88,6 +94,7 @@ def _length(path: Path, header: nibabel.Nifti1Header) -> int:
     if not shape or not 0 <= offset < FARTHEST:
         raise _no_nifti(path)
     check_spacing(path, [float(v) for v in header["pixdim"][1:4][: len(shape)]])
+    check_size(path, np.maximum(shape, 1))
     voxels = int(np.prod(np.maximum(shape, 1), dtype=np.int64))
     return int(offset) + voxels * header.get_data_dtype().itemsize
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.study import contract
+from radiogenomics.study.cells import write_cells
 from radiogenomics.study.contract import COLUMNS, MODELS, TRAIN
-from radiogenomics.study.files import whole_file
 from radiogenomics.study.study import Study
 
 Scored = tuple[pd.DataFrame, np.ndarray]  # patients and their scores
@@ -34,8 +34,7 @@ def write_scores(study: Study, rows: pd.DataFrame) -> None:
     rows = rows.astype({"label": "Int64", "fold": "Int64"})
     if study.settings.synthetic:
         rows["synthetic"] = True
-    with whole_file(study.predictions_csv) as part:
-        rows.to_csv(part, index=False)
+    write_cells(study.predictions_csv, rows)
 
 
 def read_scores(study: Study) -> pd.DataFrame:

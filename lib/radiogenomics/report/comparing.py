@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,8 @@ from radiogenomics.report.pages import NOTEBOOKS
 from radiogenomics.report.single import run_alone
 from radiogenomics.study import tables
 from radiogenomics.study.contract import AUC_INTERVALS, COMPARISON, TRAIN
-from radiogenomics.study.errors import MissingFile, SettingsFault, StudyError, UsageError
-from radiogenomics.study.files import whole_file
+from radiogenomics.study.errors import MissingFile, StudyError, UsageError
+from radiogenomics.study.files import read_toml, whole_file
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study, load_study
 from radiogenomics.study.values import build, in_place
@@ -78,11 +77,9 @@ def _settings(asked: Asked) -> dict[str, Any]:
     raw: dict[str, Any] = {}
     if asked.plan is not None:
         try:
-            written = tomllib.loads(asked.plan.read_text(encoding="utf-8"))
+            written = read_toml(asked.plan)
         except FileNotFoundError:
             raise MissingFile(f"{asked.plan} is not there. Expected: a study.toml.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-            raise SettingsFault(f"{asked.plan.name} is not valid TOML: {fault}.") from None
         moved, _ = in_place(written)
         build(Settings, moved, asked.plan.name)
         raw = {name: moved[name] for name in KEPT if name in moved}

@@ -12,10 +12,10 @@ from radiogenomics.cohort.reading import NEEDED, canonical, name_faults
 from radiogenomics.report import mailable
 from radiogenomics.report.in_process import run_in_process
 from radiogenomics.report.pages import NOTEBOOKS, banner, export_html
-from radiogenomics.study.cells import read_cells
+from radiogenomics.study.cells import read_cells, write_cells
 from radiogenomics.study.contract import NEW_PATIENT
 from radiogenomics.study.errors import StudyError, TableFault
-from radiogenomics.study.files import read_json, whole_file
+from radiogenomics.study.files import read_json
 from radiogenomics.study.study import Study
 
 COLUMNS = ["patient", "model", "probability", "training_patients_below", "reason"]
@@ -97,8 +97,7 @@ def run_predictions(
     for done, (name, parameters) in enumerate(patients, start=1):
         rows = pd.DataFrame(_scored(study, name, parameters, out / name))
         table = rows if done == 1 else pd.concat([table, rows], ignore_index=True)
-        with whole_file(out / "scores.csv") as part:
-            table.reindex(columns=COLUMNS).to_csv(part, index=False)
+        write_cells(out / "scores.csv", table.reindex(columns=COLUMNS))
         progress(done, len(patients))
     return table.reindex(columns=COLUMNS)
 

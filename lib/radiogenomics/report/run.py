@@ -3,85 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
-import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.private import private_words
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.report import checklists, drafted, mailable, manuscript, standing
 from radiogenomics.report.execution import NotebookFailed, declared, declared_here, run_notebook
+from radiogenomics.report.folders import refuse_another_study, refuse_raw_data
 from radiogenomics.report.illustrations import save_illustrations
 from radiogenomics.report.manifest import earlier_states, seal_outputs, write_manifest
 from radiogenomics.report.pages import banner, build_index, export_html, failed, nav, notebooks
 from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import read_cells
-from radiogenomics.study.errors import StudyError, UsageError
-from radiogenomics.study.files import read_json, sweep, write_json
+from radiogenomics.study.errors import UsageError
+from radiogenomics.study.files import read_json, write_json
 from radiogenomics.study.progress import minutes, progress
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 from radiogenomics.study.values import did_you_mean, is_a, overridden, section_of
 
-if os.name == "posix":
-    import fcntl
-else:
-    import msvcrt
-
-LOCK = "run.lock"
 GIVEN = {"folder": "as workbook run FOLDER", "reports": "with --reports"}  # not with -p
 CLEAN = (
     "Privacy: no identifier of the DICOM headers, no path and no word of a file's name is in the "
     "reports."
 )
-
-
-def storage_fault(fault: OSError) -> str:
-    """Return what a full disk or a folder without permission means to a user."""
-    remedy = {
-        errno.ENOSPC: "The disk is full. Free space and run again: finished work is kept.",
-        errno.EFBIG: "Files of this size are not allowed here. Name another folder with --reports.",
-        errno.EDQUOT: "The quota is used up. Free space and run again: finished work is kept.",
-        errno.EACCES: "No permission. To read it, ask its owner. To write it, run as a user who "
-        "may, copy the study, or name another folder for reports with --reports.",
-        errno.EROFS: "That folder is read-only. Copy the study to one that can be written.",
-    }.get(fault.errno, "")
-    return f"{fault.strerror or fault}: {fault.filename or 'no file named'}. {remedy}".strip()
-
-
-@contextmanager
-def alone(study: Study) -> Iterator[None]:
-    """Keep a second run away from a study while this one lasts; a killed run leaves no lock.
-
-    Raises:
-        StudyError: another run holds the study.
-    """
-    study.derived.mkdir(parents=True, exist_ok=True)
-    with (study.derived / LOCK).open("a+") as stream:
-        if not _locked(stream):
-            raise StudyError(
-                f"another run is using {study.folder.name}. Expected: one at a time. Wait for "
-                "it, or stop it."
-            )
-        for folder in (study.derived, study.reports):
-            sweep(folder)
-        yield
-
-
-def _locked(stream: TextIO) -> bool:
-    try:
-        if os.name == "posix":
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-    except OSError:
-        return False
-    return True
 
 
 def check_privacy(study: Study, states: Iterable[dict[str, Any]] = ()) -> str:
@@ -141,7 +90,8 @@ def run_study(
     if force:
         _forget(study.derived, [path.stem for path in chosen])
     parameters = {"folder": str(study.folder), "reports": str(study.reports), **overrides}
-    _refuse_another_study(study)
+    refuse_raw_data(study)
+    refuse_another_study(study)
     states, shared = earlier_states(study), standing.common(study)
     for path in chosen:
         used = declared_here(path, overrides)
@@ -201,18 +151,6 @@ def _run_one(
         _draw_steps(study)
         checklists.build(study)
         build_index(study, list(states.values()))
-
-
-def _refuse_another_study(study: Study) -> None:
-    """Keep a study from writing into the reports of another one whose folder has the same name."""
-    if not study.manifest_json.exists():
-        return
-    if read_json(study.manifest_json).get("study", study.whereabouts) != study.whereabouts:
-        raise StudyError(
-            f"{study.reports.name} holds the reports of another study. Expected: a folder for this "
-            "study alone. Name one with --reports. If they are this study's reports and the study "
-            "was moved, delete their manifest.json."
-        )
 
 
 def _draw_steps(study: Study) -> None:

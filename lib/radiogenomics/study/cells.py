@@ -6,13 +6,15 @@ import csv
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from radiogenomics.study.errors import MissingFile, TableFault
+from radiogenomics.study.files import whole_file
 
-FORMULA = re.compile(r"[=@]|[+-]\s*[^\d\s.,]")  # how a cell begins that a spreadsheet would run
+FORMULA = re.compile(r"\s*(?:[=@]|[+-]\s*[^\d\s.,])")  # a cell that a spreadsheet would run
 
 
 def read_cells(path: Path) -> pd.DataFrame:
@@ -67,6 +69,21 @@ def _separator(text: str) -> str:
     return ";" if line.count(";") > line.count(",") else ","
 
 
+def write_cells(path: Path, rows: pd.DataFrame) -> None:
+    """Write a table as CSV, whole or not at all; no text in it is run by a spreadsheet.
+
+    An apostrophe is put before one that would be, such as a scanner's name from a DICOM header.
+    """
+    text = rows.select_dtypes(["object", "string"]).columns
+    tame = rows.assign(**{name: rows[name].map(_tame) for name in text}).rename(columns=_tame)
+    with whole_file(path) as part:
+        tame.to_csv(part, index=False)
+
+
+def _tame(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+
+
 def numbered(column: pd.Series) -> pd.Series:
     """Return a column of text as numbers where every known value is one."""
     numbers = pd.to_numeric(column, errors="coerce")
@@ -74,6 +91,12 @@ def numbered(column: pd.Series) -> pd.Series:
 
 
 def _refuse_columns(path: Path, raw: pd.DataFrame) -> None:
+    odd = [name for name in raw.columns if FORMULA.match(name)]
+    if odd:
+        raise TableFault(
+            f"{path.name} has a column {odd[0][:20]!r}, which a spreadsheet would run as a "
+            "formula. Expected: a name. Rename it."
+        )
     twice = raw.columns[raw.columns.duplicated()].tolist()
     if twice:
         raise TableFault(f"{path.name} has column {twice[0]} twice. Expected: once. Remove one.")

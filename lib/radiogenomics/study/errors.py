@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-DONE, FAULTS, USAGE = 0, 1, 2  # exit status: done, faults found or failed, wrong usage
+DONE, FAULTS, USAGE, STOPPED = 0, 1, 2, 130  # exit status: faults found or failed; by Ctrl-C
 
 
 class StudyError(Exception):

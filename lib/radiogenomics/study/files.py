@@ -9,10 +9,13 @@ import itertools
 import json
 import os
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from radiogenomics.study.errors import SettingsFault
 
 _PACKED = Path(__file__).parents[1] / "shipped"  # what a wheel carries; a checkout has none
 CHECKOUT = None if _PACKED.is_dir() else Path(__file__).parents[3]
@@ -128,6 +131,18 @@ def write_json(path: Path, content: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file that a user wrote, with or without a byte order mark.
+
+    Raises:
+        SettingsFault: it is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise SettingsFault(f"{path} is not valid TOML: {fault}. Correct that line.") from None
 
 
 def digest(*parts: Any) -> str:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import psutil
 from joblib import Parallel, parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from radiogenomics.study.errors import MissingFile, StudyError
 from radiogenomics.study.files import with_extra
 
 DASK = "WORKBOOK_DASK"  # address of the scheduler, which notebooks inherit from the command
 PATIENCE = 30  # seconds for a scheduler to answer, and for a worker to be there
+WORKER_BYTES = 1_000_000_000  # of memory that a worker may take: a large CT, its copies, libraries
 
 
 def each(jobs: Iterable[Any], workers: int) -> Iterator[Any]:
@@ -27,14 +32,44 @@ def each(jobs: Iterable[Any], workers: int) -> Iterator[Any]:
         workers: processes on this machine; a scheduler has its own number.
 
     Raises:
-        StudyError: no scheduler answers, or Dask is not installed.
+        StudyError: a worker was ended from outside, no scheduler answers, or Dask is not installed.
     """
     address = os.environ.get(DASK)
     if not address:
-        return Parallel(n_jobs=workers, return_as="generator")(jobs)
+        return _here(jobs, workers)
     client = connected(address)
     with parallel_config("dask", client=client, wait_for_workers_timeout=PATIENCE):
         return Parallel(n_jobs=-1, return_as="generator")(jobs)
+
+
+def _here(jobs: Iterable[Any], workers: int) -> Iterator[Any]:
+    tied = {"initializer": end_with_parent, "initargs": (os.getpid(),)}
+    try:
+        yield from Parallel(workers, backend="loky", return_as="generator", **tied)(jobs)
+    except TerminatedWorkerError:
+        raise StudyError(
+            f"one of {workers} worker processes was ended by the system, most often because memory "
+            f"ran out. Expected: about {WORKER_BYTES / 1e9:g} GB for each. Set workers = "
+            f"{max(workers // 2, 1)} in study.toml, or close other programs; finished work is kept."
+        ) from None
+
+
+def end_with_parent(parent: int) -> None:
+    """Let this worker process end when the one that started it is gone, however that ended."""
+    started_by = psutil.Process(parent)
+
+    def watch() -> None:
+        while started_by.is_running() and started_by.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(1)
+        os._exit(1)  # from a thread: sys.exit would end that alone
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def workers_that_fit(wanted: int) -> int:
+    """Return how many workers run at once: those wanted, 0 for one a core where memory allows."""
+    room = psutil.virtual_memory().available // WORKER_BYTES
+    return wanted or max(min(os.cpu_count() or 1, room), 1)
 
 
 @functools.cache

@@ -372,7 +372,9 @@ class Settings:
     title: str = key("", "title of the reports; empty: the label in words")
     synthetic: bool = key(False, "true marks every table and figure as simulated")
     seed: int = key(2024, "of every random step", 0, 2**32 - 1)
-    workers: int = key(0, "processes for work over patients; 0: one per core", 0, 256)
+    workers: int = key(
+        0, "processes for work over patients; 0: one per core, if memory allows", 0, 256
+    )
     label: Label = field(default_factory=Label)
     codes: Codes = field(default_factory=Codes)
     cohorts: Cohorts = field(default_factory=Cohorts)

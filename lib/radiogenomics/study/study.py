@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,11 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.study import tables
+from radiogenomics.study.cells import write_cells
 from radiogenomics.study.contract import NOTEBOOKS, SELECTION, SYNTHETIC, Notebook, Table
-from radiogenomics.study.errors import MissingFile, SettingsFault
-from radiogenomics.study.files import digest, read_json, whole_file, write_json
+from radiogenomics.study.errors import MissingFile
+from radiogenomics.study.files import digest, read_json, read_toml, write_json
+from radiogenomics.study.parallel import workers_that_fit
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.values import build, in_place, overridden
 
@@ -89,8 +90,8 @@ class Study:
 
     @property
     def workers(self) -> int:
-        """Processes for work over patients (`workers = 0`: one per core)."""
-        return self.settings.workers or os.cpu_count() or 1
+        """Processes for work over patients (`workers = 0`: one per core, if memory allows)."""
+        return workers_that_fit(self.settings.workers)
 
     def ran_with(self, notebook: Notebook) -> Settings:
         """Return the settings that a notebook last ran with; study.toml's where it has not run."""
@@ -150,8 +151,7 @@ class Study:
         rows = rows[table.ordered(rows.columns)]
         if self.settings.synthetic and table.of_patients:
             rows = rows.assign(**{SYNTHETIC: True})
-        with whole_file(self.path(table)) as part:
-            rows.to_csv(part, index=False)
+        write_cells(self.path(table), rows)
         return self.path(table)
 
     def keep(self, **rows: pd.DataFrame) -> None:
@@ -216,11 +216,7 @@ def load_study(folder: str | Path, reports: str | Path | None = None, **override
             f"{path} is not there. Expected: a study folder with study.toml and cohort.csv. "
             "Make the built-in one with: workbook phantom DIR"
         )
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
-        raise SettingsFault(f"{path} is not valid TOML: {fault}. Correct that line.") from None
-    raw, notes = in_place(raw)
+    raw, notes = in_place(read_toml(path))
     settings = overridden(build(Settings, raw, str(path)), override)
     beside = folder.parent.parent if folder.parent.name == "data" else Path.cwd()
     reports = Path(reports) if reports else beside / "reports" / folder.name

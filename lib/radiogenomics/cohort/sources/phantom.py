@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from radiogenomics.cohort.sources.phantom_faults import faulty_rows
 from radiogenomics.cohort.sources.phantom_scans import (
@@ -33,6 +33,7 @@ from radiogenomics.cohort.sources.phantom_signals import (
 )
 from radiogenomics.study.errors import StudyError, UsageError
 from radiogenomics.study.files import read_json, whole_file, write_json
+from radiogenomics.study.parallel import each
 
 PAPER_PATIENTS = 660
 HOSPITALS = {"A": "train", "B": "test"}
@@ -76,7 +77,7 @@ def make_phantom(
     Raises:
         StudyError: impossible sizes, or a folder that holds another study.
     """
-    _check_request(patients, signal)
+    _check_request(patients, signal, seed, faults)
     recipe = {"patients": patients, "seed": seed, "signal": signal, "faults": faults}
     _refuse_other_study(folder, recipe)
     cohort = draw_cohort(patients, seed, signal)
@@ -84,7 +85,7 @@ def make_phantom(
     write_json(folder / "recipe.json", recipe)
     rows = cohort.to_dict("records")
     jobs = (delayed(write_patient)(folder, row, seed) for row in rows)
-    results = Parallel(n_jobs=workers, return_as="generator")(jobs)
+    results = each(jobs, workers)
     planted = []
     for done, region in enumerate(results, start=1):
         planted.append(region)
@@ -101,11 +102,14 @@ def make_phantom(
         part.write_text(_study_toml(recipe), encoding="utf-8")
 
 
-def _check_request(patients: int, signal: str) -> None:
+def _check_request(patients: int, signal: str, seed: int, faults: int) -> None:
     if not 24 <= patients <= PAPER_PATIENTS:
         raise UsageError(
             f"patients = {patients}. Expected: 24 to {PAPER_PATIENTS}, the number of outlines."
         )
+    for name, value, most in (("seed", seed, 2**32 - 1), ("faults", faults, patients)):
+        if not 0 <= value <= most:
+            raise UsageError(f"{name} = {value}. Expected: 0 to {most}.")
     if signal not in SIGNALS:
         raise UsageError(f"signal = {signal!r}. Expected: one of {', '.join(SIGNALS)}.")
     if not OUTLINES.is_file():
