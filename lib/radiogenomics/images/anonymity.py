@@ -97,7 +97,7 @@ def reason(fault: Exception, images: Iterable[str] = (), patient: str = "") -> s
     text = str(fault)
     if isinstance(fault, OSError) and fault.filename:
         text = f"{Path(fault.filename).name}: {fault.strerror}. Expected: a file that can be read."
-    elif not isinstance(fault, (StudyError, RuntimeError, ValueError, LookupError)):
+    elif not isinstance(fault, StudyError):
         text = f"{type(fault).__name__}: {text}. Expected: files that other programs open too."
     return anonymous(redacted(text), images, patient)
 

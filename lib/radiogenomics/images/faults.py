@@ -18,7 +18,7 @@ SPARE = 1 << 26  # bytes behind the voxels
 NO_READER = "sitk::ERROR: Unable to determine ImageIO reader for"
 
 
-def unreadable(path: Path, fault: Exception) -> ImageFault:
+def unreadable(path: Path, fault: Exception | str) -> ImageFault:
     """Return the error of a file or folder whose reader failed, without paths."""
     lines = [line for line in str(fault).strip().splitlines() if not line.startswith("Reason:")]
     reason = lines[-1].replace(str(path.parent), "…").replace(NO_READER, "no image format fits")

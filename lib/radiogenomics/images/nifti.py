@@ -18,7 +18,14 @@ import SimpleITK as sitk
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from radiogenomics.images.faults import check_size, check_spacing, cut_off, not_finite, read_out
+from radiogenomics.images.faults import (
+    check_size,
+    check_spacing,
+    cut_off,
+    not_finite,
+    read_out,
+    unreadable,
+)
 from radiogenomics.images.grids import corners
 from radiogenomics.study.errors import ImageFault
 
@@ -111,7 +118,10 @@ def _header(path: Path, start: bytes) -> nibabel.Nifti1Header:
         kind = IMAGES[size].header_class
         header = kind(start[:size], "<" if sizes[0] in IMAGES else ">", check=False)
         header.get_data_dtype()
+        header.get_sform(coded=True), header.get_qform(coded=True), header.get_xyzt_units()
         return header
+    except KeyError as code:
+        raise unreadable(path, f"code {code}, which NIfTI does not know, in its header") from None
     except (HeaderDataError, ValueError):
         raise _no_nifti(path) from None
 
