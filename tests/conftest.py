@@ -60,7 +60,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study") / "data" / "tiny"
     make_tiny(folder)
     study = load_study(folder, **QUICK)
-    run.run_study(study, overrides=QUICK)
+    run.finish(study, run.run_study(study, overrides=QUICK))
     return study
 
 

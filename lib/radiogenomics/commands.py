@@ -11,7 +11,6 @@ from typing import Any
 
 from radiogenomics.report import duration, folders, single
 from radiogenomics.report import run as report
-from radiogenomics.report.execution import NotebookFailed
 from radiogenomics.study import parallel, tables
 from radiogenomics.study.errors import DONE, FAULTS, StudyError, UsageError
 from radiogenomics.study.progress import progress
@@ -40,15 +39,23 @@ def run(given: argparse.Namespace) -> int:
     with folders.alone(study):
         try:
             states = report.run_study(study, given.only, given.start, overrides, given.force)
-        except NotebookFailed as fault:
-            try:  # what was written before may be mailed too
-                print(report.check_privacy(study))
-            except StudyError as more:
-                raise StudyError(f"{fault}\nAnd {more}") from None
+        except (StudyError, OSError) as fault:
+            _scan_what_is_there(study, fault)
             raise
-        print(report.check_privacy(study, states))
+        print(report.check_privacy(study, states), flush=True)
+        report.finish(study, states)
     print(f"Open {study.reports / 'index.html'}")
     return DONE if all(state["state"] == "done" for state in states) else FAULTS
+
+
+def _scan_what_is_there(study: Study, fault: Exception) -> None:
+    """Look through what a run that ended early has written: it may be mailed too."""
+    if isinstance(fault, UsageError) or not study.manifest_json.exists():
+        return
+    try:
+        print(report.check_privacy(study))
+    except StudyError as more:
+        raise StudyError(f"{fault}\nAnd {more}") from None
 
 
 def make_built_in(folder: Path) -> None:

@@ -55,7 +55,7 @@ def check_privacy(study: Study, states: Iterable[dict[str, Any]] = ()) -> str:
     manifest = read_json(study.manifest_json)
     manifest["privacy_scan"] = {"time": manifest["written"], "found": findings.to_dict("records")}
     write_json(study.manifest_json, manifest)
-    build_index(study, list((earlier_states(study) | {s["name"]: s for s in states}).values()))
+    build_index(study, _with_earlier(study, states))
     seal_outputs(study)
     mailable.refuse(findings)
     return CLEAN
@@ -105,10 +105,23 @@ def run_study(
         now = {"state": "running", "seconds": 0.0, "overrides": used, "made_from": source}
         states[path.stem] |= now | {"settings": dataclasses.asdict(settings)}
         _run_one(study, path, parameters, states, overrides)
-    save_illustrations(study, progress("figures drawn for a paper"))
-    drafted.save_docx(study, manuscript.draft(study))
     build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
+
+
+def finish(study: Study, states: Iterable[dict[str, Any]] = ()) -> None:
+    """Draw the figures for a paper, write the draft as Word, and list the hashes of all files.
+
+    After `check_privacy`: what is drawn here stands in files that it has looked through.
+    """
+    save_illustrations(study, progress("figures drawn for a paper"))
+    drafted.save_docx(study, manuscript.draft(study))
+    build_index(study, _with_earlier(study, states))
+    seal_outputs(study)
+
+
+def _with_earlier(study: Study, states: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list((earlier_states(study) | {s["name"]: s for s in states}).values())
 
 
 def with_overrides(study: Study, overrides: dict[str, Any]) -> Study:
