@@ -12,7 +12,7 @@ from typing import Any
 from radiogenomics.report import duration, folders, single
 from radiogenomics.report import run as report
 from radiogenomics.study import parallel, tables
-from radiogenomics.study.errors import DONE, FAULTS, StudyError, UsageError
+from radiogenomics.study.errors import DONE, FAULTS, DamagedFile, StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import Study, found_study, load_study
 from radiogenomics.study.words import say
@@ -50,7 +50,8 @@ def run(given: argparse.Namespace) -> int:
 
 def _scan_what_is_there(study: Study, fault: Exception) -> None:
     """Look through what a run that ended early has written: it may be mailed too."""
-    if isinstance(fault, UsageError) or not study.manifest_json.exists():
+    told = isinstance(fault, (UsageError, DamagedFile))
+    if told or not study.manifest_json.exists():
         return
     try:
         print(report.check_privacy(study))

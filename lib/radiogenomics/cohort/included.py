@@ -13,7 +13,7 @@ from radiogenomics.cohort.roles import sealed
 from radiogenomics.images.formats import content_hash, image_files
 from radiogenomics.images.scans import CHOICE
 from radiogenomics.study import contract, tables
-from radiogenomics.study.cells import numbered
+from radiogenomics.study.cells import numbered, read_written
 from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import digest, whole_file
@@ -65,7 +65,9 @@ def read_included(study: Study) -> pd.DataFrame:
     if not study.included_csv.exists():
         raise study.not_yet("the list of patients who take part", contract.COHORT)
     # None and TRUE are words here
-    table = pd.read_csv(study.included_csv, dtype=str, keep_default_na=False)
+    table = read_written(
+        study.included_csv, [*NEEDED, "cohort", "label"], dtype=str, keep_default_na=False
+    )
     words = [*NEEDED, *IMAGES, "mask_label", *CHOICE, *(c for c in table if c.endswith(ENDINGS))]
     table = table.replace("", np.nan)
     values = [c for c in table if c not in words]

@@ -14,8 +14,8 @@ import pandas as pd
 
 from radiogenomics.cohort.included import read_included
 from radiogenomics.study import contract
-from radiogenomics.study.errors import StudyError, UsageError
-from radiogenomics.study.files import digest, read_json
+from radiogenomics.study.errors import DamagedFile, StudyError, UsageError
+from radiogenomics.study.files import digest
 from radiogenomics.study.study import Study
 
 _SESSION: dict[tuple, Any] = {}  # what this process has recorded: run twice, opened once
@@ -82,9 +82,16 @@ def openings(study: Study) -> list[dict]:
     Of reports without their study, as a reviewer has them, the manifest's.
     """
     if study.openings_jsonl.exists():
-        return [json.loads(line) for line in study.openings_jsonl.read_text("utf-8").splitlines()]
-    written = study.manifest_json.exists()
-    return read_json(study.manifest_json).get("test_set", []) if written else []
+        try:
+            lines = study.openings_jsonl.read_text("utf-8").splitlines()
+            return [json.loads(line) for line in lines]
+        except ValueError as fault:
+            raise DamagedFile(
+                f"{study.openings_jsonl.name}, the record of when test labels were opened, is "
+                f"damaged ({fault}). Expected: a line of JSON an opening. Bring back a backup, or "
+                "what manifest.json repeats of it as test_set."
+            ) from None
+    return study.manifest().get("test_set", [])
 
 
 def plan_changed(study: Study) -> bool:

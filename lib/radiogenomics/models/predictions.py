@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.study import contract
-from radiogenomics.study.cells import write_cells
+from radiogenomics.study.cells import read_written, write_cells
 from radiogenomics.study.contract import COLUMNS, MODELS, TRAIN
 from radiogenomics.study.study import Study
 
@@ -46,7 +46,7 @@ def read_scores(study: Study) -> pd.DataFrame:
     if not study.predictions_csv.exists():
         raise study.not_yet("predictions.csv", contract.SELECTION)
     kinds = {"patient": str, "label": "Int64", "fold": "Int64"}
-    return pd.read_csv(study.predictions_csv, dtype=kinds)
+    return read_written(study.predictions_csv, COLUMNS, dtype=kinds)
 
 
 def select(scores: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from radiogenomics.images.volumes import SPLINE_REACH, require_voxels, resample
 from radiogenomics.radiomics.fast import extract_fast, serves
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import ImageFault
-from radiogenomics.study.files import digest, whole_file, write_json
+from radiogenomics.study.files import damaged, digest, whole_file, write_json
 from radiogenomics.study.kept import once
 from radiogenomics.study.parallel import each
 from radiogenomics.study.settings import Radiomics
@@ -222,7 +222,10 @@ def load_features(study: Study) -> pd.DataFrame:
     path = study.path(tables.FEATURES)
     if not path.exists():
         raise study.not_yet("tables/features.parquet", contract.SELECTION)
-    return pd.read_parquet(path).set_index("patient")
+    try:
+        return pd.read_parquet(path).set_index("patient")
+    except (OSError, ValueError, KeyError) as fault:
+        raise damaged(path, type(fault).__name__) from None
 
 
 def counts_by_class(names: list[str]) -> pd.DataFrame:

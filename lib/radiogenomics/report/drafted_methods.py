@@ -103,7 +103,7 @@ def _controls_method(study: Study) -> Facts:
 
 
 def _software(study: Study) -> Facts:
-    made = read_json(study.manifest_json)
+    made = study.manifest()
     named = [f"{name} {made['versions'][name]}" for name in PACKAGES if made["versions"].get(name)]
     seed = study.ran_with(contract.COMPARISON).seed
     return {"python": made["python"], "packages": named, "seed": seed}

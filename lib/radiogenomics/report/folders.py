@@ -13,7 +13,7 @@ import pandas as pd
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import StudyError, UsageError
-from radiogenomics.study.files import read_json, sweep
+from radiogenomics.study.files import sweep
 from radiogenomics.study.study import Study
 
 if os.name == "posix":
@@ -92,9 +92,7 @@ def refuse_another_study(study: Study) -> None:
     Raises:
         StudyError: they are another study's.
     """
-    if not study.manifest_json.exists():
-        return
-    if read_json(study.manifest_json).get("study", study.whereabouts) != study.whereabouts:
+    if study.manifest().get("study", study.whereabouts) != study.whereabouts:
         raise StudyError(
             f"{study.reports.name} holds the reports of another study. Expected: a folder for this "
             "study alone. Name one with --reports. If they are this study's reports and the study "

@@ -45,10 +45,9 @@ def earlier_states(study: Study) -> dict[str, dict[str, Any]]:
         path.stem: {"name": path.stem, "title": title_of(path), "state": "not run", "seconds": 0.0}
         for path in notebooks()
     }
-    if study.manifest_json.exists():
-        for name, old in read_json(study.manifest_json).get("notebooks", {}).items():
-            if name in states:
-                states[name] |= {k: old[k] for k in KEPT if k in old}
+    for name, old in study.manifest().get("notebooks", {}).items():
+        if name in states:
+            states[name] |= {k: old[k] for k in KEPT if k in old}
     return states
 
 
@@ -61,7 +60,7 @@ def write_manifest(
     changed some (`Study.ran_with`).
     """
     commit = _commit()
-    old = read_json(study.manifest_json) if study.manifest_json.exists() else {}
+    old = study.manifest()
     lock = SHIPPED / "uv.lock"
     listed = study.included_csv
     scans = pd.read_csv(listed, dtype={"patient": str}) if listed.exists() else pd.DataFrame()
@@ -107,7 +106,7 @@ def outputs(reports: Path) -> dict[str, str]:
 
 def seal_outputs(study: Study) -> None:
     """List the hashes of all files of the reports in manifest.json, once they are finished."""
-    manifest = read_json(study.manifest_json)
+    manifest = study.manifest()
     write_json(study.manifest_json, manifest | {"outputs": outputs(study.reports)})
 
 

@@ -140,7 +140,7 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
     """Write index.html from what is there: headline, figures, links to every report and table."""
     fault = next((state for state in states if state["state"] == "failed"), None)
     settings = study.settings
-    made = read_json(study.manifest_json) if study.manifest_json.exists() else {}
+    made = study.manifest()
     looked = summary.checks(study)
     told = [check.text for check in looked]
     page = {

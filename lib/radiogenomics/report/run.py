@@ -20,7 +20,7 @@ from radiogenomics.report.pages import banner, build_index, export_html, failed,
 from radiogenomics.study import contract, tables
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import UsageError
-from radiogenomics.study.files import read_json, write_json
+from radiogenomics.study.files import write_json
 from radiogenomics.study.progress import minutes, progress
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
@@ -52,7 +52,7 @@ def check_privacy(study: Study, states: Iterable[dict[str, Any]] = ()) -> str:
         allowed |= set(table.patient)
     scans = [p for p in images if p.exists()]
     findings = mailable.scan_reports(study, scans, allowed, private_words(study, table))
-    manifest = read_json(study.manifest_json)
+    manifest = study.manifest()
     manifest["privacy_scan"] = {"time": manifest["written"], "found": findings.to_dict("records")}
     write_json(study.manifest_json, manifest)
     build_index(study, _with_earlier(study, states))

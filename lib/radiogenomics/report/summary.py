@@ -13,7 +13,7 @@ from radiogenomics.comparison.cautions import TEST_COHORT
 from radiogenomics.comparison.plan import Judged, judged
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import IN_SAMPLE, TRAIN
-from radiogenomics.study.files import filled, read_json
+from radiogenomics.study.files import filled
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import say
 
@@ -150,7 +150,7 @@ def _maps(study: Study) -> State:
 
 
 def _privacy(study: Study) -> State:
-    scan = read_json(study.manifest_json).get("privacy_scan")
+    scan = study.manifest().get("privacy_scan")
     if scan is None:
         return OPEN, ""
     state = FAULT if scan["found"] else FINE

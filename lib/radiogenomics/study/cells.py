@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.study.errors import MissingFile, TableFault
-from radiogenomics.study.files import whole_file
+from radiogenomics.study.files import damaged, whole_file
 
 FORMULA = re.compile(r"\s*(?:[=@]|[+-]\s*[^\d\s.,])")  # a cell that a spreadsheet would run
 
@@ -67,6 +68,21 @@ def header_of(path: Path) -> list[str]:
 def _separator(text: str) -> str:
     line = text.partition("\n")[0]
     return ";" if line.count(";") > line.count(",") else ","
+
+
+def read_written(path: Path, needed: Iterable[str], **how: Any) -> pd.DataFrame:
+    """Read a CSV table that the workbook wrote, as `pandas.read_csv` is told.
+
+    Raises:
+        DamagedFile: it is no table, or one without the needed columns.
+    """
+    try:
+        table = pd.read_csv(path, **how)
+    except ValueError as fault:  # pandas' own errors are of this kind
+        raise damaged(path, str(fault).strip()) from None
+    if absent := [name for name in needed if name not in table]:
+        raise damaged(path, f"no column {', '.join(absent)}")
+    return table
 
 
 def write_cells(path: Path, rows: pd.DataFrame) -> None:

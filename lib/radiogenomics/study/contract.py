@@ -147,6 +147,10 @@ class Table:
     more: str = ""
     of_patients: bool = True
 
+    def needed(self) -> list[str]:
+        """Return the columns that are always there."""
+        return [name for name in self.columns if name not in self.optional]
+
     def frame(self, rows: Sequence = ()) -> pd.DataFrame:
         """Return rows (values in the declared order, or by column) as a data frame of this form."""
         return pd.DataFrame(rows, columns=list(self.columns))
@@ -158,7 +162,7 @@ class Table:
             ValueError: names the columns that are missing, and those that are not declared.
         """
         names = [name for name in map(str, given) if name != SYNTHETIC]
-        missing = sorted(set(self.columns) - self.optional - set(names))
+        missing = sorted(set(self.needed()) - set(names))
         further = [name for name in names if name not in self.columns]
         strange = [] if self.more else further
         if missing or strange:

@@ -25,6 +25,10 @@ class MissingFile(StudyError):
     """A file or folder that is needed is not there, or has still to be written."""
 
 
+class DamagedFile(StudyError, ValueError):
+    """A file that the workbook wrote is not as it was written."""
+
+
 class TableFault(StudyError):
     """A table, such as cohort.csv or one of scores, holds what cannot be used."""
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from radiogenomics.study.errors import SettingsFault
+from radiogenomics.study.errors import DamagedFile, SettingsFault
 
 _PACKED = Path(__file__).parents[1] / "shipped"  # what a wheel carries; a checkout has none
 CHECKOUT = None if _PACKED.is_dir() else Path(__file__).parents[3]
@@ -129,8 +129,23 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read a JSON file that the workbook wrote.
+
+    Raises:
+        DamagedFile: it holds something else.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as fault:
+        raise damaged(path, fault) from None
+
+
+def damaged(path: Path, fault: Exception | str) -> DamagedFile:
+    """Return the error of a file that is not as the workbook wrote it."""
+    return DamagedFile(
+        f"{path.name} is damaged ({fault}). Expected: the file as the workbook wrote it. Delete it "
+        "and run the study again: what is kept is not computed anew."
+    )
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.study import tables
-from radiogenomics.study.cells import write_cells
+from radiogenomics.study.cells import read_written, write_cells
 from radiogenomics.study.contract import NOTEBOOKS, SELECTION, SYNTHETIC, Notebook, Table
 from radiogenomics.study.errors import MissingFile
-from radiogenomics.study.files import digest, read_json, read_toml, write_json
+from radiogenomics.study.files import damaged, digest, read_json, read_toml, write_json
 from radiogenomics.study.parallel import workers_that_fit
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.values import build, in_place, overridden
@@ -93,11 +93,23 @@ class Study:
         """Processes for work over patients (`workers = 0`: one per core, if memory allows)."""
         return workers_that_fit(self.settings.workers)
 
+    def manifest(self) -> dict[str, Any]:
+        """Return what manifest.json holds; nothing before the first run.
+
+        Raises:
+            DamagedFile: it is not as a run wrote it.
+        """
+        if not self.manifest_json.exists():
+            return {}
+        held = read_json(self.manifest_json)
+        states = held.get("notebooks", {}) if isinstance(held, dict) else None
+        if not isinstance(states, dict) or not all(isinstance(s, dict) for s in states.values()):
+            raise damaged(self.manifest_json, "other contents than a run writes")
+        return held
+
     def ran_with(self, notebook: Notebook) -> Settings:
         """Return the settings that a notebook last ran with; study.toml's where it has not run."""
-        if not self.manifest_json.exists():
-            return self.settings
-        state = read_json(self.manifest_json).get("notebooks", {}).get(notebook.name, {})
+        state = self.manifest().get("notebooks", {}).get(notebook.name, {})
         if "settings" not in state:
             return self.settings
         return build(Settings, in_place(state["settings"])[0], notebook.name)
@@ -169,7 +181,7 @@ class Study:
         if not self.has(table):
             raise self.not_yet(f"tables/{table.file}", table.notebook)
         kinds = {"dtype": {"patient": str}, "keep_default_na": False, "na_values": [""]}
-        return pd.read_csv(self.path(table), **kinds)
+        return read_written(self.path(table), table.needed(), **kinds)
 
     def not_yet(self, file: str, notebook: Notebook) -> MissingFile:
         """Return the error of a file that a notebook has still to write.
