@@ -143,7 +143,7 @@ def _band_menu(figure: go.Figure, shown: str) -> go.Figure:
          "args": [{"visible": [model == name for _, model in banded]}, places]}
         for name in names
     ]  # fmt: skip
-    look = {"x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "pad": {"t": 0, "b": 2}}
+    look = {"x": 1.02, "xanchor": "left", "y": 0, "yanchor": "bottom", "direction": "up"}
     return figure.update_layout(
         updatemenus=[look | {"buttons": buttons, "font": {"size": 11}, "bgcolor": "white"}]
     )

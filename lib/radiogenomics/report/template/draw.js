@@ -11,6 +11,7 @@ document.querySelectorAll("script.figure-data").forEach(function (source) {
       figure.layout.height = (figure.layout.height || 450) + below;
       figure.layout.margin = Object.assign({}, figure.layout.margin, { b: 60 + below });
     }
+    delete figure.layout.updatemenus; // there is no room for them
     for (const note of figure.layout.annotations || []) note.font = Object.assign({}, note.font, { size: 10 });
     figure.layout.title.font = Object.assign({}, figure.layout.title.font, { size: 12 });
   }
