@@ -49,8 +49,11 @@ def test_scanners_of_the_headers_reach_the_red_sentence(tmp_path):
     found = pd.DataFrame({"patient": names, "slice_mm": 1.25, "thickness_mm": np.nan})
     found["scanner"], found["kernel"] = np.where(label, "GE", "Siemens"), [""] * 119 + ["sharp"]
     study.tables.mkdir(parents=True)
-    inspection.with_columns(found[::-1], patients).to_csv(study.path(tables.ACQUISITION))
-    pd.DataFrame({"patient": names, "volume_mm3": 900.0}).to_csv(study.path(tables.MASKS))
+    rows = inspection.with_columns(found[::-1], patients)
+    needed = [name for name in tables.ACQUISITION.needed() if name not in rows]
+    rows.assign(**dict.fromkeys(needed)).to_csv(study.path(tables.ACQUISITION))
+    volumes = pd.DataFrame({"patient": names, "volume_mm3": 900.0})
+    volumes.reindex(columns=tables.MASKS.needed()).to_csv(study.path(tables.MASKS))
     told = evidence.patient_columns(study, patients)
     assert told.scanner.tolist() == found.scanner.tolist()
     assert told.kernel.tolist() == ["soft"] * 119 + ["sharp"]

@@ -116,6 +116,7 @@ def test_a_run_has_a_row_for_every_question_and_control(finished):
             assert own[0] == pytest.approx(auc[row.model], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_controls_never_see_test_labels(finished):
     """With the test labels turned round, permutations and controls give the same scores."""
     scores = predictions.read_scores(finished)

@@ -219,6 +219,7 @@ def test_acquisition_row_says_how_and_nothing_of_whom(tmp_path):
         "vendor": "Example", "scanner": "Scanner 1", "kernel": "B30f/I30f", "kvp": 120.0,
         "mas": 100.0, "thickness_mm": 2.5, "contrast": "yes", "rescale": "1 × value -1024",
         "gap_mm": 0.0, "uneven_mm": 0.0, "phase": "not recorded", "body_part": "not recorded",
+        "burned_in": "not recorded",
     }  # fmt: skip
     assert row["size"] == "24×20×8" and row["orientation"] == "LPS" and row["slice_mm"] == 2.5
     header = pydicom.dcmread(next(case.ct.iterdir()))

@@ -145,7 +145,7 @@ def test_explorer_shows_what_hiding_does(finished, monkeypatch):
     one = patients[patients.cohort == "test"].iloc[0]
     network, shown = cnn.load_network(finished), []
     monkeypatch.setenv(HEADLESS, "1")
-    monkeypatch.setattr(case.viewer, "show", shown.append)
+    monkeypatch.setattr(case.viewer, "show", lambda scene, _: shown.append(scene))
     asked = (finished, patients, network, one.patient, "conv3d_3", 1)
     case.explore(*asked, case.HIDING)
     scene = shown[0]

@@ -244,7 +244,8 @@ def test_failing_notebook_names_cell_and_reason_and_keeps_the_rest(finished, tmp
     assert "failed" in (tmp_path / "reports" / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_failed_run_keeps_the_earlier_report_until_one_is_done(finished, tmp_path):
+def test_a_failed_run_keeps_the_earlier_report_until_one_is_done(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "refuse_another_study", lambda study: None)  # it is a copy
     reports = tmp_path / "reports"
     shutil.copytree(finished.reports, reports)
     again, index = dataclasses.replace(finished, reports=reports), reports / "index.html"

@@ -65,7 +65,8 @@ def _names_of(path: str) -> list[str]:
     """Return how a message may name an image or a file in its folder, the longest first."""
     parts = Path(path).parts
     ends = ["/".join(parts[i:]) for i in range(len(parts))]
-    slices = [file.name for file in files_below(Path(path))] if Path(path).is_dir() else []
+    folder = there(path) and Path(path).is_dir()
+    slices = [file.name for file in files_below(Path(path))] if folder else []
     return [path, *ends, *sorted(slices, key=len, reverse=True), *parts[:-1]]
 
 

@@ -7,6 +7,7 @@ Where neither is set nothing says which side is left.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import zlib
 from pathlib import Path
@@ -16,6 +17,7 @@ import nibabel
 import numpy as np
 import SimpleITK as sitk
 from nibabel.filebasedimages import ImageFileError
+from nibabel.nifti1 import xform_codes
 from nibabel.spatialimages import HeaderDataError
 
 from radiogenomics.images.faults import (
@@ -118,12 +120,21 @@ def _header(path: Path, start: bytes) -> nibabel.Nifti1Header:
         kind = IMAGES[size].header_class
         header = kind(start[:size], "<" if sizes[0] in IMAGES else ">", check=False)
         header.get_data_dtype()
-        header.get_sform(coded=True), header.get_qform(coded=True), header.get_xyzt_units()
-        return header
-    except KeyError as code:
-        raise unreadable(path, f"code {code}, which NIfTI does not know, in its header") from None
     except (HeaderDataError, ValueError):
         raise _no_nifti(path) from None
+    _check_codes(path, header)
+    return header
+
+
+def _check_codes(path: Path, header: nibabel.Nifti1Header) -> None:
+    """Refuse a header with a code of place or unit that NIfTI does not have."""
+    places = [int(header[name]) for name in ("sform_code", "qform_code")]
+    strange = [code for code in places if code not in xform_codes.value_set()]
+    with contextlib.suppress(KeyError):
+        header.get_xyzt_units()
+        if not strange:
+            return
+    raise unreadable(path, f"codes that NIfTI does not have in its header: {strange or 'units'}")
 
 
 def _no_nifti(path: Path) -> ImageFault:
