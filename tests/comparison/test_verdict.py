@@ -10,6 +10,7 @@ from radiogenomics.comparison.controls import images, luck, verdict
 from radiogenomics.models import predictions
 from radiogenomics.study import tables
 from radiogenomics.study.words import say
+from sklearn.metrics import roc_auc_score
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,16 @@ def test_a_control_below_chance_decides_nothing_by_itself():
     better = 2 * many + np.random.default_rng(0).normal(size=40)
     clear = verdict._beside(many, better, -many.astype(float), 0.05, 0.95)
     assert clear["verdict"] == "yes"
+
+
+def test_a_model_whose_probabilities_are_turned_round_is_not_better_than_chance():
+    """Platt's folds may do so without a signal; the permutations leave them out."""
+    labels, score = np.tile([0, 1], 10), np.arange(20.0) + 9 * np.tile([0, 1], 10)
+    null = np.r_[0.9, np.linspace(0.3, 0.7, 99)]
+    permuted = tables.PERMUTATIONS.frame([("test", "SVM", n, auc) for n, auc in enumerate(null)])
+    for scores, word in ((score, "yes"), (-score, "undecided")):
+        (row,) = verdict._permuted({"SVM": (labels, scores)}, permuted, 0.05)
+        assert row["verdict"] == word and row["auc"] == roc_auc_score(labels, scores)
 
 
 def test_ranking_without_platts_folds_is_the_order_of_the_scores():

@@ -114,13 +114,17 @@ def _row(question: str, model: str, control: str, n: int) -> Row:
 
 
 def _permuted(pairs: Pairs, permuted: pd.DataFrame, alpha: float) -> Iterator[Row]:
-    for model, (labels, _) in pairs.items():
+    """Yield each model's own AUC beside those after permutations, which leave Platt's folds out.
+
+    A model whose probabilities these turned round, as without a signal, has its own low AUC.
+    """
+    for model, (labels, scores) in pairs.items():
         own = permuted[permuted.model == model].set_index("permutation").auc
         row = _row("training labels", model, PERMUTED, len(labels))
         if len(own) < 2:
             yield row | {"reason": "the training labels were not permuted for it"}
             continue
-        auc, null = float(own[0]), own.drop(0).to_numpy()
+        auc, null = float(delong(labels, scores)[0][0]), own.drop(0).to_numpy()
         p, middle = p_value(auc, null), float(np.median(null))
         yield row | {
             "auc": auc, "auc_control": middle, "difference": auc - middle, "p": p,
