@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import io
+import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from radiogenomics.study.errors import FAULTS, STOPPED, USAGE, StudyError, UsageError
@@ -38,6 +41,9 @@ EXAMPLES = {  # of every command, below its --help
 }
 
 
+WHY_STOPPED = "workbook: stopped; the next run goes on from here"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 done, 1 faults or failed, 2 wrong usage, 130 stopped; alone: help."""
     for stream in (sys.stdout, sys.stderr):
@@ -53,12 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
     if further and given.command != "lab":
         parser.error(f"unrecognized arguments: {' '.join(further)}")
     given.further = further
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _stop)
     try:
         from radiogenomics import commands  # takes a second or two, which --help need not
 
-        return getattr(commands, given.command)(given)
+        with _stopped_by_signals(given.command):
+            return getattr(commands, given.command)(given)
     except StudyError as fault:
         print(f"\nworkbook: {fault}", file=sys.stderr)
         return USAGE if isinstance(fault, UsageError) else FAULTS
@@ -67,14 +72,39 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(f"\nworkbook: {storage_fault(fault)}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("\nworkbook: stopped; the next run goes on from here", file=sys.stderr)
+        print(f"\n{WHY_STOPPED}", file=sys.stderr)
         return STOPPED
     return FAULTS
 
 
+@contextmanager
+def _stopped_by_signals(command: str) -> Iterator[None]:
+    """End at Ctrl-C, and at SIGTERM as of a cluster's queue, with one sentence.
+
+    JupyterLab answers Ctrl-C itself.
+    """
+    ours = command != "lab" and threading.current_thread() is threading.main_thread()
+    before = {s: signal.signal(s, _stop) for s in (signal.SIGINT, signal.SIGTERM) if ours}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _stop(*_: object) -> None:
-    """Treat being asked to end (SIGTERM, as of a cluster's queue) as Ctrl-C."""
-    raise KeyboardInterrupt
+    """End this process and those that it started; what each has finished is in whole files.
+
+    To let them end by themselves would print the traceback of every one.
+    """
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if "resource_tracker" not in " ".join(child.cmdline()):  # it tidies up, and ends
+                child.kill()
+    os.write(2, f"\n{WHY_STOPPED}\n".encode())
+    os._exit(STOPPED)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -84,14 +84,47 @@ def null(study: Study, patients: pd.DataFrame, draw: int) -> dict:
     return judged(study, patients.assign(label=again), permute=True)
 
 
+WRONG = {  # answers that the truth of a kind forbids
+    "paper": {"chance": "no", "volume": "no", "acquisition": "no"},
+    "volume": {"chance": "no", "volume": "yes", "acquisition": "no"},
+    "scanner": {"chance": "no", "volume": "no", "acquisition": "yes"},
+    "none": {"chance": "yes", "volume": "yes", "acquisition": "yes"},
+}
+HEAD = """# Verdicts on cohorts whose truth is known
+
+Written by `uv run python tests/benchmarks/verdicts.py`, without the network. How often a model was
+called better than chance, than the lesion's volume, than the scanner; wrong is the answer that the
+truth forbids.
+
+| kind | patients | model | better than | cohorts | yes | undecided | no | wrong |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def page() -> None:
+    """Write verdicts.md from the rows."""
+    lines = []
+    for kind, part in rows.read(TABLE).groupby("kind", sort=False):
+        patients = NULL_PATIENTS if kind == "none" else PATIENTS
+        for model in MODELS:
+            for question, wrong in WRONG[kind].items():
+                found = part[f"{model}_{question}"].value_counts()
+                counts = [int(found.get(word, 0)) for word in ("yes", "undecided", "no")]
+                told = [kind, patients, model, question, len(part), *counts, found.get(wrong, 0)]
+                lines.append(f"| {' | '.join(map(str, told))} |")
+    with whole_file(TABLE.with_suffix(".md")) as whole:
+        whole.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+
+
 def main() -> None:
-    """Make the rows that are missing."""
+    """Make the rows that are missing, and the page of all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kinds", nargs="*", default=KINDS)
     for kind in parser.parse_args().kinds:
         for seed in NULL_SEEDS if kind == "none" else SEEDS:
             with tempfile.TemporaryDirectory() as place:
                 one(kind, seed, Path(place) / "study")
+    page()
 
 
 def one(kind: str, seed: int, folder: Path) -> None:

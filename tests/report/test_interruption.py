@@ -85,7 +85,7 @@ STOPS = {  # how a run is stopped, its exit status, and what it says
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", STOPS)
-def test_a_stopped_run_says_so_in_a_line_and_leaves_no_process(finished, tmp_path, how):
+def test_a_stopped_run_says_so_in_a_line_and_leaves_no_process(tmp_path, how):
     send, sign, status, says = STOPS[how]
     folder = tmp_path / "data" / "tiny"
     make_tiny(folder)
