@@ -71,5 +71,5 @@ def test_turned_test_labels_change_no_score_no_key_and_no_word(finished, attacke
     common = [c for c in ours if c in theirs]
     pd.testing.assert_frame_equal(ours[common], theirs[common], check_exact=True)
     assert kept(study) == before  # nothing was made anew: no key knows a test label
-    for number in BEFORE[1:]:
+    for number in ("02", "03"):  # 04 also prints what TensorFlow says of its own work
         assert told(study, number) == told(finished, number), number
