@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics.images.anonymity import UID, identifiers, words_of
+from radiogenomics.cohort.private import DATE
+from radiogenomics.images.anonymity import TOKEN, UID, identifiers, words_of
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import SHIPPED
 from radiogenomics.study.study import LAB, Study
@@ -21,7 +22,7 @@ from radiogenomics.study.study import LAB, Study
 TEXT = (".html", ".csv", ".json", ".jsonl", ".ipynb", ".toml", ".md", ".svg")
 TABLE = ".parquet"
 BASE64 = re.compile(r"([A-Za-z0-9+/]{1000,})")  # an image or array in a notebook
-WORD = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|[^\W_]+")  # a date, or a word
+WORD = re.compile(f"{DATE.pattern}|{TOKEN.pattern}")
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")  # a letter as JSON may write it
 
 
