@@ -83,7 +83,7 @@ def build(kind: type, raw: dict[str, Any], where: str) -> Any:
         StudyError: an unknown key, or a value of another kind or beyond its limits.
     """
     names, hints = [f.name for f in dataclasses.fields(kind)], get_type_hints(kind)
-    if any("others" in f.metadata for f in dataclasses.fields(kind)) and "others" not in raw:
+    if any("others" in f.metadata for f in dataclasses.fields(kind)):
         raw = _with_others(raw, names, where)
     values = {}
     for name, value in raw.items():
@@ -96,13 +96,15 @@ def build(kind: type, raw: dict[str, Any], where: str) -> Any:
         elif isinstance(value, dict):
             values[name] = build(hints[name], value, f"{where} [{name}]")
         else:
-            raise SettingsFault(f"{where}: {name} is a section: write [{name}] and its keys below.")
+            raise SettingsFault(f"{where}: {name} is no value. Expected: [{name}], its keys below.")
     return kind(**(_implied(kind, values) | values))
 
 
 def _with_others(raw: dict[str, Any], names: list[str], where: str) -> dict[str, Any]:
     """Return [cohorts] with the test cohorts that its further keys name under `others`."""
-    others = {name: value for name, value in raw.items() if name not in names}
+    others = {name: raw[name] for name in raw if name not in names or name == "others"}
+    if isinstance(others.get("others"), dict):  # as the settings of fitted models are written
+        others |= others.pop("others")
     for name, value in others.items():
         listed = isinstance(value, list) and all(is_a(item, str) for item in value)
         if not (listed and value) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
@@ -110,7 +112,7 @@ def _with_others(raw: dict[str, Any], names: list[str], where: str) -> dict[str,
                 f"{where}: {name} = {value!r}. Expected: a cohort's name of letters, digits, _ or "
                 '-, and a list of values, such as external_1 = ["B"].'
             )
-    kept = {name: value for name, value in raw.items() if name in names}
+    kept = {name: value for name, value in raw.items() if name in names and name != "others"}
     return ({"test": []} if others else {}) | kept | {"others": others}
 
 
