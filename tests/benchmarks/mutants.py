@@ -45,8 +45,9 @@ also_copy=
     reports
     README.md
     CHANGELOG.md
-pytest_add_cli_args_test_selection=
+pytest_add_cli_args=
     -n0
+pytest_add_cli_args_test_selection=
     -m
     not slow
 {deselected}

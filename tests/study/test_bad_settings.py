@@ -1,4 +1,4 @@
-"""Every setting of study.toml refuses values of another kind, naming itself and what is expected."""
+"""Every setting of study.toml refuses values of another kind, and says what is expected."""
 
 from typing import get_args, get_origin, get_type_hints
 
