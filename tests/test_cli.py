@@ -1,5 +1,6 @@
 """The command's exit status: 0 done, 1 faults or failed, 2 wrong usage; never a traceback."""
 
+import os
 import re
 import shlex
 import shutil
@@ -180,3 +181,16 @@ def test_predict_needs_a_patient_or_a_table(tmp_path, capsys):
     where = ["--study", str(tmp_path), "--out", str(tmp_path / "out")]
     assert cli.main(["predict", *where]) == cli.main(["predict", "ct.nii.gz", *where]) == 2
     assert "--cohort TABLE.csv" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
+def test_few_open_files_are_raised_or_told_in_a_line():
+    """The lower limit is the user's to raise, the upper one is not."""
+    command = (
+        f'ulimit -Sn 40; ulimit -Hn {{}}; exec "{sys.executable}" -m radiogenomics.cli check .'
+    )
+    few = subprocess.run(["sh", "-c", command.format(100)], capture_output=True, text=True)
+    assert few.returncode == 1 and "lets a program open 100 files" in few.stderr
+    assert "Traceback" not in few.stderr
+    enough = subprocess.run(["sh", "-c", command.format(2000)], capture_output=True, text=True)
+    assert "open" not in enough.stderr

@@ -61,7 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     given.further = further
     try:
         from radiogenomics import commands  # takes a second or two, which --help need not
+        from radiogenomics.report.folders import allow_open_files
 
+        allow_open_files()
         with _stopped_by_signals(given.command):
             return getattr(commands, given.command)(given)
     except StudyError as fault:

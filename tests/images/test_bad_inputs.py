@@ -221,6 +221,14 @@ SERIES = {
         "DICOM found: CT localizer",
         "Expected: an axial CT",
     ),
+    "secondary captures of two kinds": (
+        lambda c: c.series(
+            lambda made, z: setattr(
+                made, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.7" + ".2" * (z % 2)
+            )
+        ),
+        "DICOM found: CT secondary capture.",
+    ),
     "empty folder": (empty_folder, "nothing holds no CT series; DICOM found: none"),
     "two patients": (
         lambda c: corpus.write_ct(c.ct, series=ROOT + "8", PatientID="X"),
@@ -642,7 +650,8 @@ ODD = {
             ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"],
             SOPClassUID="1.2.840.10008.5.1.4.1.1.7",
         ),  # fmt: skip
-        "left out of the series: files that are no slices (1)",
+        "left out of the series: files that are no slices (1), of them secondary captures (1): a "
+        "name may stand in the picture",
     ),
     "localizer in the series": (
         lambda c: extra(

@@ -18,10 +18,13 @@ from radiogenomics.study.study import Study
 
 if os.name == "posix":
     import fcntl
+    import resource
 else:
     import msvcrt
 
 LOCK = "run.lock"
+OPEN_FILES = 1024  # that a kernel, workers and a browser may have open at once
+FEWEST = 256
 
 
 def storage_fault(fault: OSError) -> str:
@@ -32,11 +35,31 @@ def storage_fault(fault: OSError) -> str:
         errno.EDQUOT: "The quota is used up. Free space and run again: finished work is kept.",
         errno.EACCES: "No permission. To read it, ask its owner. To write it, run as a user who "
         "may, copy the study, or name another folder for reports with --reports.",
-        errno.EMFILE: "Too many files are open. Raise the limit (ulimit -n 1024), or set "
-        "workers = 1 in study.toml.",
+        errno.EMFILE: "Raise the limit of open files (ulimit -n 1024), or set workers = 1 in "
+        "study.toml.",
         errno.EROFS: "That folder is read-only. Copy the study to one that can be written.",
     }.get(fault.errno, "")
     return f"{fault.strerror or fault}: {fault.filename or 'no file named'}. {remedy}".strip()
+
+
+def allow_open_files() -> None:
+    """Raise this process' limit of open files, which those that it starts inherit, where it is low.
+
+    Raises:
+        StudyError: the system allows too few.
+    """
+    if os.name != "posix":
+        return
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    endless = resource.RLIM_INFINITY
+    if soft != endless and soft < OPEN_FILES:
+        soft = OPEN_FILES if most == endless else min(OPEN_FILES, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
+    if soft != endless and soft < FEWEST:
+        raise StudyError(
+            f"this terminal lets a program open {soft} files at once. Expected: {FEWEST} or more. "
+            "Open a new terminal, or ask whoever runs this machine to raise the limit (ulimit -n)."
+        )
 
 
 @contextmanager

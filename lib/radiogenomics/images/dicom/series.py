@@ -15,6 +15,7 @@ from radiogenomics.images.dicom.headers import read_header
 from radiogenomics.images.formats import content_hash
 from radiogenomics.study.files import files_below
 
+CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # of one frame; of several it goes on with a dot
 CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2", *multiframe.CLASSES)  # CT Image, Enhanced, Legacy
 
 
@@ -117,8 +118,10 @@ def scans_of(series: Series) -> list[Series]:
     lie at the same places and differ in AcquisitionNumber they are several scans.
     """
     slices = [i for i, h in enumerate(series.headers) if _is_ct(h) and not _localizer(h)]
-    gone = len(series.files) - len(slices)
-    note = f"left out of the series: files that are no slices ({gone})"
+    gone = [h for h in series.headers if not _is_ct(h) or _localizer(h)]
+    note = f"left out of the series: files that are no slices ({len(gone)})"
+    if captures := sum(map(_is_capture, gone)):
+        note += f", of them secondary captures ({captures}): a name may stand in the picture"
     series = series.kept(slices, *[note] * bool(gone))
     if not slices:
         return []
@@ -161,7 +164,14 @@ def kind_of(header: pydicom.Dataset) -> str:
     kind = str(header.get("Modality", "") or "?")
     if _localizer(header):
         return f"{kind} localizer"
+    if _is_capture(header):
+        return f"{kind} secondary capture"
     return kind if _is_ct(header) or kind != "CT" else "CT that is no CT image"
+
+
+def _is_capture(header: pydicom.Dataset) -> bool:
+    sop = str(header.get("SOPClassUID", ""))
+    return sop == CAPTURE or sop.startswith(f"{CAPTURE}.")
 
 
 def _localizer(header: pydicom.Dataset) -> bool:
