@@ -66,3 +66,27 @@ def test_the_same_weights_give_the_same_scores_and_training_goes_the_same_way(ba
     assert (tmp_path / "trained" / "network_1_attempt_1" / "epoch_0002.keras").exists()
     saved = network.score(network.load(tmp_path / "saved.keras"), volumes)
     assert found["trained"] == pytest.approx(saved, abs=1e-5)
+
+
+TRAINS = """
+import os, sys
+if hasattr(os, "sched_setaffinity") and sys.argv[1] == "one":
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from pathlib import Path
+import numpy as np
+from radiogenomics.models import cnn_training, network
+from radiogenomics.study.settings import CNN
+x, y = np.random.default_rng(1).random((16, 16, 32, 32, 1), np.float32), np.arange(16) % 2
+found = cnn_training.train(x, y, CNN(epochs=2, attempts=1), 3, Path(sys.argv[2]))
+print(network.score(found.model, x).tobytes().hex())
+"""
+
+
+def test_the_number_of_cores_changes_no_digit(tmp_path):
+    """A training computes in as many threads wherever it runs."""
+    scores = [
+        subprocess.run([sys.executable, "-c", TRAINS, cores, str(tmp_path / cores)],
+                       capture_output=True, text=True, check=True).stdout
+        for cores in ("one", "all")
+    ]  # fmt: skip
+    assert len(scores[0]) > 100 and scores[0] == scores[1]

@@ -20,7 +20,7 @@ from radiogenomics.study.files import digest
 from radiogenomics.study.settings import CNN
 
 FINAL, FINISHED = "final", "network.keras"
-FEW_CORES, THREADS = 4, 2  # up to which trainings run one by one; of one among several
+TRAINING_BYTES = 2_000_000_000  # of memory that a training may take
 
 
 def cross_fit(
@@ -69,22 +69,23 @@ def cross_fit(
 def at_once(trainings: int, settings: CNN, cores: int | None = None) -> int:
     """Return in how many processes trainings run before their results are gathered; 0: in none.
 
-    On a Dask scheduler all; on this machine, where it has no GPU and over 4 cores, those that it
-    has two threads each for.
+    On a Dask scheduler all; on this machine, where it has no GPU, those that it has cores and
+    memory for, if that is more than one.
     """
     if parallel.DASK in os.environ:
         return trainings
-    cores = cores or os.cpu_count() or 1
-    if cores <= FEW_CORES or not devices.device(settings.device).startswith("CPU"):
+    if not devices.device(settings.device).startswith("CPU"):
         return 0
-    return min(trainings, cores // THREADS)
+    pairs = (cores or os.cpu_count() or 1) // devices.THREADS
+    room = parallel.workers_that_fit(0, pairs, TRAINING_BYTES) if pairs > 1 else 1
+    return min(trainings, room) if room > 1 else 0
 
 
 def _train_ahead(
     volumes: np.ndarray, labels: np.ndarray, settings: CNN, seed: int, folder: Path
 ) -> None:
     """Train in a process of its own: every epoch is kept in `folder`, where `train` finds it."""
-    devices.use_threads(THREADS)
+    devices.device(settings.device)
     train(np.array(volumes), labels, settings, seed, folder)
 
 

@@ -41,8 +41,9 @@ with _quiet():
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
-        tf.config.list_physical_devices("GPU")  # says on the terminal when there is none
+        GPUS = tf.config.list_physical_devices("GPU")  # says on the terminal when there is none
 
+THREADS = 2  # of a CPU that compute one training: sums of another number have other last digits
 VERSIONS = (keras.__version__, BACKEND, importlib.metadata.version(BACKEND))
 
 
@@ -68,7 +69,8 @@ def device(wanted: str = "auto") -> str:
         return f"GPU ({name})"
     with contextlib.suppress(RuntimeError):
         tf.config.set_visible_devices([], "GPU")
-    return f"CPU ({os.cpu_count()} cores)"
+    use_threads()
+    return f"CPU ({THREADS} threads)"
 
 
 def _of_another_backend(wanted: str) -> str:
@@ -81,12 +83,15 @@ def _of_another_backend(wanted: str) -> str:
     return f"GPU ({BACKEND})" if gpus else f"CPU ({os.cpu_count()} cores, {BACKEND})"
 
 
-def use_threads(number: int) -> None:
-    """Compute in so many threads, where this process has not begun to compute."""
-    if BACKEND == "tensorflow":
-        with contextlib.suppress(RuntimeError):
-            tf.config.threading.set_intra_op_parallelism_threads(number)
-            tf.config.threading.set_inter_op_parallelism_threads(1)
+def use_threads() -> None:
+    """Compute in `THREADS` threads, where this process has not begun to compute."""
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+if BACKEND == "tensorflow" and not GPUS:
+    use_threads()
 
 
 def require(precision: str, deterministic: bool) -> None:

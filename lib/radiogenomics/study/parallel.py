@@ -66,10 +66,16 @@ def end_with_parent(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def workers_that_fit(wanted: int) -> int:
-    """Return how many workers run at once: those wanted, 0 for one a core where memory allows."""
-    room = psutil.virtual_memory().available // WORKER_BYTES
-    return wanted or max(min(os.cpu_count() or 1, room), 1)
+def workers_that_fit(wanted: int, cores: int = 0, need: int = WORKER_BYTES) -> int:
+    """Return how many workers run at once: those wanted, 0 for one a core where memory allows.
+
+    Args:
+        wanted: by the study's settings.
+        cores: as if the machine had so many; 0: those that it has.
+        need: bytes that a worker takes.
+    """
+    room = psutil.virtual_memory().available // need
+    return wanted or max(min(cores or os.cpu_count() or 1, room), 1)
 
 
 @functools.cache
