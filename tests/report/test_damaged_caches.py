@@ -49,6 +49,7 @@ def test_forty_damages_are_noticed_and_mended_by_running_again(finished, tmp_pat
     assert len(spoiled) >= 35
     run.run_study(study, only=READ, overrides=QUICK)
     assert not [(path.name, how) for path, how in spoiled if not is_whole(path)]
-    for path in finished.tables.glob("*.csv"):
+    same = [p for p in finished.tables.glob("*.csv") if "checklist" not in p.name]
+    for path in same:  # a checklist counts the evaluations of the test cohort
         ours, theirs = (pd.read_csv(s.tables / path.name) for s in (study, finished))
         pd.testing.assert_frame_equal(ours, theirs, check_exact=True, obj=path.name)
