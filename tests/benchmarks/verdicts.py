@@ -1,14 +1,19 @@
 """Verdicts on built-in cohorts whose truth is known, without the network: two hours on 2 cores.
 
-    uv run python tests/benchmarks/verdicts.py [paper volume scanner none]
+    uv run python tests/benchmarks/verdicts.py [paper volume scanner none] [network]
 
 The label acts on the lesion's inside and the clinical columns (paper), on the lesion's volume or
 the scanner alone, or on nothing. Each row of verdicts.csv is a cohort, with the verdict on each of
 three models: better than chance, than volume, than acquisition. `none` judges 60 draws of labels
 on the images of six cohorts; there the training labels are permuted 99 times.
+
+`network`: of each kind one whole run of 120 patients with the network, an hour in all, whose
+answers for it are rows of verdicts_network.csv.
 """
 
 import argparse
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -28,6 +33,7 @@ from radiogenomics.study.files import whole_file
 from radiogenomics.study.study import Study, load_study
 
 TABLE = Path(__file__).with_name("verdicts.csv")
+OF_NETWORK, NETWORK_PATIENTS, NETWORK_SEED = "verdicts_network.csv", 120, 301
 KINDS = ("paper", "volume", "scanner", "none")
 SEEDS, PATIENTS = range(301, 311), 240
 NULL_SEEDS, DRAWS, NULL_PATIENTS, PERMUTATIONS = range(401, 407), 10, 60, 99
@@ -92,9 +98,9 @@ WRONG = {  # answers that the truth of a kind forbids
 }
 HEAD = """# Verdicts on cohorts whose truth is known
 
-Written by `uv run python tests/benchmarks/verdicts.py`, without the network. How often a model was
-called better than chance, than the lesion's volume, than the scanner; wrong is the answer that the
-truth forbids.
+Written by `uv run python tests/benchmarks/verdicts.py`: the radiomics models without the network,
+the network in one run a kind. How often a model was called better than chance, than the lesion's
+volume, than the scanner; wrong is the answer that the truth forbids.
 
 | kind | patients | model | better than | cohorts | yes | undecided | no | wrong |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -112,15 +118,38 @@ def page() -> None:
                 counts = [int(found.get(word, 0)) for word in ("yes", "undecided", "no")]
                 told = [kind, patients, model, question, len(part), *counts, found.get(wrong, 0)]
                 lines.append(f"| {' | '.join(map(str, told))} |")
+    for row in rows.read(TABLE.with_name(OF_NETWORK)).to_dict("records"):
+        for question, wrong in WRONG[row["kind"]].items():
+            found = row[f"CNN_{question}"]
+            counts = [int(found == word) for word in ("yes", "undecided", "no", wrong)]
+            told = [row["kind"], NETWORK_PATIENTS, "CNN", question, 1, *counts]
+            lines.append(f"| {' | '.join(map(str, told))} |")
     with whole_file(TABLE.with_suffix(".md")) as whole:
         whole.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+def network(kind: str) -> dict:
+    """Return the answers for the network, of a whole run."""
+    call = [sys.executable, "-m", "radiogenomics.cli"]
+    with tempfile.TemporaryDirectory() as place:
+        folder, reports = Path(place) / "data" / kind, Path(place) / "reports"
+        made = ["--patients", str(NETWORK_PATIENTS), "--seed", str(NETWORK_SEED), "--signal", kind]
+        subprocess.run([*call, "phantom", str(folder), *made], check=True)
+        subprocess.run([*call, "run", str(folder), "--reports", str(reports)], check=True)
+        table = load_study(folder, reports).table(tables.VERDICT)
+    asked = table[(table.model == "CNN") & table.question.isin(WRONG[kind])]
+    found = {f"CNN_{row.question}": row.verdict for row in asked.itertuples()}
+    return found | {"auc": asked.auc.iloc[0], "n": asked.n.iloc[0]}
 
 
 def main() -> None:
     """Make the rows that are missing, and the page of all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kinds", nargs="*", default=KINDS)
-    for kind in parser.parse_args().kinds:
+    asked = parser.parse_args().kinds
+    for kind in KINDS if "network" in asked else ():
+        rows.once(TABLE.with_name(OF_NETWORK), {"kind": kind}, lambda k=kind: network(k))
+    for kind in [kind for kind in asked if kind in KINDS]:
         for seed in NULL_SEEDS if kind == "none" else SEEDS:
             with tempfile.TemporaryDirectory() as place:
                 one(kind, seed, Path(place) / "study")
