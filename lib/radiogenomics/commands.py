@@ -213,7 +213,7 @@ def compare(given: argparse.Namespace) -> int:
 
     options = {
         "": {"seed": given.seed},
-        "label": {"positive": given.positive},
+        "label": {"positive": given.positive and [given.positive]},
         "plan": {"primary": given.primary, "reference": given.reference,
                  "decision_range": given.decision_range,
                  "subgroups": given.subgroups and given.subgroups.split(",")},

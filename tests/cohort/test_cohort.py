@@ -109,7 +109,7 @@ def test_one_scan_on_both_sides_stops(study):
 
 def test_another_gene_is_a_setting(study):
     write(study).assign(kras=["G12C", "wt"] * 6).to_csv(study.cohort_csv, index=False)
-    label = type(study.settings.label)(column="kras", positive="G12C", name="KRAS mutant")
+    label = type(study.settings.label)(column="kras", positive=("G12C",), name="KRAS mutant")
     gene = Study(study.folder, study.reports, Settings(label=label))
     assert reading.read_cohort(gene).label.tolist() == [1, 0] * 6
 

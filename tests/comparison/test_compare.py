@@ -389,6 +389,17 @@ def test_the_headline_names_ties_and_the_quoted_interval():
     assert told.endswith("B has the same AUC.")
 
 
+def test_several_words_count_as_1_where_they_are_named(tmp_path):
+    path, words = tmp_path / "s.csv", ["L858R", "ex19del", "none", "none"]
+    rows = [f"P{i},{word},a,0.{i}" for i, word in enumerate(words)]
+    path.write_text("\n".join(["patient,label,model,score", *rows]))
+    table = other_scores.read_scores(path, positive=["ex19del", "l858r"])
+    assert table.label.tolist() == [1, 1, 0, 0]
+    assert "label 'ex19del', 'l858r' counts as 1, 'none' as 0" in table.attrs["told"][0]
+    with pytest.raises(StudyError, match="0 or 1, or two words"):
+        other_scores.read_scores(path, positive=["ex19del"])
+
+
 @pytest.mark.parametrize("words", [("False", "True"), ("wild-type", "Mutant"), ("no", "yes")])
 def test_labels_in_words_are_read_and_told(tmp_path, words):
     rows = table()

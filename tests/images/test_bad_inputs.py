@@ -22,6 +22,7 @@ from radiogenomics.images.formats import content_hash
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Label, Privacy, Settings
 from radiogenomics.study.study import Study
+from radiogenomics.study.values import build
 
 PLANES = np.indices(SHAPE)[0]
 
@@ -818,7 +819,7 @@ def test_odd_but_good_table_is_read_as_the_plain_one(study, name):
     assert (plain.fault == "").all() and plain.age.tolist() == [60.5] * 12
 
 
-GENE = Label(column="egfr", positive="Mutant")
+GENE = Label(column="egfr", positive=("Mutant",))
 CALLS = ["Mutant", "mutant", "Wild-type", "equivocal", "unknown", *["Wild-type", "Mutant"] * 4]
 
 
@@ -833,10 +834,59 @@ def test_a_third_value_of_the_label_is_no_wild_type(tmp_path):
     study = Study(tmp_path, tmp_path / "reports", Settings(workers=1, label=named))
     read = reading.read_cohort(study)
     assert read.label.isna().tolist() == [v in ("unknown", "equivocal") for v in table.egfr]
-    assert read.fault[3].startswith("row 5, patient P03: egfr is 'equivocal'. Expected: wild-type")
+    assert read.fault[3].startswith(
+        "row 5, patient P03: egfr is 'equivocal'. Expected: one of wild"
+    )
     assert (read.label[read.label.notna()] == 1).tolist() == [
         v.lower() == "mutant" for v in table.egfr if v not in ("unknown", "equivocal")
     ]
+
+
+CLASSES = ["L858R", "ex19del", "wild-type", "VUS", "not tested", "KRAS", *["L858R", "none"] * 3]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "ones", "zeros"),
+    [
+        ({"positive": ["L858R", "EX19DEL"], "negative": ["wild-type", "none", "KRAS"]},
+         {"L858R", "ex19del"}, {"wild-type", "none", "KRAS"}),
+        ({"positive": [], "negative": ["wild-type", "none"], "missing": ["VUS", "not tested"]},
+         {"L858R", "ex19del", "KRAS"}, {"wild-type", "none"}),
+        ({"positive": "KRAS", "negative": ["L858R", "ex19del", "wild-type", "none"]},
+         {"KRAS"}, {"L858R", "ex19del", "wild-type", "none"}),
+    ],
+)  # fmt: skip
+def test_several_values_count_as_1_or_all_that_are_not_0(tmp_path, chosen, ones, zeros):
+    """Values that count as neither leave their patients out, with a label that is missing."""
+    corpus.write_files(tmp_path)
+    label = build(Label, {"column": "egfr"} | chosen, "study.toml [label]")
+    study = Study(tmp_path, tmp_path / "reports", Settings(workers=1, label=label))
+    written(study, GOOD.drop(columns="label").assign(egfr=CLASSES))
+    read = reading.read_cohort(study)
+    assert read.label.tolist() == pytest.approx(
+        [1 if c in ones else 0 if c in zeros else np.nan for c in CLASSES], nan_ok=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("chosen", "says"),
+    [
+        ({"positive": ["L858R", "ex19del"]},
+         ["besides 'L858R' or 'ex19del'. Expected: two classes", 'negative = ["none", "wild-type"',
+          "against the rest"]),
+        ({"positive": []}, ["names no positive values"]),
+        ({"positive": ["L858R", "VUS"], "negative": ["vus", "none"]}, ["vus is both positive and"]),
+        ({"positive": ["not tested"]}, ["not tested is both positive and missing"]),
+    ],
+)  # fmt: skip
+def test_labels_that_leave_open_what_counts_are_refused_with_the_way_out(tmp_path, chosen, says):
+    corpus.write_files(tmp_path)
+    label = build(Label, {"column": "egfr"} | chosen, "study.toml [label]")
+    study = Study(tmp_path, tmp_path / "reports", Settings(workers=1, label=label))
+    written(study, GOOD.drop(columns="label").assign(egfr=CLASSES))
+    with pytest.raises(StudyError) as fault:
+        reading.read_cohort(study)
+    assert [part for part in says if part not in str(fault.value)] == [], str(fault.value)
 
 
 def test_numbers_of_a_label_are_compared_as_numbers(study):

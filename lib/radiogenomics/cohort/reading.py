@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import PureWindowsPath
 from typing import NamedTuple
 
@@ -152,9 +153,10 @@ def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
     for column in [c for c in IMAGES if c in raw]:
         checks.append((column, raw[column].map(_inside), "a path inside the study folder"))
     label = study.settings.label
-    if negative := _negative(label):
-        accepted = {"", *_codes(label.positive, *negative, *label.missing)}
-        expected = f"{', '.join(negative)} or {label.positive}, or nothing (study.toml [label])"
+    if (negative := _negative(label)) and label.positive:
+        accepted = {"", *_codes(*label.positive, *negative, *label.missing)}
+        known = ", ".join((*negative, *label.positive))
+        expected = f"one of {known}, or nothing (study.toml [label])"
         if not label.negative:  # the default column
             expected = "0 (wild-type) or 1 (mutant), or name the positive value in study.toml "
             expected += "[label]"
@@ -168,7 +170,7 @@ def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
 
 def _negative(label: Label) -> tuple[str, ...]:
     """Return the values that count as 0 where they are named; of the default column, 0."""
-    own = (label.column, label.positive) == ("label", "1")
+    own = (label.column, label.positive) == ("label", ("1",))
     return label.negative or (("0",) if own else ())
 
 
@@ -185,19 +187,37 @@ def _code(value: str) -> str:
 
 
 def _label_faults(raw: pd.DataFrame, label: Label) -> list[str]:
-    """Return a fault where several values are neither the positive one nor `missing`."""
+    """Return a fault where [label] leaves open what a value counts as, or says it twice."""
+    sides = {n: set(_codes(*getattr(label, n))) for n in ("positive", "negative", "missing")}
+    for one, other in combinations(sides, 2):
+        if both := sides[one] & sides[other]:
+            return [f"study.toml [label]: {', '.join(sorted(both))} is both {one} and {other}."]
     if _negative(label):
         return []
+    if not label.positive:
+        return ["study.toml [label] names no positive values. Expected: those, or the negative."]
     cells = raw[label.column.lower()]
-    others = cells[~cells.map(_code).isin({"", *_codes(label.positive, *label.missing)})]
+    others = cells[~cells.map(_code).isin({"", *sides["positive"], *sides["missing"]})]
     if others.str.casefold().nunique() < 2:
         return []
-    codes = ", ".join(f"{value!r} ({n})" for value, n in others.value_counts().head(9).items())
+    counts = others.value_counts()
+    codes = ", ".join(f"{value!r} ({n})" for value, n in counts.head(9).items())
+    named = " or ".join(map(repr, label.positive))
+    rest = ", ".join(f'"{value}"' for value in counts.index[:9])
     return [
-        f"{label.column} holds {codes} besides {label.positive!r}. Expected: one other value. Name "
-        f"those that count as {label.negative_name} in study.toml, [label] negative; patients "
-        "with other values are then left out."
+        f"{label.column} holds {codes} besides {named}. Expected: two classes. For {named} against "
+        f"the rest write in study.toml, [label], negative = [{rest}]; values in neither list, such "
+        f"as a variant of unknown effect, leave their patients out. positive takes several, too."
     ]
+
+
+def _numbered(values: pd.Series, label: Label) -> np.ndarray:
+    """Return the labels (patient,): 1, 0, or NaN for a value that counts as neither."""
+    given, zeros = values.map(_code), _codes(*_negative(label))
+    known = ~given.isin(["", *_codes(*label.missing)])
+    one = given.isin(_codes(*label.positive)) if label.positive else ~given.isin(zeros)
+    zero = given.isin(zeros) if zeros else ~one
+    return np.where(known & (one | zero), one, np.nan)
 
 
 def _inside(path: str) -> bool:
@@ -252,11 +272,7 @@ def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     days = [settings.cohorts.column.lower()] if of_dates(settings.cohorts) else []
     table = raw.drop(columns=[c for c in (*DATES, *days) if c in raw]).replace("", np.nan)
     table["cohort"] = raw.cohort
-    given = raw[settings.label.column.lower()].map(_code)
-    labelled = ~given.isin(["", *_codes(*settings.label.missing)])
-    if negative := _negative(settings.label):
-        labelled &= given.isin(_codes(settings.label.positive, *negative))
-    table["label"] = np.where(labelled, given == _code(settings.label.positive), np.nan)
+    table["label"] = _numbered(raw[settings.label.column.lower()], settings.label)
     for column in [c for c in NUMBERS if c in table]:
         table[column] = pd.to_numeric(table[column], errors="coerce")
     for column in ("mask_label", "ct_series", "ct_acquisition"):

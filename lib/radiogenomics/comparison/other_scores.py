@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -29,17 +30,17 @@ NO_MODELS = (
 POSITIVE = ("1", "true", "yes", "positive", "pos", "+", "mutant", "mutated", "mut", "case")
 
 
-def read_scores(*paths: Path, positive: str = "", rule: str = "mean") -> pd.DataFrame:
+def read_scores(*paths: Path, positive: Iterable[str] = (), rule: str = "mean") -> pd.DataFrame:
     """Read scores: patient, cohort, label, model, score, fold; one row per patient and model.
 
     Or, as R and SPSS write, one column a model beside patient and label. Several tables are
     several cohorts, named by their column `cohort`, else by their file; of one table without the
     column all patients are the test cohort. Without `fold` training scores are in-sample. Scores
     outside [0, 1] are taken as they are. A column `parameters`, one number a model, gives its
-    candidate parameters, those that selection dropped included. Labels may be two words, of which
-    one is `positive`, or usual for 1 (true, yes, mutant). Several lesions a patient, in column
-    `lesion`, become one score by `rule`, or stay cases of their own (`read_lesions`).
-    `attrs["told"]` says what was taken.
+    candidate parameters, those that selection dropped included. Labels may be words: those of
+    `positive`, or one that is usual for 1 (true, yes, mutant), and one other. Several lesions a
+    patient, in column `lesion`, become one score by `rule`, or stay cases of their own
+    (`read_lesions`). `attrs["told"]` says what was taken.
 
     Raises:
         TableFault: names rows that cannot be read, are missing, appear twice or disagree.
@@ -106,7 +107,7 @@ def _with(raw: pd.DataFrame, needed: tuple[str, ...], path: Path) -> pd.DataFram
 
 
 def _typed(
-    raw: pd.DataFrame, read: list[str], path: Path, cohort: str, positive: str
+    raw: pd.DataFrame, read: list[str], path: Path, cohort: str, positive: Iterable[str]
 ) -> pd.DataFrame:
     unused = raw.columns.difference([*COLUMNS, *OPTIONAL, "synthetic"]).tolist()
     raw = raw.assign(cohort=_named_cohorts(raw, cohort), fold=raw.get("fold", ""))
@@ -150,19 +151,23 @@ def _named_cohorts(raw: pd.DataFrame, otherwise: str) -> pd.Series:
     return raw.cohort.map(lambda name: usual.get(name.casefold(), name))
 
 
-def _numbered_labels(labels: pd.Series, named: str) -> tuple[pd.Series, list[str]]:
-    """Return labels as 0 and 1, and what to say where one of two words was taken as 1."""
+def _numbered_labels(labels: pd.Series, named: Iterable[str]) -> tuple[pd.Series, list[str]]:
+    """Return labels as 0 and 1, and what to say where words were taken as 1.
+
+    Words that usually are 1 are known alone beside one other; of those named there may be several.
+    """
     words = labels.str.casefold()
     found = sorted(set(words) - {""})
-    declared = [word for word in found if word == named.casefold()]
-    positive = declared or [word for word in found if word in POSITIVE]
-    if len(found) != 2 or len(positive) != 1:
+    declared = {word.casefold() for word in named} & set(found)
+    positive = sorted(declared or {word for word in found if word in POSITIVE})
+    zeros = sorted(set(found) - set(positive))
+    if len(zeros) != 1 or not (declared or len(positive) == 1):
         return labels, []
-    (one,), (zero,) = positive, set(found) - set(positive)
-    if not declared and zero.replace(".", "").isdigit():  # numbers mean what they say
+    if not declared and zeros[0].replace(".", "").isdigit():  # numbers mean what they say
         return labels, []
-    numbers = words.map({one: "1", zero: "0"}).fillna("")
-    return numbers, [f"label {one!r} counts as 1, {zero!r} as 0"]
+    numbers = words.map(dict.fromkeys(positive, "1") | {zeros[0]: "0"}).fillna("")
+    ones = ", ".join(map(repr, positive))
+    return numbers, [f"label {ones} counts as 1, {zeros[0]!r} as 0"]
 
 
 def _refuse_values(

@@ -83,7 +83,7 @@ def _settings(asked: Asked) -> dict[str, Any]:
         moved, _ = in_place(written)
         build(Settings, moved, asked.plan.name)
         raw = {name: moved[name] for name in KEPT if name in moved}
-    usual = {"name": "label 1", "negative_name": "label 0", "positive": ""}
+    usual = {"name": "label 1", "negative_name": "label 0", "positive": []}
     raw["label"] = usual | {n: v for n, v in raw.get("label", {}).items() if n != "column"}
     raw.setdefault("plan", {})
     for section, values in asked.settings.items():

@@ -52,10 +52,12 @@ def keys(kind: type) -> list[str]:
 
 @dataclass(frozen=True)
 class Label:
-    """What is predicted: a column of cohort.csv, and which of its values counts as 1."""
+    """What is predicted: a column of cohort.csv, and which of its values count as 1."""
 
     column: str = key("label", "column of cohort.csv")
-    positive: str = key("1", "value that counts as 1, such as mutant")
+    positive: tuple[str, ...] = key(
+        ("1",), "values that count as 1, such as mutant; empty: all but `negative` and `missing`"
+    )
     negative: tuple[str, ...] = key((), "values that count as 0; empty: the column's one other")
     missing: tuple[str, ...] = key(
         ("unknown", "not known", "not collected", "not tested", "na", "n/a", "nan", "?"),
