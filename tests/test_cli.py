@@ -12,7 +12,9 @@ import pytest
 from radiogenomics import cli, commands
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.new_patient import EXAMPLE
-from radiogenomics.report import predicting
+from radiogenomics.report import execution, predicting
+from radiogenomics.report import run as report
+from radiogenomics.study import contract
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import read_json
 from radiogenomics.study.study import load_study
@@ -50,12 +52,16 @@ def test_users_mistakes_are_one_message(tmp_path, monkeypatch, capsys, arguments
     [
         ("--only 99", "there is no notebook 99. Expected: 01, 02"),
         ("--only 01 --from 03", "leave no notebook"),
-        ("-p epcohs 3", "no notebook declares this parameter. Did you mean epochs?"),
+        ("-p epcohs 3", "no such setting or parameter. Did you mean epochs?"),
         ("-p epochs 0", "epochs = 0. Expected: from 1 to 1000"),
         ("-p epochs many", "epochs = 'many'. Expected: something like 16"),
         ("-p seed x", "seed = 'x'. Expected: something like 2024"),
         ("-p device gpuu", "device = 'gpuu'. Expected: one of auto, cpu, gpu"),
-        ("-p min_age 20", "Set it in study.toml, [eligibility]"),
+        ("-p min_age 200", "min_age = 200. Expected: from 0"),
+        ("-p cnn.epcohs 3", "-p cnn.epcohs: no such setting. Did you mean cnn.epochs?"),
+        ("-p radiomics.epochs 3", "-p radiomics.epochs: no such setting"),
+        ("-p further {}", "Expected: each setting with a -p of its own"),
+        ("-p shape [30,64,64]", "Expected: multiples of 16"),
         ("-p paitent P001", "Did you mean patient?"),
         ("-p checked few", "-p checked 'few': wrong type. Expected: int"),
         ("-p reports here", "Expected: with --reports"),
@@ -68,6 +74,52 @@ def test_wrong_requests_are_told_before_anything_is_made(
     assert cli.main(["run", *options.split()]) == 2
     assert says in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+VALUES = {
+    "5": 5, "0.5": 0.5, "true": True, "null": None, "['flips', 'noise']": ["flips", "noise"],
+    '["flips"]': ["flips"], "[16, 32, 32]": [16, 32, 32], "gpu": "gpu", "1 = 2": "1 = 2", "": "",
+    "{ LR = 0.4 }": {"LR": 0.4}, "'5'": "5", "[1": "[1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", VALUES)
+def test_values_are_read_as_json_or_toml(text):
+    assert commands._value(text) == VALUES[text]
+
+
+def test_a_setting_that_changes_nothing_is_told():
+    asked = {"bin_width": 32, "folds": 4, "min_age": 20, "epochs": 3, "title": "T"}
+    assert report.idle(["05"], None, asked) == [
+        f"-p {name} acts in notebook {where}, which is not run: it changes nothing here."
+        for name, where in (("bin_width", "03"), ("folds", "03 and 04"), ("min_age", "01"),
+                            ("epochs", "04"))
+    ]  # fmt: skip
+    assert not report.idle(None, None, asked) and len(report.idle(None, "04", asked)) == 2
+
+
+def test_any_setting_is_given_by_its_name_or_with_its_section(tmp_path, monkeypatch):
+    """Those that no notebook declares are handed to every one."""
+    phantom.make_phantom(tmp_path / "s", 24, seed=1)
+    study, ran = load_study(tmp_path / "s", tmp_path / "r"), {}
+
+    def note(path, output, parameters):
+        ran[path.stem[:2]] = execution.declared_here(path, parameters)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, output)
+        return 1.0
+
+    monkeypatch.setattr(report, "run_notebook", note)
+    monkeypatch.chdir(tmp_path)
+    asked = "-p cnn.learning_rate 0.01 -p min_age 20 -p epochs 3 --only 01 04"
+    cli.main(["run", "s", "--reports", "r", *asked.split()])
+    first, training = ran["01"], ran["04"]
+    assert first["further"] == {"learning_rate": 0.01, "min_age": 20} and "epochs" not in first
+    assert training["further"] == first["further"] and training["epochs"] == 3
+    kept = study.ran_with(contract.TRAINING)
+    assert (kept.cnn.learning_rate, kept.cnn.epochs, kept.eligibility.min_age) == (0.01, 3, 20)
+    given = load_study(tmp_path / "s", None, training["further"], epochs=3).settings
+    assert (given.cnn, given.eligibility) == (kept.cnn, kept.eligibility)
 
 
 def test_alone_it_prints_help_as_uv_does(capsys):

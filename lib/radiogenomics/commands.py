@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import sys
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from radiogenomics.study import parallel, tables
 from radiogenomics.study.errors import DONE, FAULTS, DamagedFile, StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import Study, found_study, load_study
+from radiogenomics.study.values import plain
 from radiogenomics.study.words import say
 
 BUILT_IN = Path("data") / "phantom"
@@ -24,15 +27,18 @@ MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do
 def run(given: argparse.Namespace) -> int:
     """Run the notebooks and export the reports."""
     folder = given.study or BUILT_IN
-    overrides = {name: _value(text) for name, text in given.set}
+    overrides = {plain(name): _value(text) for name, text in given.set}
     report.check_request(given.only, given.start, overrides)
+    told = report.idle(given.only, given.start, overrides)
     if given.dask:
         parallel.connected(given.dask)
         os.environ[parallel.DASK] = given.dask
     if given.study is None:
         make_built_in(folder)
     study = load_study(folder, given.reports)
-    print("\n".join([f"{study.settings.heading}: {folder} -> {study.reports}", *study.notes]))
+    print(
+        "\n".join([f"{study.settings.heading}: {folder} -> {study.reports}", *study.notes, *told])
+    )
     whole = not given.only and not given.start
     if whole and (given.force or not study.manifest_json.exists()):
         print(duration.told(report.with_overrides(study, overrides)), flush=True)
@@ -71,11 +77,11 @@ def make_built_in(folder: Path) -> None:
 
 
 def _value(text: str) -> Any:
-    """Read a parameter as JSON where it is JSON (5, 0.1, true, [1, 2]), else as text."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    """Read a parameter as JSON or TOML where it is such (5, true, null, [1, 2]), else as text."""
+    for read in (json.loads, lambda given: tomllib.loads(f"value = {given}")["value"]):
+        with suppress(ValueError):  # which both readers' faults are
+            return read(text)
+    return text
 
 
 def phantom(given: argparse.Namespace) -> int:

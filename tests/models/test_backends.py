@@ -82,6 +82,7 @@ print(network.score(found.model, x).tobytes().hex())
 """
 
 
+@pytest.mark.slow
 def test_the_number_of_cores_changes_no_digit(tmp_path):
     """A training computes in as many threads wherever it runs."""
     scores = [

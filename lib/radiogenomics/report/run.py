@@ -26,7 +26,15 @@ from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 from radiogenomics.study.values import did_you_mean, is_a, overridden, section_of
 
-GIVEN = {"folder": "as workbook run FOLDER", "reports": "with --reports"}  # not with -p
+OTHERWISE = {  # parameters that are not given with -p
+    "folder": "as workbook run FOLDER", "reports": "with --reports",
+    "further": "each setting with a -p of its own",
+}  # fmt: skip
+FIRST_READ = {  # sections whose settings act in one notebook, where none declares them
+    "label": "01", "codes": "01", "cohorts": "01", "eligibility": "01", "images": "01",
+    "preprocessing": "02", "radiomics": "03", "clinical": "03", "cnn": "04", "lesions": "05",
+    "gradcam": "06",
+}  # fmt: skip
 CLEAN = (
     "Privacy: no identifier of the DICOM headers, no path and no word of a file's name is in the "
     "reports."
@@ -93,8 +101,10 @@ def run_study(
     refuse_raw_data(study)
     refuse_another_study(study)
     states, shared = earlier_states(study), standing.common(study)
+    further = {name: value for name, value in overrides.items() if not _declaring(name)}
+    parameters["further"] = further or None
     for path in chosen:
-        used = declared_here(path, overrides)
+        used = declared_here(path, overrides) | further
         settings = with_overrides(study, used).settings
         earlier = [state for name, state in states.items() if name < path.stem]
         source = standing.made_from(shared, path, settings, used, earlier)
@@ -212,23 +222,32 @@ def check_request(only: list[str] | None, start: str | None, overrides: dict[str
     """
     _chosen(only, start)
     kinds = {name: kind for path in notebooks() for name, kind in declared(path).items()}
+    settings = section_of()
     for name, value in overrides.items():
-        if name not in kinds or name in GIVEN:
-            raise UsageError(f"-p {name}: {_not_a_parameter(name, set(kinds) - set(GIVEN))}")
-        if name not in section_of() and value is not None and not is_a(value, kinds[name]):
+        if name in OTHERWISE:
+            raise UsageError(f"-p {name}: not given with -p. Expected: {OTHERWISE[name]}.")
+        if name not in kinds and name not in settings:
+            hint = did_you_mean(name, (set(kinds) - set(OTHERWISE)) | set(settings))
+            raise UsageError(f"-p {name}: no such setting or parameter. {hint}")
+        if name not in settings and value is not None and not is_a(value, kinds[name]):
             kind = kinds[name].__name__
             raise UsageError(f"-p {name} {value!r}: wrong type. Expected: {kind}.")
-    overridden(Settings(), {k: v for k, v in overrides.items() if k in section_of()})
+    overridden(Settings(), {k: v for k, v in overrides.items() if k in settings})
 
 
-def _not_a_parameter(name: str, names: set[str]) -> str:
-    """Return why `-p` does not take a name, and what to do instead."""
-    if name in GIVEN:
-        return f"not given with -p. Expected: {GIVEN[name]}."
-    if name in section_of():
-        return f"no notebook declares this setting. Set it in study.toml, [{section_of()[name]}]."
-    hint = did_you_mean(name, names | set(section_of()))
-    return f"no notebook declares this parameter. {hint}"
+def idle(only: list[str] | None, start: str | None, overrides: dict[str, Any]) -> list[str]:
+    """Return a line for each setting that none of the chosen notebooks reads."""
+    chosen, settings = {path.name[:2] for path in _chosen(only, start)}, section_of()
+    acts = {n: _declaring(n) or {FIRST_READ.get(settings[n], "")} - {""} for n in overrides}
+    return [
+        f"-p {name} acts in notebook {' and '.join(sorted(where))}, which is not run: it changes "
+        "nothing here." for name, where in acts.items() if where and not where & chosen
+    ]  # fmt: skip
+
+
+def _declaring(name: str) -> set[str]:
+    """Return the numbers of the notebooks that declare a parameter."""
+    return {path.name[:2] for path in notebooks() if name in declared(path)}
 
 
 def _chosen(only: list[str] | None, start: str | None) -> list[Path]:

@@ -210,12 +210,16 @@ def found_study(folder: Path) -> Path:
     return folder.resolve()
 
 
-def load_study(folder: str | Path, reports: str | Path | None = None, **override: Any) -> Study:
+def load_study(
+    folder: str | Path, reports: str | Path | None = None, further: dict[str, Any] | None = None,
+    **override: Any,
+) -> Study:  # fmt: skip
     """Read `folder/study.toml` and check it.
 
     Args:
         folder: the study folder.
         reports: where reports go; default `reports/<name of folder>`, beside `data` if it is there.
+        further: settings by name, as `override`.
         override: settings by their own name (`folds=5`); None leaves study.toml's value.
 
     Raises:
@@ -229,7 +233,7 @@ def load_study(folder: str | Path, reports: str | Path | None = None, **override
             "Make the built-in one with: workbook phantom DIR"
         )
     raw, notes = in_place(read_toml(path))
-    settings = overridden(build(Settings, raw, str(path)), override)
+    settings = overridden(build(Settings, raw, str(path)), further or {})
     beside = folder.parent.parent if folder.parent.name == "data" else Path.cwd()
     reports = Path(reports) if reports else beside / "reports" / folder.name
-    return Study(folder, reports.resolve(), settings, tuple(notes))
+    return Study(folder, reports.resolve(), overridden(settings, override), tuple(notes))

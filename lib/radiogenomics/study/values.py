@@ -28,6 +28,22 @@ def section_of() -> dict[str, str]:
     return {name: section for section, kind in sections().items() for name in keys(kind)}
 
 
+def plain(name: str) -> str:
+    """Return a setting's own name: of `cnn.epochs`, epochs; other names as they are.
+
+    Raises:
+        UsageError: the section has no such setting.
+    """
+    section, dot, own = name.partition(".")
+    where = section_of()
+    if dot and where.get(own) != section:
+        raise UsageError(
+            f"-p {name}: no such setting. "
+            + did_you_mean(name, [f"{where[n]}.{n}" for n in where if where[n]])
+        )
+    return own or name
+
+
 def overridden(settings: Settings, override: dict[str, Any]) -> Settings:
     """Return the settings with some replaced by name; None leaves one as it is.
 
