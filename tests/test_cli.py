@@ -1,5 +1,6 @@
 """The command's exit status: 0 done, 1 faults or failed, 2 wrong usage; never a traceback."""
 
+import dataclasses
 import os
 import re
 import shlex
@@ -12,7 +13,7 @@ import pytest
 from radiogenomics import cli, commands
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.new_patient import EXAMPLE
-from radiogenomics.report import execution, predicting
+from radiogenomics.report import acting, execution, manifest, pages, predicting
 from radiogenomics.report import run as report
 from radiogenomics.study import contract
 from radiogenomics.study.errors import StudyError
@@ -116,6 +117,13 @@ def test_any_setting_is_given_by_its_name_or_with_its_section(tmp_path, monkeypa
     first, training = ran["01"], ran["04"]
     assert first["further"] == {"learning_rate": 0.01, "min_age": 20} and "epochs" not in first
     assert training["further"] == first["further"] and training["epochs"] == 3
+    assert not acting.outdated(study, tuple(pages.notebooks()))
+    settings, now = study.settings, dataclasses.replace(study.settings.cnn, epochs=30, batch=4)
+    edited = dataclasses.replace(study, settings=dataclasses.replace(settings, cnn=now))
+    (line,) = acting.outdated(edited, tuple(pages.notebooks()))
+    assert "[cnn] batch = 4 now; notebook 04 ran with 8" in line and "--from 04" in line
+    pages.build_index(edited, list(manifest.earlier_states(edited).values()))
+    assert "batch = 4 now; notebook 04" in (study.reports / "index.html").read_text("utf-8")
     kept = study.ran_with(contract.TRAINING)
     assert (kept.cnn.learning_rate, kept.cnn.epochs, kept.eligibility.min_age) == (0.01, 3, 20)
     given = load_study(tmp_path / "s", None, training["further"], epochs=3).settings

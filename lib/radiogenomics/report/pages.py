@@ -13,7 +13,7 @@ import pandas as pd
 from nbconvert import HTMLExporter
 
 from radiogenomics.comparison.paper import paper_of
-from radiogenomics.report import captions, summary
+from radiogenomics.report import acting, captions, summary
 from radiogenomics.report.print_tables import save_print_tables, table1
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import StudyError
@@ -156,7 +156,10 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         "folds": study.ran_with(contract.TRAINING).evaluation.folds,
         "banner": banner(study),
         "failure": {"name": fault["title"], "message": fault.get("message", "")} if fault else None,
-        "warnings": [text for text in _warnings(study) if text not in told],
+        "warnings": [
+            *acting.outdated(study, tuple(notebooks())),
+            *(text for text in _warnings(study) if text not in told),
+        ],
         "headline": _headline(study),
         "headline_note": "AUC with DeLong's interval on the logit scale; others at threshold 0.5 "
         "with Wilson's" + _of_paper(study),

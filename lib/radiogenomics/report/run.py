@@ -11,7 +11,7 @@ from typing import Any
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.private import private_words
 from radiogenomics.cohort.reading import IMAGES
-from radiogenomics.report import checklists, drafted, mailable, manuscript, standing
+from radiogenomics.report import acting, checklists, drafted, mailable, manuscript, standing
 from radiogenomics.report.execution import NotebookFailed, declared, declared_here, run_notebook
 from radiogenomics.report.folders import refuse_another_study, refuse_raw_data
 from radiogenomics.report.illustrations import save_illustrations
@@ -29,11 +29,6 @@ from radiogenomics.study.values import did_you_mean, is_a, overridden, section_o
 OTHERWISE = {  # parameters that are not given with -p
     "folder": "as workbook run FOLDER", "reports": "with --reports",
     "further": "each setting with a -p of its own",
-}  # fmt: skip
-FIRST_READ = {  # sections whose settings act in one notebook, where none declares them
-    "label": "01", "codes": "01", "cohorts": "01", "eligibility": "01", "images": "01",
-    "preprocessing": "02", "radiomics": "03", "clinical": "03", "cnn": "04", "lesions": "05",
-    "gradcam": "06",
 }  # fmt: skip
 CLEAN = (
     "Privacy: no identifier of the DICOM headers, no path and no word of a file's name is in the "
@@ -101,7 +96,10 @@ def run_study(
     refuse_raw_data(study)
     refuse_another_study(study)
     states, shared = earlier_states(study), standing.common(study)
-    further = {name: value for name, value in overrides.items() if not _declaring(name)}
+    every = tuple(notebooks())
+    further = {
+        name: value for name, value in overrides.items() if not acting.declaring(name, every)
+    }
     parameters["further"] = further or None
     for path in chosen:
         used = declared_here(path, overrides) | further
@@ -237,17 +235,8 @@ def check_request(only: list[str] | None, start: str | None, overrides: dict[str
 
 def idle(only: list[str] | None, start: str | None, overrides: dict[str, Any]) -> list[str]:
     """Return a line for each setting that none of the chosen notebooks reads."""
-    chosen, settings = {path.name[:2] for path in _chosen(only, start)}, section_of()
-    acts = {n: _declaring(n) or {FIRST_READ.get(settings[n], "")} - {""} for n in overrides}
-    return [
-        f"-p {name} acts in notebook {' and '.join(sorted(where))}, which is not run: it changes "
-        "nothing here." for name, where in acts.items() if where and not where & chosen
-    ]  # fmt: skip
-
-
-def _declaring(name: str) -> set[str]:
-    """Return the numbers of the notebooks that declare a parameter."""
-    return {path.name[:2] for path in notebooks() if name in declared(path)}
+    chosen = [path.name[:2] for path in _chosen(only, start)]
+    return acting.idle(chosen, overrides, tuple(notebooks()))
 
 
 def _chosen(only: list[str] | None, start: str | None) -> list[Path]:
