@@ -1,6 +1,7 @@
 """Usual words for clinical values are understood; others are told all at once, by column."""
 
 import corpus
+import pandas as pd
 import pytest
 from radiogenomics import cli
 from radiogenomics.cohort import eligibility, reading
@@ -8,6 +9,7 @@ from radiogenomics.cohort.codes import coded
 from radiogenomics.study.errors import SettingsFault
 from radiogenomics.study.settings import Codes
 from radiogenomics.study.study import load_study
+from sklearn.model_selection import StratifiedKFold
 
 KNOWN = {
     ("sex", "F"): "female", ("sex", "w"): "female", ("sex", "M"): "male", ("sex", "男"): "male",
@@ -95,7 +97,25 @@ def test_what_a_later_notebook_would_stop_at_is_told(tmp_path):
     table = reading.read_cohort(study)
     left, *_ = eligibility.exclude(study, table, complete=False)
     (few,) = eligibility.cannot_run(study, left)
-    assert "4 training patients have label" in few and "folds = 4" in few
+    assert "4 training patients have label" in few and "No number of folds" in few
+
+
+@pytest.mark.parametrize("fewest", [2, 5, 6, 7, 9, 12, 30])
+def test_folds_that_are_said_to_work_are_those_that_do(fewest):
+    """Of stratified folds; the advice names them, and where none does it says so."""
+    labels = pd.Series([1] * fewest + [0] * 40)
+    can = []
+    for n in range(2, 21):
+        inside = [int(labels[rows].sum()) for _, rows in StratifiedKFold(n).split(labels, labels)
+                  ] if n <= fewest else [0]  # fmt: skip
+        if min(inside) > 0 and fewest - max(inside) >= 5:
+            can.append(n)
+        told = eligibility.refused_folds(labels, n)
+        assert (told == "") is (n in can), (n, told)
+    assert eligibility.workable_folds(fewest) == can
+    told = eligibility.refused_folds(labels, 21)
+    expected = f"folds to one of {can[0]} to {can[-1]}, or add" if can else "No number of folds"
+    assert expected in told and f"{fewest} training patients have label 1" in told
 
 
 def test_a_path_of_5000_letters_excludes_its_patient_alone(tmp_path, capsys):

@@ -11,7 +11,7 @@ from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.images import anonymity
 from radiogenomics.images.formats import content_hash
 from radiogenomics.study import tables
-from radiogenomics.study.contract import TRAIN
+from radiogenomics.study.contract import PLATT_FOLDS, TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import there
 from radiogenomics.study.study import Study
@@ -107,16 +107,38 @@ def further(out: pd.DataFrame, failures: pd.DataFrame) -> list[tuple[str, str]]:
     return list(zip(rows.patient, rows.reason, strict=True))
 
 
+def workable_folds(fewest: int) -> list[int]:
+    """Return the numbers of folds, 2 to 20, for so many training patients of the rarer label.
+
+    Each fold needs one of them, and leaves enough of them outside for the SVM's calibration, which
+    has `PLATT_FOLDS` folds of its own.
+    """
+    return [n for n in range(2, 21) if n <= fewest and fewest - -(-fewest // n) >= PLATT_FOLDS]
+
+
+def refused_folds(labels: pd.Series, folds: int) -> str:
+    """Return why training patients of these labels cannot be put into so many folds, "" if so."""
+    counts = labels.value_counts().reindex([0, 1], fill_value=0)
+    fewest, can = int(counts.min()), workable_folds(int(counts.min()))
+    if folds in can:
+        return ""
+    remedy = (
+        f"Set [evaluation] folds to one of {can[0]} to {can[-1]}, or add patients." if can
+        else "No number of folds leaves so many: add patients."
+    )  # fmt: skip
+    outside = max(fewest - -(-fewest // folds), 0)
+    return (
+        f"{fewest} training patients have label {counts.idxmin()}; {folds} folds leave {outside} "
+        f"of them outside a fold. Expected: one in each fold and {PLATT_FOLDS} outside it, for the "
+        f"SVM's probabilities. {remedy}"
+    )
+
+
 def cannot_run(study: Study, left: pd.DataFrame) -> list[str]:
     """Return what would stop a later notebook: too few of a label."""
-    training = left[left.cohort == TRAIN].label.value_counts().reindex([0, 1], fill_value=0)
-    folds, faults = study.settings.evaluation.folds, []
-    if 1 < training.min() < folds:
-        faults.append(
-            f"{training.min()} training patients have label {training.idxmin()}. Expected: one a "
-            f"fold, {folds}. Set [evaluation] folds = {training.min()}, or add patients."
-        )
-    return faults
+    training = left[left.cohort == TRAIN].label
+    why = refused_folds(training, study.settings.evaluation.folds)
+    return [why] if why and training.nunique() == 2 else []
 
 
 def as_written(study: Study, path: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
+from radiogenomics.cohort.eligibility import refused_folds
 from radiogenomics.cohort.included import split
 from radiogenomics.models import platt, predictions
 from radiogenomics.models.platt import fit_after_selection
@@ -86,14 +86,8 @@ def folds(cohort: pd.DataFrame, n: int, seed: int) -> np.ndarray:
     """
     where = cohort.hospital if "hospital" in cohort else cohort.cohort
     strata = cohort.label.astype(str) + where.astype(str)
-    fewest = cohort.label.value_counts().min()
-    left = fewest - math.ceil(fewest / n)
-    if fewest < n or left < platt.FOLDS:
-        raise StudyError(
-            f"folds = {n}, but one label has {fewest} training patients. Expected: at least one of "
-            f"each label per fold, and {platt.FOLDS} outside each fold, to calibrate the SVM's "
-            "probabilities. Set folds lower, or add training patients."
-        )
+    if why := refused_folds(cohort.label, n):
+        raise StudyError(why)
     if strata.value_counts().min() < n:
         strata = cohort.label
     splitter = StratifiedKFold(n, shuffle=True, random_state=seed)

@@ -10,7 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-FOLDS = 5  # within the patients that the classifier is fitted on
+from radiogenomics.study.contract import PLATT_FOLDS
+
+FOLDS = PLATT_FOLDS
 
 
 class Platt(ClassifierMixin, BaseEstimator):

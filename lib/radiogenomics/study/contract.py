@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 TRAIN = "train"  # the cohort that models are fitted to; every other one is a test cohort
+PLATT_FOLDS = 5  # that calibrate the SVM, within the patients that it is fitted on
 KINDS = ("external", "in_sample", "out_of_fold")  # of scores
 
 
