@@ -210,7 +210,8 @@ def _table1(study: Study) -> list[list[str]]:
     if not study.has(tables.TABLE1):
         return []
     table, _, _ = table1(study, study.table(tables.TABLE1))
-    return [list(table), *table.to_numpy().tolist()]
+    heads = [name or "characteristic" for name in table]
+    return [heads, *table.to_numpy().tolist()]
 
 
 def _warnings(study: Study) -> list[str]:
