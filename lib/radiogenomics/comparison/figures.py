@@ -26,6 +26,7 @@ from radiogenomics.study.style import (
 )
 from radiogenomics.study.words import print_p, with_interval
 
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "star")  # kinds of validation
 VERDICTS = {"yes": "circle", "no": "x", "undecided": "circle-open"}  # their symbols
 
 
@@ -263,6 +264,27 @@ def paper_vs_run(table: pd.DataFrame) -> go.Figure:
             )  # fmt: skip
     figure.update_xaxes(title="AUC", range=[0.3, 1.02]).update_layout(height=420)
     return titled(figure, "AUC, published and found")
+
+
+def published(table: pd.DataFrame) -> go.Figure:
+    """Draw published AUCs by their kind of validation, and below them those of this run."""
+    rows = table.assign(where=[
+        f"{r.source}: {r.model} ({int(r.patients):,})" for r in table.itertuples()
+    ])  # fmt: skip
+    title = "AUCs that others published (patients), and this run's"
+    figure = empty(title, "AUC", "", 170 + 26 * len(rows))
+    for number, (kind, part) in enumerate(rows.groupby("validation", sort=False)):
+        ours = part.source == "this run"
+        error = {"array": part.ci_high - part.auc, "arrayminus": part.auc - part.ci_low,
+                 "color": BACK, "thickness": 1}  # fmt: skip
+        figure.add_scatter(
+            x=part.auc, y=part["where"], error_x=error, mode="markers", name=kind,
+            marker={"size": 10, "symbol": SYMBOLS[number],
+                    "color": [LABELS[1] if own else BACK for own in ours]},
+        )  # fmt: skip
+    figure.update_yaxes(autorange="reversed", automargin=True, categoryorder="array",
+                        categoryarray=rows["where"])  # fmt: skip
+    return figure.update_xaxes(range=[0.3, 1.02])
 
 
 def verdict(table: pd.DataFrame, model: str, cohort: str, margin: float) -> go.Figure:

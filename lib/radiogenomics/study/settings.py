@@ -365,6 +365,9 @@ class Paper:
     """
 
     file: str = key("paper.toml", "file of the paper's facts")
+    published: str = key(
+        "published.csv", "table of AUCs that others published, drawn beside this run's; empty: none"
+    )
 
 
 @dataclass(frozen=True)

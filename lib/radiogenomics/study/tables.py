@@ -441,6 +441,15 @@ PAPER_VS_RUN = declared(COMPARISON, "paper_vs_run.csv", "a number that the paper
     warning: why an in-sample p is not valid
 """)  # fmt: skip
 
+PUBLISHED = declared(COMPARISON, "published.csv", "an AUC in print, or of this run", """
+    source: who published it, or `this run`
+    validation: external, internal, random split, cross-validated, mixed or not stated
+    model
+    patients: as published; of this run those of the cohort
+    auc: area under the ROC curve
+    ci_low, ci_high
+""")  # fmt: skip
+
 # ---- 06 Grad-CAM
 _SHARES = "inside_lesion, inside_random, lesion_share_of_box, peak_in_lesion, peak_random"
 GRADCAM = declared(MAPS, "gradcam.csv", "a test patient", f"""
