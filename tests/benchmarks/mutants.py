@@ -56,6 +56,25 @@ use_git_change_detection=false
 """
 
 
+DOCTESTS = """# the examples of each function, once: its changed copies have them too
+import doctest
+import importlib
+import pkgutil
+import pytest
+import radiogenomics.statistics as room
+NAMES = [f"{room.__name__}.{found.name}" for found in pkgutil.iter_modules(room.__path__)]
+CASES = [
+    (name, case) for name in NAMES
+    for case in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name))
+    if case.examples and ("__mutmut_" not in case.name or case.name.endswith("__mutmut_orig"))
+]
+@pytest.mark.parametrize(("name", "case"), CASES)
+def test_examples(name, case):
+    case.globs = dict(vars(importlib.import_module(name)))
+    assert doctest.DocTestRunner().run(case, clear_globs=False).failed == 0
+"""
+
+
 def prepare(folder: Path, part: str, quick: bool = False) -> None:
     """Clone this checkout to `folder` and write what mutmut is to change and to run."""
     if not folder.exists():
@@ -77,6 +96,8 @@ def prepare(folder: Path, part: str, quick: bool = False) -> None:
         "tests": list(tests),
     }
     text = {name: "\n".join(f"    {line}" for line in own) for name, own in lines.items()}
+    if "statistics" in code:
+        (folder / "tests" / "statistics" / "test_docs.py").write_text(DOCTESTS, encoding="utf-8")
     (folder / "setup.cfg").write_text(CFG.format(**text), encoding="utf-8")
 
 
