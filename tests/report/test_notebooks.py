@@ -227,7 +227,9 @@ def test_prediction_of_the_real_ct(finished):
 
 
 def test_unknown_parameter_is_refused(finished):
-    with pytest.raises(StudyError, match="-p epoch: no such setting or parameter. Did you mean epochs"):
+    with pytest.raises(
+        StudyError, match="-p epoch: no such setting or parameter. Did you mean epochs"
+    ):
         run.run_study(finished, overrides={"epoch": 3})
     with pytest.raises(StudyError, match="there is no notebook 42"):
         run.run_study(finished, only=["42"])

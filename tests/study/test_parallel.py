@@ -59,3 +59,11 @@ def test_as_many_workers_as_memory_has_room_for(monkeypatch):
     assert parallel.workers_that_fit(0) == 3 and parallel.workers_that_fit(6) == 6
     room["available"] = 1
     assert parallel.workers_that_fit(0) == 1
+
+
+def test_a_worker_that_begins_when_its_parent_has_ended_ends_without_a_word():
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    begins = f"from radiogenomics.study.parallel import end_with_parent as e; e({gone.pid})"
+    worker = subprocess.run([sys.executable, "-c", begins], capture_output=True, text=True)
+    assert (worker.returncode, worker.stderr) == (1, "")

@@ -56,7 +56,10 @@ def _here(jobs: Iterable[Any], workers: int) -> Iterator[Any]:
 
 def end_with_parent(parent: int) -> None:
     """Let this worker process end when the one that started it is gone, however that ended."""
-    started_by = psutil.Process(parent)
+    try:
+        started_by = psutil.Process(parent)
+    except psutil.NoSuchProcess:  # it ended while this one began
+        os._exit(1)
 
     def watch() -> None:
         while started_by.is_running() and started_by.status() != psutil.STATUS_ZOMBIE:
