@@ -18,7 +18,7 @@ DAMAGES = {
     "of another kind": lambda whole: b"[]",
     "longer": lambda whole: whole + b"0",
 }
-TAKEN = {"features": 10, "volumes": 10, "cnn": 8, "stability": 2, "permuted": 3, "inspected": 4,
+TAKEN = {"features": 16, "volumes": 12, "cnn": 3, "stability": 2, "permuted": 3, "inspected": 4,
          "outlines": 2, "occlusion": 1}  # fmt: skip
 READ = ["01", "02", "03", "04", "05", "06"]
 
@@ -42,11 +42,11 @@ def test_forty_damages_are_noticed_and_mended_by_running_again(finished, tmp_pat
     dice, spoiled = random.Random(2024), []
     for name, paths in entries(study).items():
         chosen = dice.sample(paths, min(TAKEN[name], len(paths)))
-        spoiled += [(path, how) for path, how in zip(chosen, list(DAMAGES) * 2, strict=False)]
+        spoiled += [(path, how) for path, how in zip(chosen, list(DAMAGES) * 4, strict=False)]
     for path, how in spoiled:
         path.write_bytes(DAMAGES[how](path.read_bytes()))
         assert not is_whole(path), (path, how)
-    assert len(spoiled) >= 35
+    assert len(spoiled) >= 40
     run.run_study(study, only=READ, overrides=QUICK)
     assert not [(path.name, how) for path, how in spoiled if not is_whole(path)]
     same = [p for p in finished.tables.glob("*.csv") if "checklist" not in p.name]
