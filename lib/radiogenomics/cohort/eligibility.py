@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from radiogenomics.study import tables
 from radiogenomics.study.contract import PLATT_FOLDS, TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import there
+from radiogenomics.study.settings import Evaluation, key_of
 from radiogenomics.study.study import Study
 
 WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}
@@ -108,12 +110,19 @@ def further(out: pd.DataFrame, failures: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def workable_folds(fewest: int) -> list[int]:
-    """Return the numbers of folds, 2 to 20, for so many training patients of the rarer label.
+    """Return the numbers of folds that may be set for so many training patients of the rarer label.
 
     Each fold needs one of them, and leaves enough of them outside for the SVM's calibration, which
     has `PLATT_FOLDS` folds of its own.
     """
-    return [n for n in range(2, 21) if n <= fewest and fewest - -(-fewest // n) >= PLATT_FOLDS]
+    limits = key_of(Evaluation, "folds")
+    may_be = range(limits.low, limits.high + 1)
+    return [n for n in may_be if n <= fewest and _left_outside(fewest, n) >= PLATT_FOLDS]
+
+
+def _left_outside(fewest: int, folds: int) -> int:
+    """Return how many of so many patients the largest of stratified folds leaves outside."""
+    return fewest - math.ceil(fewest / folds)
 
 
 def refused_folds(labels: pd.Series, folds: int) -> str:
@@ -126,11 +135,10 @@ def refused_folds(labels: pd.Series, folds: int) -> str:
         f"Set [evaluation] folds to one of {can[0]} to {can[-1]}, or add patients." if can
         else "No number of folds leaves so many: add patients."
     )  # fmt: skip
-    outside = max(fewest - -(-fewest // folds), 0)
     return (
-        f"{fewest} training patients have label {counts.idxmin()}; {folds} folds leave {outside} "
-        f"of them outside a fold. Expected: one in each fold and {PLATT_FOLDS} outside it, for the "
-        f"SVM's probabilities. {remedy}"
+        f"{fewest} training patients have label {counts.idxmin()}; {folds} folds leave "
+        f"{_left_outside(fewest, folds)} of them outside a fold. Expected: one in each fold and "
+        f"{PLATT_FOLDS} outside it, for the SVM's probabilities. {remedy}"
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from radiogenomics.comparison.published import HERE
 from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.contract import in_words
 from radiogenomics.study.settings import Label
@@ -274,7 +275,7 @@ def published(table: pd.DataFrame) -> go.Figure:
     title = "AUCs that others published (patients), and this run's"
     figure = empty(title, "AUC", "", 170 + 26 * len(rows))
     for number, (kind, part) in enumerate(rows.groupby("validation", sort=False)):
-        ours = part.source == "this run"
+        ours = part.source == HERE
         error = {"array": part.ci_high - part.auc, "arrayminus": part.auc - part.ci_low,
                  "color": BACK, "thickness": 1}  # fmt: skip
         figure.add_scatter(

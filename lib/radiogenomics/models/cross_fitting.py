@@ -77,7 +77,7 @@ def at_once(trainings: int, settings: CNN, cores: int | None = None) -> int:
     if not devices.device(settings.device).startswith("CPU"):
         return 0
     pairs = (cores or os.cpu_count() or 1) // devices.THREADS
-    room = parallel.workers_that_fit(0, pairs, TRAINING_BYTES) if pairs > 1 else 1
+    room = parallel.workers_that_fit(0, max(pairs, 1), TRAINING_BYTES)
     return min(trainings, room) if room > 1 else 0
 
 

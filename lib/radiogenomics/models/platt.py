@@ -10,9 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 
-from radiogenomics.study.contract import PLATT_FOLDS
-
-FOLDS = PLATT_FOLDS
+from radiogenomics.study.contract import PLATT_FOLDS as FOLDS
 
 
 class Platt(ClassifierMixin, BaseEstimator):

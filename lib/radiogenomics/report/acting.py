@@ -21,9 +21,14 @@ FIRST_READ = {  # the notebook in which a section's settings act, where none dec
 
 
 @lru_cache
+def _parameters(files: tuple[Path, ...]) -> dict[str, frozenset[str]]:
+    """Return the parameters of each notebook by its number; each file is read once."""
+    return {path.name[:2]: frozenset(declared(path)) for path in files}
+
+
 def declaring(name: str, files: tuple[Path, ...]) -> frozenset[str]:
     """Return the numbers of the notebooks that declare a parameter."""
-    return frozenset(path.name[:2] for path in files if name in declared(path))
+    return frozenset(number for number, names in _parameters(files).items() if name in names)
 
 
 def _acts(name: str, files: tuple[Path, ...]) -> frozenset[str]:
