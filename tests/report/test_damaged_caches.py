@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from conftest import QUICK
 from radiogenomics.report import run
+from radiogenomics.study import tables
 from radiogenomics.study.files import SEAL, sound
 from radiogenomics.study.kept import kept
 from radiogenomics.study.study import load_study
@@ -24,8 +25,13 @@ READ = ["01", "02", "03", "04", "05", "06"]
 
 
 def entries(study):
-    """The entries of each cache; of a training its network, as its epochs are read only then."""
+    """The entries of each cache that the study's own run made, and not a test after it.
+
+    Of a training it is the network, as its epochs are read only then.
+    """
+    made = study.path(tables.GRADCAM_OUTCOME).stat().st_mtime
     found = {name: sorted((study.derived / name).rglob("*.*")) for name in TAKEN}
+    found = {n: [p for p in paths if p.stat().st_mtime <= made] for n, paths in found.items()}
     found["cnn"] = [path for path in found["cnn"] if path.name == "network.keras"]
     return {n: [p for p in paths if p.suffix != SEAL] for n, paths in found.items()}
 

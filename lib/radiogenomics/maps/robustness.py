@@ -73,7 +73,8 @@ def robustness_table(
     for outlined in each(jobs, study.workers):
         drawn.append(outlined)
         progress(len(drawn), len(missing))
-    new = _changed("", [""] * len(drawn), drawn, network, batch)[["changed", "reason"]]
+    # one by one: who else is in a batch changes the last digit, and not all are drawn every time
+    new = _changed("", [""] * len(drawn), drawn, network, 1)[["changed", "reason"]]
     for (*_, path), found in zip(missing, new.to_dict("records"), strict=True):
         keep(path, found)
     outlined = [{"patient": row.patient, "change": change} | kept(path)
