@@ -13,7 +13,8 @@ from typing import Any
 
 from radiogenomics.report import duration, folders, single
 from radiogenomics.report import run as report
-from radiogenomics.study import parallel, tables
+from radiogenomics.report.pages import NOT_NEEDED
+from radiogenomics.study import design, parallel, tables
 from radiogenomics.study.errors import DONE, FAULTS, DamagedFile, StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import Study, found_study, load_study
@@ -51,7 +52,8 @@ def run(given: argparse.Namespace) -> int:
         print(report.check_privacy(study, states), flush=True)
         report.finish(study, states)
     print(f"Open {study.reports / 'index.html'}")
-    return DONE if all(state["state"] == "done" for state in states) else FAULTS
+    well = ("done", NOT_NEEDED)
+    return DONE if all(state["state"] in well for state in states) else FAULTS
 
 
 def _scan_what_is_there(study: Study, fault: Exception) -> None:
@@ -160,7 +162,7 @@ def check(given: argparse.Namespace) -> int:
     faults = [*read.faults, *eligibility.cannot_run(study, left)]
     for line in faults:
         print(f"cohort.csv: {line}")
-    eligibility.require_both(left, out, twins)
+    eligibility.require_both(study, left, out, twins)
     return FAULTS if faults or out.step.isin(MENDABLE).any() else DONE
 
 
@@ -184,11 +186,11 @@ def predict(given: argparse.Namespace) -> int:
     study = load_study(given.study or BUILT_IN, given.reports)
     if given.cohort:
         return _predict_table(study, given.cohort, given.out)
-    if not (given.ct and given.mask):
+    if design.imaged(study.settings) and not (given.ct and given.mask):
         raise UsageError("Expected: CT and MASK of one patient, or --cohort TABLE.csv of several.")
     patient = {
-        "ct": str(given.ct.resolve()),
-        "mask": str(given.mask.resolve()),
+        "ct": str(given.ct.resolve()) if given.ct else "",
+        "mask": str(given.mask.resolve()) if given.mask else "",
         "mask_label": given.mask_label,
         "sex": given.sex,
         "smoking": given.smoking,

@@ -11,13 +11,15 @@ import pandas as pd
 import SimpleITK as sitk
 
 from radiogenomics.cohort.reading import EVER
+from radiogenomics.images.description import acquisition_row
 from radiogenomics.images.scans import Scan, read_scan
 from radiogenomics.images.volumes import preprocess
 from radiogenomics.models import classical, network, predictions
 from radiogenomics.radiomics.features import extract
-from radiogenomics.study import contract
+from radiogenomics.study import contract, design
 from radiogenomics.study.errors import ModelMismatch, UsageError
 from radiogenomics.study.files import SHIPPED, whole_file, write_json
+from radiogenomics.study.settings import CLINICAL, NETWORK, RADIOMICS
 from radiogenomics.study.study import Study
 
 EXAMPLE = SHIPPED / "data" / "example_patient"
@@ -41,13 +43,15 @@ def read_images(ct: str, mask: str, mask_label: str = "") -> Scan:
 
 
 def predict(
-    study: Study, scan: Scan, person: Mapping[str, str | float]
-) -> tuple[dict[str, float], np.ndarray]:
-    """Return each model's probability of mutant, and the network's input (z, y, x, 1).
+    study: Study, scan: Scan | None, person: Mapping[str, str | float]
+) -> tuple[dict[str, float], np.ndarray | None]:
+    """Return the probability of label 1 by each of the study's models, and the network's input.
+
+    The input is (z, y, x, 1), None without a network.
 
     Args:
         study: whose models are used, with the settings that they were fitted with (`as_fitted`).
-        scan: CT and mask on one grid.
+        scan: CT and mask on one grid; None for a study without images.
         person: the clinical predictors as in cohort.csv; without all of them, or where one is
             empty, the clinical model has no score.
 
@@ -55,18 +59,22 @@ def predict(
         StudyError: a model is missing, the lesion vanishes at the study's spacing, a clinical
             value that the model does not know.
     """
-    volume = preprocess(scan.ct, scan.mask, study.settings.preprocessing)[..., np.newaxis]
-    names = classical.load_signature(study)
-    row = extract(scan.ct, scan.mask, study.settings.radiomics)[names].to_frame().T
-    scores = {
-        name: float(classical.probability(classical.load_model(study, name), row)[0])
-        for name in (model.name for model in contract.ON_SIGNATURE)
-    }
-    trained = network.load_network(study)
-    scores["CNN"] = float(network.score(trained, volume[np.newaxis])[0])
-    both = classical.stack_inputs(np.array([scores["CNN"]]), np.array([scores["SVM"]]))
-    scores["Com"] = float(classical.probability(classical.load_model(study, "Com"), both)[0])
-    if all(str(person.get(p, "")) for p in study.settings.clinical.predictors):
+    parts, scores, volume = design.parts(study.settings), {}, None
+    if RADIOMICS in parts:
+        names = classical.load_signature(study)
+        row = extract(scan.ct, scan.mask, study.settings.radiomics)[names].to_frame().T
+        for name in (model.name for model in contract.ON_SIGNATURE):
+            model = classical.load_model(study, name)
+            scores[name] = float(classical.probability(model, row)[0])
+    if NETWORK in parts:
+        volume = preprocess(scan.ct, scan.mask, study.settings.preprocessing)[..., np.newaxis]
+        trained = network.load_network(study)
+        scores["CNN"] = float(network.score(trained, volume[np.newaxis])[0])
+    if design.stacked(study.settings):
+        both = classical.stack_inputs(np.array([scores["CNN"]]), np.array([scores["SVM"]]))
+        scores["Com"] = float(classical.probability(classical.load_model(study, "Com"), both)[0])
+    known = all(str(person.get(p, "")) for p in study.settings.clinical.predictors)
+    if CLINICAL in parts and known:
         scores["Clinical"] = clinical_score(study, person)
     return scores, volume
 
@@ -115,7 +123,7 @@ def place_among_training(study: Study, scores: dict[str, float]) -> pd.DataFrame
 def reading(study: Study, table: pd.DataFrame) -> dict[str, Any]:
     """Return which models extrapolate, and which predictors are missing."""
     below = table.training_patients_below
-    missing = "Clinical" not in set(table.model)
+    missing = CLINICAL in design.parts(study.settings) and "Clinical" not in set(table.model)
     return {
         "synthetic": study.settings.synthetic,
         "beyond": table.model[(below == 0) | (below == 1)].tolist(),
@@ -123,10 +131,19 @@ def reading(study: Study, table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def save(study: Study, out: Path, table: pd.DataFrame, heat: sitk.Image, grid: dict) -> None:
-    """Write prediction.json and gradcam.nii.gz (the map on the CT's grid) to `out`."""
+def save_map(out: Path, heat: sitk.Image) -> None:
+    """Write gradcam.nii.gz, the map on the CT's grid, to `out`."""
     with whole_file(out / "gradcam.nii.gz") as part:
         sitk.WriteImage(heat, str(part), useCompression=True)
+
+
+def grid_of(scan: Scan) -> dict[str, Any]:
+    """Return the CT's grid and how it was acquired, as acquisition.csv has them."""
+    return acquisition_row(scan.ct, scan.acquisition, scan.file_grid)
+
+
+def save(study: Study, out: Path, table: pd.DataFrame, scan: Scan | None) -> None:
+    """Write prediction.json to `out`; without images it says nothing of a CT."""
     content = {
         "label": study.settings.label.name,
         "models_from_synthetic_data": study.settings.synthetic,
@@ -136,6 +153,6 @@ def save(study: Study, out: Path, table: pd.DataFrame, heat: sitk.Image, grid: d
             zip(table.model, table.training_patients_below, strict=True)
         ),
         "fitted_with": study.fitted_with(),
-        "ct": grid,
+        "ct": grid_of(scan) if scan else None,
     }
     write_json(out / "prediction.json", content)

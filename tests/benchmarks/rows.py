@@ -14,10 +14,15 @@ def read(table: Path) -> pd.DataFrame:
 
 def once(table: Path, key: dict, one: Callable[[], dict]) -> None:
     """Add a row of this key, unless the table, which is written whole, has it."""
+    several(table, key, lambda: [one()])
+
+
+def several(table: Path, key: dict, more: Callable[[], list[dict]]) -> None:
+    """Add rows of this key, unless the table has any."""
     rows = read(table)
     if len(rows) and (rows[list(key)] == list(key.values())).all(axis=1).any():
         return
-    row = pd.DataFrame([key | one()])
+    row = pd.DataFrame([key | one for one in more()])
     with whole_file(table) as part:
         pd.concat([rows, row], ignore_index=True).round(4).to_csv(part, index=False)
     print(row.round(4).to_string(index=False, header=False), flush=True)

@@ -963,7 +963,7 @@ def test_one_person_in_two_rows_stops(tmp_path):
     twins = inspection.inspect_cohort(study, rows)[3]
     assert "P1 (test), P3 (train) are one person" in twins[0]
     with pytest.raises(StudyError, match=r"P1 \(test\), P3 \(train\) are one person"):
-        eligibility.require_both(rows, pd.DataFrame(), twins)
+        eligibility.require_both(study, rows, pd.DataFrame(), twins)
 
 
 def test_bad_images_are_failures_and_the_batch_goes_on(tmp_path):

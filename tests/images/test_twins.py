@@ -74,4 +74,4 @@ def test_the_same_voxels_in_other_files_stop_the_study(tmp_path):
     assert "A (train), B (test), C (train), D (test) have the same CT" in faults[0]
     assert not masks.notes.str.contains("same patient").any()
     with pytest.raises(TableFault, match="voxel by voxel"):
-        eligibility.require_both(rows, pd.DataFrame(), faults)
+        eligibility.require_both(study, rows, pd.DataFrame(), faults)

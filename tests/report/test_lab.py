@@ -12,8 +12,10 @@ from radiogenomics import cli
 from radiogenomics.cohort import included, seal
 from radiogenomics.report import lab, mailable, pages
 from radiogenomics.study import tables
-from radiogenomics.study.contract import NOTEBOOKS
+from radiogenomics.study.contract import INTERNAL, NOTEBOOKS
 from radiogenomics.study.study import load_study
+
+NEEDED = [n for n in NOTEBOOKS if n != INTERNAL]  # in a study with a test cohort
 
 
 def parameters(path):
@@ -38,7 +40,7 @@ def state_of(folder):
 
 def test_copies_know_their_study_and_the_runs_parameters(copied):
     place = lab.prepare(copied)
-    assert sorted(p.name for p in place.glob("*.ipynb")) == [f"{n.name}.ipynb" for n in NOTEBOOKS]
+    assert sorted(p.name for p in place.glob("*.ipynb")) == [f"{n.name}.ipynb" for n in NEEDED]
     given = parameters(place / "04_cnn.ipynb")
     assert (given["epochs"], given["folds"], given["reports"]) == (1, 2, ".")
     assert (place / given["folder"]).resolve() == copied.folder
@@ -91,12 +93,12 @@ def test_a_later_run_and_a_new_notebook_reach_the_lab(copied, monkeypatch, tmp_p
 
 def test_start_page_names_every_notebook_its_question_state_and_time(copied):
     page = (lab.prepare(copied) / lab.START).read_text(encoding="utf-8")
-    for notebook in NOTEBOOKS:
+    for notebook in NEEDED:
         row = next(line for line in page.splitlines() if f"({notebook.name}.ipynb)" in line)
         assert notebook.question in row and "| done |" in row and ":" in row
     none = dataclasses.replace(copied, reports=copied.reports / "none")
     page = (lab.prepare(none) / lab.START).read_text(encoding="utf-8")
-    assert page.count("| not run |  |") == len(NOTEBOOKS)
+    assert page.count("| not run |  |") == len(NEEDED)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ import pandas as pd
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.images import anonymity
 from radiogenomics.images.formats import content_hash
-from radiogenomics.study import tables
+from radiogenomics.study import design, tables
 from radiogenomics.study.contract import PLATT_FOLDS, TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import there
 from radiogenomics.study.settings import Evaluation, key_of
 from radiogenomics.study.study import Study
 
+HOSPITALS = 3  # from which each can be left out in turn
 WHAT = {"ct_hash": "CT", "mask_hash": "mask", "mask_2_hash": "second reader's mask"}
 
 
@@ -57,7 +58,7 @@ def exclude(
     for column in needed:
         gone = table[column].isna() if column in table else pd.Series(True, table.index)
         checks.append(("clinical data", f"{column} missing", gone))
-    for column in ("ct", "mask"):
+    for column in ("ct", "mask") if design.imaged(study.settings) else ():
         checks.append(("files", f"{column} not named in cohort.csv", table[column] == ""))
         gone = ~table[column].map(lambda p: p != "" and there(p))
         checks.append(("files", f"{column} file missing", gone))
@@ -79,8 +80,8 @@ def exclude(
     )
     left["label"] = left.label.astype(int)
     for column in ("ct", "mask"):
-        left[f"{column}_hash"] = [readable_hash(Path(p)) for p in left[column]]
-        locked = left[left[f"{column}_hash"] == ""]
+        left[f"{column}_hash"] = [readable_hash(Path(p)) if p else "" for p in left[column]]
+        locked = left[(left[f"{column}_hash"] == "") & (left[column] != "")]
         reason = [f"{column} file may not be read: {as_written(study, p)}. Expected: permission to "
                   "read it. Ask who owns it." for p in locked[column]]  # fmt: skip
         out = pd.concat([out, locked[["patient"]].assign(step="files", reason=reason)])
@@ -88,7 +89,7 @@ def exclude(
     if "mask_2" in left:  # a missing or locked one does not exclude a patient
         left["mask_2_hash"] = [readable_hash(Path(p)) if p else "" for p in left["mask_2"]]
     if complete:
-        require_both(left, out)
+        require_both(study, left, out)
     flow = _flow(table, out, left, study.settings.cohorts.sides)
     return left.reset_index(drop=True), out.reset_index(drop=True), flow
 
@@ -142,11 +143,31 @@ def refused_folds(labels: pd.Series, folds: int) -> str:
     )
 
 
+def refused_hospitals(train: pd.DataFrame) -> str:
+    """Return why training patients cannot be put into a fold a hospital, "" if they can."""
+    names = train.hospital.unique() if "hospital" in train else []
+    if len(names) < HOSPITALS:
+        return (
+            f"the training patients come from {len(names)} hospitals (column hospital). Expected: "
+            f'{HOSPITALS} or more for [evaluation] folds_by = "hospital". Set it to "patient".'
+        )
+    for name in names:
+        others = train.label[train.hospital != name].value_counts().reindex([0, 1], fill_value=0)
+        if others.min() < PLATT_FOLDS:
+            return (
+                f"without hospital {name} {others.min()} training patients have label "
+                f"{others.idxmin()}. Expected: {PLATT_FOLDS}, for the SVM's probabilities. Set "
+                '[evaluation] folds_by = "patient", or add patients.'
+            )
+    return ""
+
+
 def cannot_run(study: Study, left: pd.DataFrame) -> list[str]:
-    """Return what would stop a later notebook: too few of a label."""
-    training = left[left.cohort == TRAIN].label
-    why = refused_folds(training, study.settings.evaluation.folds)
-    return [why] if why and training.nunique() == 2 else []
+    """Return what would stop a later notebook: too few of a label, too few hospitals."""
+    training, how = left[left.cohort == TRAIN], study.settings.evaluation
+    by_hospital = how.folds_by == "hospital"
+    why = refused_hospitals(training) if by_hospital else refused_folds(training.label, how.folds)
+    return [why] if why and training.label.nunique() == 2 else []
 
 
 def as_written(study: Study, path: str) -> str:
@@ -157,7 +178,9 @@ def as_written(study: Study, path: str) -> str:
 def led_outside(study: Study, patients: pd.DataFrame) -> list[str]:
     """Return the patients of whose images one is a link that leads out of the study folder."""
     home = study.folder.resolve()
-    led = patients[["ct", "mask"]].map(lambda p: not Path(p).resolve().is_relative_to(home))
+    led = patients[["ct", "mask"]].map(
+        lambda p: p != "" and not Path(p).resolve().is_relative_to(home)
+    )
     return patients.patient[led.any(axis=1)].tolist()
 
 
@@ -169,10 +192,13 @@ def readable_hash(path: Path) -> str:
         return ""
 
 
-def require_both(left: pd.DataFrame, out: pd.DataFrame, twins: list[str] | None = None) -> None:
+def require_both(
+    study: Study, left: pd.DataFrame, out: pd.DataFrame, twins: list[str] | None = None
+) -> None:
     """Stop where no study can be made of the patients left.
 
     Args:
+        study: names its cohorts.
         left: the patients who can take part.
         out: who cannot, and why.
         twins: what `inspect_cohort` found of one person in several rows.
@@ -183,7 +209,7 @@ def require_both(left: pd.DataFrame, out: pd.DataFrame, twins: list[str] | None 
     faults = [*_shared_files(left), *(twins or [])]
     if faults:
         raise TableFault("\n".join(faults))
-    _refuse_empty(left, out)
+    _refuse_empty(study.settings.cohorts.sides, left, out)
 
 
 def _below(table: pd.DataFrame, column: str, limit: float) -> pd.Series:
@@ -245,9 +271,9 @@ def _shared_files(left: pd.DataFrame) -> list[str]:
     return faults
 
 
-def _refuse_empty(left: pd.DataFrame, out: pd.DataFrame) -> None:
+def _refuse_empty(cohorts: Iterable[str], left: pd.DataFrame, out: pd.DataFrame) -> None:
     counts = left.groupby(["cohort", "label"]).size()
-    tests = [cohort for cohort in left.cohort.unique() if cohort != TRAIN] or ["test"]
+    tests = [cohort for cohort in left.cohort.unique() if cohort != TRAIN] or [*cohorts][1:2]
     for side in [(cohort, label) for cohort in (TRAIN, *tests) for label in (1, 0)]:
         if counts.get(side, 0) < 2:
             reasons = "".join(f"\n{r.patient}: {r.reason}" for r in out.head(20).itertuples())

@@ -34,7 +34,7 @@ def keep_included(
     """
     study.save_table(out, tables.EXCLUSIONS)
     study.save_table(flow, tables.FLOW)
-    require_both(left, out, twins)
+    require_both(study, left, out, twins)
     with whole_file(study.included_csv) as part:
         stamps = {f"{c}_stamp": left[c].map(_stamp) for c in IMAGES if c in left}
         table = left.assign(**_relative(study, left), **stamps, made_from=_source(study))

@@ -13,10 +13,12 @@ from radiogenomics.cohort.codes import CODES, OPTIONAL, coded
 from radiogenomics.cohort.dates import DATES, EXPECTED, UNREAD, with_interval
 from radiogenomics.cohort.roles import role_faults
 from radiogenomics.cohort.sides import assigned, of_dates, twice
+from radiogenomics.study import design
 from radiogenomics.study.cells import read_cells
+from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import shipped
-from radiogenomics.study.settings import Codes, Cohorts, Label
+from radiogenomics.study.settings import Codes, Cohorts, Label, Settings
 from radiogenomics.study.study import Study
 
 EVER = {"never": "never", "former": "ever", "current": "ever"}  # the paper's two groups
@@ -44,6 +46,18 @@ def read_cohort(study: Study) -> pd.DataFrame:
         held = f"{study.cohort_csv.name} has {len(read.faults)} faults:"
         raise TableFault("\n".join([held, *read.faults]))
     return read.table
+
+
+def always(settings: Settings) -> tuple[str, ...]:
+    """Return the columns that a study's table must have, beside label and predictors."""
+    deciding = (settings.cohorts.column.lower(),) if design.tested(settings) else ()
+    return (*(NEEDED if design.imaged(settings) else NEEDED[:1]), *deciding)
+
+
+def _without_images(absent: list[str]) -> str:
+    """Return the way out for a study that has no images, "" where that is not what is missing."""
+    lacking = {"ct", "mask"} <= set(absent)
+    return ' Without images set in study.toml: parts = ["clinical"].' if lacking else ""
 
 
 class Reading(NamedTuple):
@@ -74,18 +88,22 @@ def read_table(study: Study) -> Reading:
     raw = read_cells(path)
     label_column = study.settings.label.column.lower()
     deciding = study.settings.cohorts.column.lower()
-    named = (*NEEDED, deciding, label_column, *study.settings.clinical.predictors)
+    named = [*always(study.settings), label_column, *study.settings.clinical.predictors]
     absent = [c for c in named if c not in raw]
     if absent:
         raise TableFault(
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
-            f"Expected: the columns of {shipped('data/README.md')}."
+            f"Expected: the columns of {shipped('data/README.md')}." + _without_images(absent)
         )
+    if not design.imaged(study.settings):
+        raw = raw.assign(**dict.fromkeys(IMAGES, ""))
     raw = canonical(raw, study.settings.codes)
     raw, split_faults = _split(raw, study.settings.cohorts)
-    lost = (raw.cohort == "") & (raw[deciding] != "")
+    lost = (raw.cohort == "") & (raw.get(deciding, "") != "")
     raw = with_interval(raw)
-    if of_dates(study.settings.cohorts):  # of a day nothing is left but whether it is of use
+    if deciding in raw and of_dates(
+        study.settings.cohorts
+    ):  # of a day nothing is left but whether it is of use
         said = np.where(lost, "a day in no cohort", "")
         raw = raw.assign(**{deciding: np.where(raw[deciding] == UNREAD, UNREAD, said)})
     cells = _cell_faults(raw, study)
@@ -256,6 +274,8 @@ def _fault(raw: pd.DataFrame, i: int, column: str, expected: str) -> str:
 def _split(raw: pd.DataFrame, cohorts: Cohorts) -> tuple[pd.DataFrame, list[str]]:
     """Return the table with each patient's cohort ("" unknown), and the faults of the split."""
     column = cohorts.column.lower()
+    if column not in raw:  # of a study without a test cohort
+        return raw.assign(cohort=TRAIN), []
     side = assigned(raw[column], cohorts)
     both = twice(raw[column], cohorts)
     faults = [f"study.toml [cohorts]: {', '.join(both)} is in several cohorts."] if both else []

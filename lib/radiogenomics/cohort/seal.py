@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.cohort.included import read_included
-from radiogenomics.study import contract
+from radiogenomics.study import contract, design
 from radiogenomics.study.errors import DamagedFile, StudyError, UsageError
 from radiogenomics.study.files import digest
 from radiogenomics.study.study import Study
@@ -24,12 +24,13 @@ PURPOSES = ("describe", "evaluate", "explain", "leave out hospitals")
 
 
 def opened(study: Study, notebook: str, purpose: str) -> pd.DataFrame:
-    """Return the patients who take part, test labels included, and record it.
+    """Return the patients who take part, test labels included, and record it if there are any.
 
     Raises:
         StudyError: a purpose that is not one of `PURPOSES`; `explain` before any `evaluate`.
     """
-    record(study, notebook, purpose)
+    if design.tested(study.settings):
+        record(study, notebook, purpose)
     return read_included(study)
 
 

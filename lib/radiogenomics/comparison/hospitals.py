@@ -16,7 +16,7 @@ from radiogenomics.study import contract, tables
 from radiogenomics.study.study import Study
 
 FEWEST = 3  # hospitals
-POOLED = "pooled"
+POOLED, ONE_LABEL = "pooled", "one label only"
 NEEDED = 5  # patients of each label in the others: the SVM's Platt scaling has five folds
 
 
@@ -48,6 +48,7 @@ def leave_one_out(
 
     hospitals, features = patients.hospital.unique(), load_features(study)
     full, rows = study.settings.evaluation.checks == "full", []
+    models = (*refitted.of_parts(study), *(("CNN",) if full else ()))
     for done, hospital in enumerate(hospitals, start=1):
         held = patients.hospital == hospital
         labels = patients.label[held].to_numpy(int)
@@ -56,12 +57,40 @@ def leave_one_out(
         scores = {} if reason else refitted.scores(study, *sides, features)
         if full and not reason:
             scores["CNN"] = refitted.network_scores(study, "hospitals", *sides)
-        for model in (*refitted.MODELS, "CNN") if full else refitted.MODELS:
-            row = {"hospital": hospital, "model": model, "n": len(labels), "reason": reason}
-            row |= {"events": int(labels.sum()), "ci_method": "none"}
-            level = study.settings.evaluation.confidence
-            rows.append(row | (_judged(labels, scores[model], level) if model in scores else {}))
+        rows += _rows(study, hospital, models, labels, scores, reason)
         progress(done, len(hospitals))
+    return _with_pooled(study, rows)
+
+
+def of_scores(study: Study, patients: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return hospitals.csv of scores by models that were fitted without the patient's hospital.
+
+    Args:
+        study: level of the intervals.
+        patients: with hospital and label.
+        scores: (patient, model), indexed by patient.
+    """
+    rows = []
+    for hospital, part in patients.groupby("hospital"):
+        labels, own = part.label.to_numpy(int), scores.loc[part.patient]
+        reason = "" if 0 < labels.sum() < len(labels) else ONE_LABEL
+        judged = {} if reason else {model: own[model].to_numpy() for model in own}
+        rows += _rows(study, hospital, tuple(scores), labels, judged, reason)
+    return _with_pooled(study, rows)
+
+
+def _rows(
+    study: Study, hospital: str, models: tuple[str, ...], labels: np.ndarray,
+    scores: dict[str, np.ndarray], reason: str,
+) -> list[dict]:  # fmt: skip
+    row = {"hospital": hospital, "n": len(labels), "reason": reason}
+    row |= {"events": int(labels.sum()), "ci_method": "none"}
+    level = study.settings.evaluation.confidence
+    judged = {model: _judged(labels, score, level) for model, score in scores.items()}
+    return [row | {"model": model} | judged.get(model, {}) for model in models]
+
+
+def _with_pooled(study: Study, rows: list[dict]) -> pd.DataFrame:
     found = pd.DataFrame(rows)
     pooled = _pooled(found, study.settings.evaluation.confidence)
     return tables.HOSPITALS.frame(pd.concat([found, pooled]).to_dict("records"))
@@ -96,7 +125,7 @@ def _pooled(found: pd.DataFrame, confidence: float) -> pd.DataFrame:
 def _reason(others: pd.Series, labels: np.ndarray) -> str:
     """Return why nothing can be said about a hospital with these labels, or ""."""
     if not 0 < labels.sum() < len(labels):
-        return "one label only"
+        return ONE_LABEL
     rarer = min(int((others == label).sum()) for label in (0, 1))
     few = f"{rarer} patients of a label in the other hospitals, {NEEDED} are needed"
     return few if rarer < NEEDED else ""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from radiogenomics.comparison.plan import Judged
 from radiogenomics.statistics import calibration
-from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE, TRAIN, in_words
+from radiogenomics.study.contract import AUC_INTERVALS, IN_SAMPLE, METRICS, TRAIN, in_words
 from radiogenomics.study.words import print_p, with_interval
 
 Facts = dict[str, Any]
@@ -227,3 +227,15 @@ def verdict_shown(table: pd.DataFrame) -> pd.DataFrame:
 
 def _three(value: float) -> str:
     return "" if pd.isna(value) else f"{value:.3f}"
+
+
+def internal_shown(results: pd.DataFrame) -> pd.DataFrame:
+    """Return internal.csv for reading: a row a model and cut-off, measures with their intervals."""
+    text = [with_interval(r.value, r.ci_low, r.ci_high) for r in results.itertuples()]
+    rule = results.threshold_rule.fillna("")
+    rows = results.assign(text=text, metric=results.metric.map(METRICS), cutoff=rule)
+    at = rows[rows.cutoff != ""].pivot(index=["model", "cutoff"], columns="metric", values="text")
+    of = rows[rows.cutoff == ""].pivot(index="model", columns="metric", values="text")
+    wide = at.reset_index("cutoff").join(of).set_index("cutoff", append=True)
+    order = [name for name in METRICS.values() if name in wide]
+    return wide.loc[list(dict.fromkeys(rows.model)), order]

@@ -10,7 +10,8 @@ from radiogenomics.images.changes import Change
 from radiogenomics.models import classical
 from radiogenomics.models.platt import Platt, fit_after_selection
 from radiogenomics.radiomics import agreement, signature
-from radiogenomics.study import contract
+from radiogenomics.study import contract, design
+from radiogenomics.study.settings import CLINICAL, RADIOMICS
 from radiogenomics.study.study import Study
 
 ON_SIGNATURE = tuple(model.name for model in contract.ON_SIGNATURE)
@@ -81,21 +82,31 @@ def on_clinical(study: Study, train: pd.DataFrame, new: pd.DataFrame) -> np.ndar
     return classical.probability(fitted, outside)
 
 
+def of_parts(study: Study) -> tuple[str, ...]:
+    """Return the names of the models that this file fits again, of the study's parts."""
+    parts = design.parts(study.settings)
+    return (*(MODELS[:1] if CLINICAL in parts else ()), *(MODELS[1:] if RADIOMICS in parts else ()))
+
+
 def scores(
-    study: Study, train: pd.DataFrame, new: pd.DataFrame, features: pd.DataFrame
+    study: Study, train: pd.DataFrame, new: pd.DataFrame, features: pd.DataFrame | None
 ) -> dict[str, np.ndarray]:
-    """Return new patients' scores by Clinical, LR, SVM and Bayes, fitted to `train`.
+    """Return new patients' scores by Clinical, LR, SVM and Bayes (`of_parts`), fitted to `train`.
 
     Args:
         study: settings and seed.
         train: patients with label.
         new: patients whose labels are not used.
-        features: of both (patient, feature).
+        features: of both (patient, feature); None where the study has no radiomics.
     """
+    found = {}
+    if CLINICAL in design.parts(study.settings):
+        found["Clinical"] = on_clinical(study, train, new)
+    if features is None:
+        return found
     parts = (features.loc[part.patient] for part in (train, new))
     labels = train.label.to_numpy(int)
-    found = on_features(chain(study, train), study.settings.seed, labels, *parts)
-    return {"Clinical": on_clinical(study, train, new)} | found
+    return found | on_features(chain(study, train), study.settings.seed, labels, *parts)
 
 
 def network_scores(

@@ -51,19 +51,21 @@ def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[floa
     if "parameters" in scores:
         counts = scores.groupby("model", sort=False).parameters.first()
         return {model: (np.nan, candidates) for model, candidates in counts.items()}
-    if not study.has(tables.CNN_LAYERS):
-        return {}
-    trained = int(study.table(tables.CNN_LAYERS).trainable.sum())
-    clinical = classical.load_model(study, "Clinical")[-1].coef_.size
-    steps = study.table(tables.SELECTION_STEPS)
-    kept, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
-    radiomics = {
-        name: (kept if name == "LR" else np.nan, offered)
-        for name in (model.name for model in contract.ON_SIGNATURE)
-    }
-    own = {"Clinical": (clinical, clinical), "CNN": (trained, trained)}
-    stacked = (STACKED, trained + offered + STACKED)
-    return own | radiomics | {"Com": stacked, IN_SAMPLE: stacked}
+    own: dict[str, tuple[float, float]] = {}
+    if classical.model_file(study, "Clinical").exists():
+        clinical = classical.load_model(study, "Clinical")[-1].coef_.size
+        own["Clinical"] = clinical, clinical
+    if study.has(tables.CNN_LAYERS):
+        trained = int(study.table(tables.CNN_LAYERS).trainable.sum())
+        own["CNN"] = trained, trained
+    if study.has(tables.SELECTION_STEPS):
+        steps = study.table(tables.SELECTION_STEPS)
+        kept, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
+        own |= {model.name: (kept if model.name == "LR" else np.nan, offered)
+                for model in contract.ON_SIGNATURE}  # fmt: skip
+        if "CNN" in own:
+            own |= dict.fromkeys(("Com", IN_SAMPLE), (STACKED, trained + offered + STACKED))
+    return own
 
 
 def sample_size(study: Study, scores: pd.DataFrame, judged: Judged) -> pd.DataFrame:

@@ -52,11 +52,14 @@ def inspect_cohort(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, list[str]]:
     """Read every patient's images once, in this run and the next: what was found is kept.
 
+    Patients whose CT is not named, as in a study without images, are passed over.
+
     Returns:
         Masks (one row per patient, `thumbnail` among its columns), acquisition (likewise, and of
         those whose mask cannot be used), failures (patient, step, reason), and what leaves the
         whole table in doubt: one person in several rows, by PatientID or by voxels.
     """
+    cohort = cohort[cohort.ct != ""]
     jobs = (delayed(_inspected)(row, study) for row in cohort.to_dict("records"))
     results = each(jobs, study.workers)
     records = []

@@ -195,6 +195,8 @@ def load_volumes(study: Study, cohort: pd.DataFrame, change: Change | None = Non
         StudyError: notebook 02 has not prepared these patients with these settings.
     """
     rows = [row for _, row in cohort.iterrows()]
+    if not rows:
+        return np.empty((0, *study.settings.preprocessing.shape, 1), np.float32)
     missing = [row.patient for row in rows if not volume_path(study, row, change).exists()]
     if missing:
         raise MissingFile(

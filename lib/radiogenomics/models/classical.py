@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from radiogenomics.cohort.eligibility import refused_folds
+from radiogenomics.cohort.eligibility import refused_folds, refused_hospitals
 from radiogenomics.cohort.included import split
 from radiogenomics.models import platt, predictions
 from radiogenomics.models.platt import fit_after_selection
@@ -78,12 +78,19 @@ TRUSTED = {  # types of scikit-learn and numpy that skops does not list; no code
 Side = tuple[pd.DataFrame, pd.DataFrame]  # patients and their inputs
 
 
-def folds(cohort: pd.DataFrame, n: int, seed: int) -> np.ndarray:
-    """Return each training patient's fold, 1 to n (patient,): stratified by label and hospital.
+def folds(cohort: pd.DataFrame, n: int, seed: int, by: str = "patient") -> np.ndarray:
+    """Return each training patient's fold (patient,): 1 to n, stratified by label and hospital.
+
+    By `hospital` each hospital is a fold, in the order of their names, and n and seed do not count.
 
     Raises:
-        StudyError: a label has too few training patients for so many folds.
+        StudyError: a label has too few training patients for so many folds, or there are too few
+            hospitals.
     """
+    if by == "hospital":
+        if why := refused_hospitals(cohort):
+            raise StudyError(why)
+        return pd.factorize(cohort.hospital, sort=True)[0] + 1
     where = cohort.hospital if "hospital" in cohort else cohort.cohort
     strata = cohort.label.astype(str) + where.astype(str)
     if why := refused_folds(cohort.label, n):
@@ -222,6 +229,8 @@ def stack_inputs(cnn: np.ndarray, svm: np.ndarray) -> np.ndarray:
 
 def probability(model: BaseEstimator, inputs: pd.DataFrame | np.ndarray) -> np.ndarray:
     """Return the probability of mutant (patient,)."""
+    if not len(inputs):
+        return np.empty(0)
     with warnings.catch_warnings():  # of the reference taken for a category (`clinical_model`)
         warnings.filterwarnings("ignore", "Found unknown categories")
         return model.predict_proba(inputs)[:, 1]

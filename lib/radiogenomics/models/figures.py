@@ -34,9 +34,10 @@ def steps(
     features = chosen.kept.iloc[0] + chosen.dropped.iloc[0]
     selection = [f"{step.step} {step.kept}" for step in chosen.itertuples()]
     parameters = layers.parameters.sum()
-    shape = "×".join(map(str, image.shape))
+    shape, tested = "×".join(map(str, image.shape)), sides.drop(TRAIN).sum()
     boxes = [
-        (0.5, 0.95, [f"{sides[TRAIN]} training and {sides.drop(TRAIN).sum()} test patients"]),
+        (0.5, 0.95, [f"{sides[TRAIN]} training and {tested} test patients"
+                     if tested else f"{sides[TRAIN]} patients"]),
         (0.5, 0.82, [f"CT and outline: {image.spacing_mm:g} mm, {low:g} to {high:g} HU, {seen}"]),
         (0.14, 0.5, ["<b>Clinical</b>", *clinical.predictors, "logistic regression"]),
         (0.5, 0.5, ["<b>Radiomics</b>", f"{features:,} features", *selection, "LR, SVM, Bayes"]),
@@ -47,13 +48,16 @@ def steps(
                       f"of out-of-fold scores, {folds} folds"]),
         (0.5, 0.05, ["test of every model: AUC, calibration, net benefit"]),
     ]  # fmt: skip
+    if not tested:
+        boxes[-2:] = [(0.5, 0.05, ["cross-validation of every model: AUC, sensitivity"])]
     figure = empty("Technical steps", "", "", height=560)
     line = {"color": BACK, "width": 1.5}
+    stacked = ([(0.52, 0.5), (0.52, 0.18), (0.66, 0.18)],
+               [(0.85, 0.18), (0.66, 0.18), (0.66, 0.05)])  # fmt: skip
     for points in (
         [(0.5, 0.95), (0.5, 0.5)], [(0.5, 0.95), (0.14, 0.95), (0.14, 0.05), (0.5, 0.05)],
         [(0.5, 0.73), (0.85, 0.73), (0.85, 0.05), (0.5, 0.05)],
-        [(0.48, 0.5), (0.48, 0.05)], [(0.52, 0.5), (0.52, 0.18), (0.66, 0.18)],
-        [(0.85, 0.18), (0.66, 0.18), (0.66, 0.05)],
+        [(0.48, 0.5), (0.48, 0.05)], *(stacked if tested else ()),
     ):  # fmt: skip
         x, y = zip(*points, strict=True)
         figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")

@@ -195,4 +195,4 @@ def score(model: keras.Model, volumes: np.ndarray, batch: int = 8) -> np.ndarray
     """Return the probability of mutant (patient,) for volumes (patient, z, y, x, 1)."""
     starts = range(0, len(volumes), batch)
     parts = [_numpy(model(volumes[i : i + batch], training=False))[:, 1] for i in starts]
-    return np.concatenate(parts)
+    return np.concatenate(parts) if parts else np.empty(0)

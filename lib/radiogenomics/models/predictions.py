@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from radiogenomics.study import contract
+from radiogenomics.study import contract, design
 from radiogenomics.study.cells import read_written, write_cells
 from radiogenomics.study.contract import COLUMNS, MODELS, TRAIN
 from radiogenomics.study.study import Study
@@ -38,7 +38,7 @@ def write_scores(study: Study, rows: pd.DataFrame) -> None:
 
 
 def read_scores(study: Study) -> pd.DataFrame:
-    """Read predictions.csv.
+    """Read predictions.csv, without models of parts that the study does not have (any more).
 
     Raises:
         StudyError: no model has been fitted yet.
@@ -46,7 +46,9 @@ def read_scores(study: Study) -> pd.DataFrame:
     if not study.predictions_csv.exists():
         raise study.not_yet("predictions.csv", contract.SELECTION)
     kinds = {"patient": str, "label": "Int64", "fold": "Int64"}
-    return read_written(study.predictions_csv, COLUMNS, dtype=kinds)
+    scores = read_written(study.predictions_csv, COLUMNS, dtype=kinds)
+    gone = {model.name for model in MODELS} - design.models(study.settings)
+    return scores[~scores.model.isin(gone)]
 
 
 def select(scores: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pandas as pd
 
 from radiogenomics.comparison import other_patients, other_scores
@@ -168,19 +166,7 @@ def _run(study: Study, asked: Asked, left_out: set[str]) -> None:
     given = {"predictions": [str(table.resolve()) for table in asked.tables]}
     given["columns"] = str(asked.columns.resolve()) if asked.columns else None
     inputs = [*asked.tables, *([asked.columns] if asked.columns else [])]
-    with tempfile.TemporaryDirectory() as folder:
-        own = Path(folder) / f"{COMPARISON.name}.ipynb"
-        nbformat.write(_shorter(NOTEBOOKS / own.name, left_out), own)
-        run_alone(study, own, given, inputs)
-
-
-def _shorter(path: Path, left_out: set[str]) -> nbformat.NotebookNode:
-    """Return a notebook without the cells that carry one of these tags."""
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells = [
-        cell for cell in notebook.cells if not left_out & set(cell.metadata.get("tags", []))
-    ]
-    return notebook
+    run_alone(study, NOTEBOOKS / f"{COMPARISON.name}.ipynb", given, inputs, left_out)
 
 
 def headline(study: Study) -> dict[str, Any]:

@@ -17,6 +17,7 @@ Facts = dict[str, Any]
 # the file, the block, its facts, the heading
 Part = tuple[Table | str, str, Callable[[Study], Facts], str]
 PACKAGES = ("radiogenomics", "tensorflow", "scikit-learn", "statsmodels", "simpleitk")
+ALONE = {"volume": "the lesion's volume alone", "acquisition": "acquisition alone"}
 WORDS = {"cea": "CEA", "smoking": "smoking status"}  # of clinical columns
 
 
@@ -99,7 +100,20 @@ def _controls_method(study: Study) -> Facts:
     asked = table[table.auc.notna()].groupby("question").model.unique()
     times = study.ran_with(contract.COMPARISON).evaluation.permutations
     permuted, shuffled = (list(asked.get(q, ())) for q in ("training labels", "voxels"))
-    return {"permuted": permuted, "shuffled": shuffled, "times": times}
+    alone = [words for question, words in ALONE.items() if question in asked]
+    return {"permuted": permuted, "shuffled": shuffled, "times": times, "alone": alone}
+
+
+def _internal_method(study: Study) -> Facts:
+    results, used = study.table(tables.INTERNAL_RESULTS), study.ran_with(contract.INTERNAL)
+    repeats, how = results.repeats.max(), used.evaluation
+    once = results.model[(results.repeats < repeats) & (results.metric == "auc")].tolist()
+    permuted = study.table(tables.PERMUTATIONS)
+    return {
+        "folds": how.folds, "by_hospital": how.folds_by == "hospital", "repeats": repeats,
+        "once": once, "level": how.confidence, "permuted": permuted.model.unique().tolist(),
+        "times": permuted.permutation.max() if len(permuted) else 0,
+    }  # fmt: skip
 
 
 def _software(study: Study) -> Facts:
@@ -122,5 +136,6 @@ METHODS: list[Part] = [
     (tables.CNN_HISTORY, "training", _training, "Models"),
     (tables.METRICS, "statistics", _statistics, "Statistical analysis"),
     (tables.VERDICT, "controls_method", _controls_method, "Statistical analysis"),
+    (tables.INTERNAL_RESULTS, "internal_method", _internal_method, "Statistical analysis"),
     ("manifest.json", "software", _software, "Statistical analysis"),
 ]  # fmt: skip

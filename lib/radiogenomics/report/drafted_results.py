@@ -10,6 +10,7 @@ from radiogenomics.cohort import seal
 from radiogenomics.cohort.eligibility import excluded
 from radiogenomics.comparison import readings
 from radiogenomics.comparison.cautions import TEST_COHORT
+from radiogenomics.comparison.controls import luck
 from radiogenomics.comparison.controls.verdict import FEATURES
 from radiogenomics.comparison.plan import judged
 from radiogenomics.radiomics.perturbations import GOOD
@@ -169,6 +170,19 @@ def _limited(study: Study) -> Facts:
     return {"texts": [check.text for check in told if check.name not in ("sample size", "maps")]}
 
 
+def _internal(study: Study) -> Facts:
+    table = study.table(tables.INTERNAL_RESULTS)
+    auc, words = table[table.metric == "auc"], ("sensitivity", "specificity")
+    half = table[table.threshold_rule == "half"]
+    return {
+        "n": auc.n.iloc[0], "events": auc.events.iloc[0],
+        "level": study.ran_with(contract.INTERNAL).evaluation.confidence,
+        "models": [f"{row.model} {_told(row, 3)}" for _, row in auc.iterrows()],
+        "shares": _by_model(half, dict(zip(words, words, strict=True)), 3),
+        "chance": luck.chance(study.table(tables.PERMUTATIONS)),
+    }  # fmt: skip
+
+
 def _perturbed(study: Study) -> Facts:
     table = study.table(tables.PERTURBATION)
     good = table.assign(good=table.icc >= GOOD).groupby("feature").good.all()
@@ -185,6 +199,7 @@ RESULTS: list[Part] = [
     (tables.METRICS, "auc", _auc, "Discrimination"),
     (tables.DELONG, "comparison/pairs", lambda s: readings.smallest_p(s.table(tables.DELONG)),
      "Discrimination"),
+    (tables.INTERNAL_RESULTS, "internal_result", _internal, "Discrimination"),
     (tables.METRICS, "proportions", _proportions, "Discrimination"),
     (tables.METRICS, "calibration", _calibration, "Calibration and clinical utility"),
     (tables.DECISION_BEST, "net_benefit", _net_benefit, "Calibration and clinical utility"),
@@ -200,4 +215,5 @@ LIMITATIONS: list[Part] = [
     (tables.WARNINGS, "test_size", _test_size, ""),
     (tables.WARNINGS, "warned", _warned, ""),
     (tables.METRICS, "limited", _limited, ""),
+    (tables.INTERNAL_RESULTS, "limited", _limited, ""),
 ]

@@ -7,8 +7,10 @@ import os
 import numpy as np
 
 from radiogenomics.cohort.reading import read_cohort
+from radiogenomics.study import design
 from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.errors import StudyError
+from radiogenomics.study.settings import NETWORK, RADIOMICS
 from radiogenomics.study.study import Study
 
 # CPU seconds on the cores that tests/benchmarks/README.md was measured on
@@ -33,13 +35,15 @@ def expected_minutes(study: Study, cores: int | None = None) -> tuple[float, flo
         return None
     cores = cores or os.cpu_count() or 1
     train, settings = int((table.cohort == TRAIN).sum()), study.settings
-    work = PATIENT * len(table) + RESAMPLE * settings.radiomics.stability * train
-    work += (TRAINED + PERMUTED * settings.evaluation.permutations) * train
+    parts, work = design.parts(settings), PATIENT * len(table) if design.imaged(settings) else 0
+    if RADIOMICS in parts:
+        work += RESAMPLE * settings.radiomics.stability * train
+        work += (TRAINED + PERMUTED * settings.evaluation.permutations) * train
     # on all training patients, and once without each fold: together as many as there are folds
     fitted = train * (1 - settings.cnn.validation) * settings.evaluation.folds
     epochs = settings.cnn.epochs * settings.cnn.networks
     share = np.prod(settings.preprocessing.shape) / VOXELS
-    network = SAMPLE * share * fitted * epochs / cores / 60
+    network = SAMPLE * share * fitted * epochs / cores / 60 * (NETWORK in parts)
     whole = STARTS / 60 + work / min(study.workers, cores) / 60 + network
     return float(whole), float(network)
 
@@ -49,7 +53,5 @@ def told(study: Study) -> str:
     if (minutes := expected_minutes(study)) is None:
         return ""
     whole, network = (max(1, round(part)) for part in minutes)
-    return (
-        f"About {whole} minutes on {os.cpu_count()} cores like ours without a GPU, "
-        f"{network} of them for the network's training."
-    )
+    trained = f", {network} of them for the network's training" if minutes[1] else ""
+    return f"About {whole} minutes on {os.cpu_count()} cores like ours without a GPU{trained}."

@@ -7,11 +7,12 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import papermill
 from traitlets.config import Config
 
@@ -51,10 +52,22 @@ def declared_here(path: Path, parameters: dict[str, Any]) -> dict[str, Any]:
     return {n: str(v) if kinds[n] is str and v is not None else v for n, v in here.items()}
 
 
-def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
+def without(notebook: nbformat.NotebookNode, tags: Collection[str]) -> nbformat.NotebookNode:
+    """Return a notebook less the cells that carry one of these tags."""
+    left_out = set(tags)
+    notebook.cells = [
+        cell for cell in notebook.cells if not left_out & set(cell.metadata.get("tags", []))
+    ]
+    return notebook
+
+
+def run_notebook(
+    path: Path, output: Path, parameters: dict[str, Any], left_out: Collection[str] = ()
+) -> float:
     """Execute a notebook into `output` and return the seconds it took.
 
-    Only parameters that the notebook declares are injected.
+    Only parameters that the notebook declares are injected; cells with a tag of `left_out` are not
+    there.
 
     Raises:
         NotebookFailed: a cell raised; the executed part stays in `output`.
@@ -62,9 +75,11 @@ def run_notebook(path: Path, output: Path, parameters: dict[str, Any]) -> float:
     given, failure = declared_here(path, parameters), None
     start = time.monotonic()
     with whole_file(output) as part, _followed_progress() as folder:
+        own = folder / path.name
+        nbformat.write(without(nbformat.read(path, 4), left_out), own)
         try:
             papermill.execute_notebook(
-                str(path), str(part), given, kernel_name="python3", progress_bar=False,
+                str(own), str(part), given, kernel_name="python3", progress_bar=False,
                 request_save_on_cell_execute=False, config=_kernel(folder),
             )  # fmt: skip
         except papermill.PapermillExecutionError as fault:

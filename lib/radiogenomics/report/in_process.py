@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,13 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from traitlets.config import Config
 
-from radiogenomics.report.execution import QUIET, NotebookFailed, declared_here, take_paths_out
+from radiogenomics.report.execution import (
+    QUIET,
+    NotebookFailed,
+    declared_here,
+    take_paths_out,
+    without,
+)
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import whole_file
 
@@ -37,7 +44,9 @@ class Shell(InteractiveShell):
     displayhook_class = Published
 
 
-def run_in_process(path: Path, output: Path, parameters: dict[str, Any]) -> float:
+def run_in_process(
+    path: Path, output: Path, parameters: dict[str, Any], left_out: Collection[str] = ()
+) -> float:
     """Execute a notebook into `output` as `run_notebook` does, and return its seconds.
 
     Raises:
@@ -48,7 +57,10 @@ def run_in_process(path: Path, output: Path, parameters: dict[str, Any]) -> floa
         os.environ.setdefault(name, value)
     given = declared_here(path, parameters)
     notebook = parameterize_notebook(
-        load_notebook_node(str(path)), given, kernel_name="python3", language="python"
+        without(load_notebook_node(str(path)), left_out),
+        given,
+        kernel_name="python3",
+        language="python",
     )
     Shell.clear_instance()  # a page sees nothing of the one before it
     shell = Shell.instance(config=Config(HistoryManager={"enabled": False}))

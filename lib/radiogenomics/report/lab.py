@@ -11,15 +11,16 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
+from radiogenomics.report.execution import without
 from radiogenomics.report.manifest import earlier_states
 from radiogenomics.report.pages import notebooks
-from radiogenomics.study import contract
+from radiogenomics.study import contract, design
 from radiogenomics.study.files import digest, read_json, whole_file, write_json
 from radiogenomics.study.progress import minutes
 from radiogenomics.study.study import LAB, Study, load_study
@@ -69,16 +70,19 @@ def _copy_notebooks(own: Study, states: dict[str, dict[str, Any]]) -> list[str]:
     """Write the copies of the notebooks; return the names of those that a user has changed."""
     made = read_json(own.reports / MADE) if (own.reports / MADE).exists() else {}
     folder, changed = _relative(own.folder, own.reports), []
-    for path in notebooks():
+    settings = own.settings
+    here = [n.name for n in contract.NOTEBOOKS if not design.not_needed(settings, n)]
+    for path in [p for p in notebooks() if p.stem in here]:
         copy, name = own.reports / path.name, path.stem
         if copy.exists() and _sources(copy) != made.get(name):
             changed.append(name)
             continue
         values = {"folder": folder, "reports": "."} | states[name].get("overrides", {})
-        if not copy.exists() or _sources(path, values) != made[name]:
+        filled = _filled_in(path, values, design.absent(settings))
+        if not copy.exists() or _digest(filled) != made[name]:
             with whole_file(copy) as part:
-                nbformat.write(_filled_in(path, values), part)
-        made[name] = _sources(path, values)
+                nbformat.write(filled, part)
+        made[name] = _digest(filled)
     write_json(own.reports / MADE, made)
     return changed
 
@@ -91,9 +95,9 @@ def _relative(path: Path, start: Path) -> str:
         return path.as_posix()
 
 
-def _filled_in(path: Path, values: dict[str, Any]) -> nbformat.NotebookNode:
-    """Return a notebook with values in its parameter cell, in the place of the defaults."""
-    notebook = nbformat.read(path, 4)
+def _filled_in(path: Path, values: dict[str, Any], tags: Collection[str]) -> nbformat.NotebookNode:
+    """Return a notebook without the cells of these tags, with values in its parameter cell."""
+    notebook = without(nbformat.read(path, 4), tags)
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             cell.source = fill_in(cell.source, values)
@@ -109,23 +113,25 @@ def fill_in(source: str, values: dict[str, Any]) -> str:
     return source
 
 
-def _sources(path: Path, values: dict[str, Any] | None = None) -> str:
-    """Return a digest of a notebook's cells, with values filled in; outputs do not count.
-
-    "" for a file that is no notebook any more.
-    """
+def _sources(path: Path) -> str:
+    """Return a notebook's `_digest`, "" of a file that is no notebook any more."""
     try:
-        cells = _filled_in(path, values or {}).cells
+        return _digest(nbformat.read(path, 4))
     except nbformat.reader.NotJSONError:
         return ""
-    return digest([cell.source for cell in cells])
+
+
+def _digest(notebook: nbformat.NotebookNode) -> str:
+    """Return a digest of a notebook's cells; outputs do not count."""
+    return digest([cell.source for cell in notebook.cells])
 
 
 def _start_page(study: Study, states: dict[str, dict], changed: Iterable[str]) -> str:
     """Return the page that JupyterLab opens first: each notebook, its question, state and time."""
     head = say("report", "lab_head", title=study.settings.heading, report=study.reports.name)
     rows = ["| notebook | question | last run | time (min:s) |", "|---|---|---|---|"]
-    rows += [_row(notebook, states[notebook.name]) for notebook in contract.NOTEBOOKS]
+    here = [n for n in contract.NOTEBOOKS if not design.not_needed(study.settings, n)]
+    rows += [_row(notebook, states[notebook.name]) for notebook in here]
     foot = say("report", "lab_foot", changed=list(changed))
     return "\n\n".join([head, "\n".join(rows), foot]) + "\n"
 

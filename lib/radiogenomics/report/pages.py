@@ -12,17 +12,19 @@ import nbformat
 import pandas as pd
 from nbconvert import HTMLExporter
 
+from radiogenomics.comparison import readings
 from radiogenomics.comparison.paper import paper_of
 from radiogenomics.report import acting, captions, summary
 from radiogenomics.report.print_tables import save_print_tables, table1
-from radiogenomics.study import contract, tables
+from radiogenomics.study import contract, design, tables
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import SHIPPED, read_json, whole_file
 from radiogenomics.study.pictures import PLOTLY
 from radiogenomics.study.progress import minutes
+from radiogenomics.study.settings import CLINICAL, NETWORK, RADIOMICS, Settings
 from radiogenomics.study.study import Study
 from radiogenomics.study.style import MIME
-from radiogenomics.study.words import SYNTHETIC, printed_rows, table2, with_interval
+from radiogenomics.study.words import SYNTHETIC, listed, printed_rows, table2, with_interval
 
 NOTEBOOKS = SHIPPED / "notebooks"
 TEMPLATE = Path(__file__).parent / "template"
@@ -34,8 +36,14 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; connect-src 'none'"
 )
+MADE_OF = {NETWORK: "a 3D CNN", RADIOMICS: "radiomics models", CLINICAL: "clinical models"}
+NOT_NEEDED = "not needed"  # the state of a notebook that has nothing to do in this design
+UNTESTED = (
+    "Internal validation only: no patient here was kept apart to test the models, which other "
+    "hospitals' patients have still to do."
+)
 INDEX_FIGURES = (
-    "flow", "cohorts", "roc_*", "calibration_*", "decision_*", "scores_*", "steps",
+    "flow", "internal", "cohorts", "roc_*", "calibration_*", "decision_*", "scores_*", "steps",
 )  # fmt: skip
 OTHER_DATA = {  # of pages with other data than the study's: their tables are not marked
     contract.NEW_PATIENT.name: " The models were trained on it; the CT may be a real patient's.",
@@ -99,7 +107,8 @@ def export_html(
 
 def style(banner: str) -> str:
     """Return a page's style sheet; below synthetic data's plain banner every table is marked."""
-    return _part("report.css") + (_part("synthetic.css") if banner == SYNTHETIC else "")
+    marked = banner in (SYNTHETIC, f"{SYNTHETIC} {UNTESTED}")
+    return _part("report.css") + (_part("synthetic.css") if marked else "")
 
 
 def _part(name: str) -> str:
@@ -126,14 +135,22 @@ def _check_traces(notebook: nbformat.NotebookNode, name: str) -> None:
 
 
 def banner(study: Study, notebook: str = "") -> str:
-    """Return the sentence over every page of a synthetic study, "" for real patients."""
-    return SYNTHETIC + OTHER_DATA.get(notebook, "") if study.settings.synthetic else ""
+    """Return what is said over every page: simulated patients, no test cohort; else ""."""
+    simulated = SYNTHETIC + OTHER_DATA.get(notebook, "") if study.settings.synthetic else ""
+    untested = study.has(tables.INTERNAL_RESULTS) and not design.tested(_design(study))
+    return " ".join(filter(None, (simulated, UNTESTED if untested else "")))
 
 
-def nav() -> list[tuple[str, str]]:
+def _design(study: Study) -> Settings:
+    """Return the settings of the run, which -p may have changed."""
+    return study.ran_with(contract.COHORT)
+
+
+def nav(study: Study) -> list[tuple[str, str]]:
     """Return address and name of the pages that every report links to."""
-    pages = [(f"{path.stem}.html", path.stem.replace("_", " ")) for path in notebooks()]
-    return [("index.html", "index"), *pages]
+    settings = _design(study)
+    names = [n.name for n in contract.NOTEBOOKS if not design.not_needed(settings, n)]
+    return [("index.html", "index"), *((f"{name}.html", name.replace("_", " ")) for name in names)]
 
 
 def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
@@ -142,10 +159,13 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
     settings = study.settings
     made = study.manifest()
     looked = summary.checks(study)
-    told = [check.text for check in looked]
+    told, headline = [check.text for check in looked], _headline(study)
+    used = _design(study)
+    there = design.parts(used)
+    folded = contract.TRAINING if NETWORK in there else contract.SELECTION
     page = {
         "title": settings.heading,
-        "nav": nav(),
+        "nav": nav(study),
         "summary": _bold(summary.paragraph(study)),
         "checks": looked,
         "written": made.get("written", "")[:10],
@@ -153,14 +173,18 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         "label": settings.label.name,
         "paper": paper_of(study),
         "seed": study.ran_with(contract.COMPARISON).seed,
-        "folds": study.ran_with(contract.TRAINING).evaluation.folds,
+        "folds": study.ran_with(folded).evaluation.folds,
         "banner": banner(study),
         "failure": {"name": fault["title"], "message": fault.get("message", "")} if fault else None,
         "warnings": [
             *acting.outdated(study, tuple(notebooks())),
             *(text for text in _warnings(study) if text not in told),
         ],
-        "headline": _headline(study),
+        "headline": headline,
+        "tested": design.tested(used),
+        "made_of": listed(words for part, words in MADE_OF.items() if part in there),
+        "source": used.source,
+        "legend": _legend(headline),
         "headline_note": "AUC with DeLong's interval on the logit scale; others at threshold 0.5 "
         "with Wilson's" + _of_paper(study),
         "table1": _table1(study),
@@ -189,13 +213,15 @@ def _notebook_row(study: Study, state: dict[str, Any]) -> dict[str, str]:
     page = study.reports / f"{state['name']}.html"
     tried = failed(page)
     told = "stands: nothing changed" if state.get("stands") else state["state"]
+    if state["state"] == NOT_NEEDED:
+        told = f"not needed: {state['message']}"
     if state["state"] == "failed" and page.exists():
         told = "failed; the page is of an earlier run"
     return {
         "title": state["title"],
         "state": told,
         "time": minutes(state["seconds"]) if state["seconds"] else "",
-        "html": page.name if page.exists() else "",
+        "html": page.name if page.exists() and state["state"] != NOT_NEEDED else "",
         "tried": tried.name if tried.exists() else "",
     }
 
@@ -219,7 +245,16 @@ def _warnings(study: Study) -> list[str]:
     return pd.read_csv(path).warning.tolist() if path.exists() else []
 
 
+def _legend(headline: list[list[str]]) -> str:
+    """Return what the models of the headline are, those of the study."""
+    named = {row[headline[0].index("model")] for row in headline[1:]}
+    return " ".join(f"{m.name}: {m.what}." for m in contract.MODELS if m.name in named)
+
+
 def _headline(study: Study) -> list[list[str]]:
+    if study.has(tables.INTERNAL_RESULTS) and not design.tested(_design(study)):
+        shown = readings.internal_shown(study.table(tables.INTERNAL_RESULTS)).reset_index()
+        return [list(shown), *shown.to_numpy().tolist()]
     if not study.has(tables.METRICS):
         return []
     metrics = study.table(tables.METRICS)

@@ -12,6 +12,7 @@ from radiogenomics.cohort.reading import NEEDED, canonical, name_faults
 from radiogenomics.report import mailable
 from radiogenomics.report.in_process import run_in_process
 from radiogenomics.report.pages import NOTEBOOKS, banner, export_html
+from radiogenomics.study import design
 from radiogenomics.study.cells import read_cells, write_cells
 from radiogenomics.study.contract import NEW_PATIENT
 from radiogenomics.study.errors import StudyError, TableFault
@@ -36,9 +37,10 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
     path = NOTEBOOKS / f"{NEW_PATIENT.name}.ipynb"
     where = {"folder": study.folder, "reports": study.reports, "out": out.resolve()}
     executed = out / f"{NEW_PATIENT.name}.ipynb"
-    run_in_process(path, executed, patient | {name: str(place) for name, place in where.items()})
+    given = patient | {name: str(place) for name, place in where.items()}
+    run_in_process(path, executed, given, design.absent(study.settings))
     html = export_html(executed, out / f"{NEW_PATIENT.name}.html", banner(study, NEW_PATIENT.name))
-    images = [Path(patient["ct"]), Path(patient["mask"])]
+    images = [Path(patient[name]) for name in ("ct", "mask") if patient[name]]
     places = [str(study.folder), str(study.reports), *(str(p.parent) for p in images)]
     mailable.refuse(mailable.scan_folder(out, images, places, {patient["sex"], patient["smoking"]}))
     return html
@@ -54,10 +56,11 @@ def read_patients(study: Study, path: Path) -> list[tuple[str, dict[str, Any]]]:
         StudyError: the table cannot be read, or a name is missing, doubled or no folder's name.
     """
     raw = read_cells(path)
-    if absent := [column for column in NEEDED if column not in raw]:
+    needed = NEEDED if design.imaged(study.settings) else NEEDED[:1]
+    if absent := [column for column in needed if column not in raw]:
         raise TableFault(
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
-            "Expected: patient, ct, mask, as in cohort.csv."
+            f"Expected: {', '.join(needed)}, as in cohort.csv."
         )
     faults = name_faults(raw)
     faults += [
@@ -74,7 +77,8 @@ def read_patients(study: Study, path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 def _parameters(row: dict[str, str], folder: Path, predictors: tuple[str, ...]) -> dict[str, Any]:
     own = {name: row.get(name, "") for name in ("mask_label", "sex", "smoking")}
-    images = {name: str((folder / row[name]).resolve()) for name in ("ct", "mask")}
+    named = {name: row.get(name, "") for name in ("ct", "mask")}
+    images = {n: str((folder / path).resolve()) if path else "" for n, path in named.items()}
     further = {name: row[name] for name in predictors if name not in own and row.get(name)}
     return own | images | {"clinical": further}
 

@@ -16,8 +16,16 @@ from radiogenomics.report.execution import NotebookFailed, declared, declared_he
 from radiogenomics.report.folders import refuse_another_study, refuse_raw_data
 from radiogenomics.report.illustrations import save_illustrations
 from radiogenomics.report.manifest import earlier_states, seal_outputs, write_manifest
-from radiogenomics.report.pages import banner, build_index, export_html, failed, nav, notebooks
-from radiogenomics.study import contract, tables
+from radiogenomics.report.pages import (
+    NOT_NEEDED,
+    banner,
+    build_index,
+    export_html,
+    failed,
+    nav,
+    notebooks,
+)
+from radiogenomics.study import contract, design, tables
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import UsageError
 from radiogenomics.study.files import write_json
@@ -81,7 +89,7 @@ def run_study(
         force: delete what these notebooks keep in the study's caches, and run what would stand.
 
     Returns:
-        name, title, state (`done`, `failed`, `not run`), seconds of every notebook.
+        name, title, state (`done`, `failed`, `not run`, `not needed`), seconds of every notebook.
 
     Raises:
         UsageError: no such notebook or parameter, or a wrong value (`check_request`).
@@ -104,6 +112,12 @@ def run_study(
     for path in chosen:
         used = declared_here(path, overrides) | further
         settings = with_overrides(study, used).settings
+        if why := design.not_needed(settings, contract.NOTEBOOKS[every.index(path)]):
+            if only and path.name[:2] in only:
+                raise UsageError(f"--only {path.name[:2]}: {why}. Expected: another notebook.")
+            standing.forget(study, states[path.stem])
+            states[path.stem] |= {"state": NOT_NEEDED, "message": why, "seconds": 0.0}
+            continue
         earlier = [state for name, state in states.items() if name < path.stem]
         source = standing.made_from(shared, path, settings, used, earlier)
         if not (only or start or force) and standing.stands(study, states[path.stem], source):
@@ -151,7 +165,8 @@ def _run_one(
     tried, page = failed(output), study.reports / f"{path.stem}.html"
     print(f"{path.stem} …", flush=True)
     try:
-        seconds = run_notebook(path, tried, parameters)
+        absent = design.absent(with_overrides(study, state["overrides"]).settings)
+        seconds = run_notebook(path, tried, parameters, absent)
         tried.replace(output)
         failed(page).unlink(missing_ok=True)
         state.pop("message", None)
@@ -166,7 +181,7 @@ def _run_one(
             state["state"] = "stopped"
         else:
             made = (tried, failed(page)) if tried.exists() else (output, page)
-            export_html(*made, banner(study, path.stem), nav())
+            export_html(*made, banner(study, path.stem), nav(study))
         standing.own(states, path.stem, standing.written_since(study, before))
         write_manifest(study, states, overrides, [study.cohort_csv])
         _draw_steps(study)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,13 @@ def run_audit(printed: Path, out: Path) -> Path:
     return run_alone(load_study(out, out), notebook, {"paper": str(printed.resolve())}, [printed])
 
 
-def run_alone(study: Study, path: Path, parameters: dict[str, Any], inputs: list[Path]) -> Path:
+def run_alone(
+    study: Study, path: Path, parameters: dict[str, Any], inputs: list[Path],
+    left_out: Collection[str] = (),
+) -> Path:  # fmt: skip
     """Run a notebook of a study that has no other; return its HTML, beside its manifest.
+
+    Cells with a tag of `left_out` are not there.
 
     Raises:
         NotebookFailed: after the HTML was written.
@@ -49,7 +55,7 @@ def run_alone(study: Study, path: Path, parameters: dict[str, Any], inputs: list
     here = {"folder": str(study.folder), "reports": str(study.reports)}
     executed, html = study.reports / "notebooks" / path.name, study.reports / f"{path.stem}.html"
     try:
-        seconds = run_notebook(path, executed, here | parameters)
+        seconds = run_notebook(path, executed, here | parameters, left_out)
     finally:
         if executed.exists():
             export_html(executed, html, banner(study))

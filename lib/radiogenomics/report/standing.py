@@ -93,6 +93,14 @@ def stands(study: Study, state: dict[str, Any], source: str) -> bool:
     return state.get("made_from") == source and state["state"] == "done" and bool(files) and whole
 
 
+def forget(study: Study, state: dict[str, Any]) -> None:
+    """Delete what a notebook wrote in an earlier run of another design, which has no place here."""
+    for name in state.pop("files", {}):
+        (study.reports / name).unlink(missing_ok=True)
+    for name in ("made_from", "results", "settings", "overrides"):
+        state.pop(name, None)
+
+
 def own(states: dict[str, dict[str, Any]], name: str, files: dict[str, str]) -> None:
     """Note a notebook's files, and its results as they were when it ended.
 

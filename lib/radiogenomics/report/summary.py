@@ -10,14 +10,16 @@ import pandas as pd
 from radiogenomics.cohort import seal
 from radiogenomics.comparison import readings
 from radiogenomics.comparison.cautions import TEST_COHORT
+from radiogenomics.comparison.controls import luck
 from radiogenomics.comparison.plan import Judged, judged
-from radiogenomics.study import contract, tables
+from radiogenomics.study import contract, design, tables
 from radiogenomics.study.contract import IN_SAMPLE, TRAIN
 from radiogenomics.study.files import filled
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import say
 
 FINE, LOOK, FAULT, OPEN = "fine", "look", "fault", "not run"
+ALPHA = 0.05
 RATIOS = ("calibration_slope", "o_over_e")  # 1 is ideal
 
 
@@ -32,6 +34,8 @@ class Check(NamedTuple):
 
 def paragraph(study: Study) -> str:
     """Return the result in one paragraph, "" before notebook 05 has run."""
+    if not design.tested(study.ran_with(contract.COHORT)):
+        return _internal_paragraph(study)
     if not study.has(tables.METRICS):
         return ""
     metrics = study.table(tables.METRICS)
@@ -39,10 +43,27 @@ def paragraph(study: Study) -> str:
     cohorts = [c for c in metrics.cohort.unique() if c != TRAIN]
     return say(
         "report", "summary", label=study.settings.label, models=models,
+        source=study.ran_with(contract.COHORT).source,
         parts=[_of_cohort(study, metrics, cohort, models) for cohort in cohorts],
         level=study.ran_with(contract.COMPARISON).evaluation.confidence,
         train=_training_patients(study), synthetic=study.settings.synthetic, pairs=_pairs(study),
         limits=[check.name for check in checks(study) if check.state in (LOOK, FAULT)],
+    )  # fmt: skip
+
+
+def _internal_paragraph(study: Study) -> str:
+    """Return the result of a study without a test cohort, "" before notebook 09 has run."""
+    if not study.has(tables.INTERNAL_RESULTS):
+        return ""
+    results, used = study.table(tables.INTERNAL_RESULTS), study.ran_with(contract.INTERNAL)
+    models = judged(used.plan, results.model.unique())
+    gaps = study.table(tables.INTERNAL_DIFFERENCES)
+    return say(
+        "report", "internal_summary", label=study.settings.label, models=models, source=used.source,
+        top=results[(results.metric == "auc") & (results.model == models.primary)].iloc[0],
+        gap=next(gaps[gaps.primary.astype(bool)].itertuples(), None),
+        level=used.evaluation.confidence, synthetic=study.settings.synthetic,
+        by_hospital=used.evaluation.folds_by == "hospital",
     )  # fmt: skip
 
 
@@ -89,8 +110,9 @@ def _gap(study: Study, cohort: str, models: Judged) -> pd.Series | None:
 
 def checks(study: Study) -> list[Check]:
     """Return the checks in their order; one whose table is not there is `not run`."""
-    made = []
-    for name, table, notebook, anchor, look in CHECKS:
+    made, settings = [], study.ran_with(contract.COHORT)
+    idle = {n.name for n in contract.NOTEBOOKS if design.not_needed(settings, n)}
+    for name, table, notebook, anchor, look in [row for row in CHECKS if row[2] not in idle]:
         there = study.has(table) if table else study.manifest_json.exists()
         state, text = look(study) if there else (OPEN, "")
         made.append(Check(name, state, text, f"{notebook}.html#{anchor}" if notebook else ""))
@@ -149,6 +171,19 @@ def _maps(study: Study) -> State:
     return state, say("report", "check_maps", table=table, failed=failed, undecided=open_)
 
 
+def _internal(study: Study) -> State:
+    rows = study.table(tables.INTERNAL_RESULTS)
+    auc = rows[rows.metric == "auc"].iloc[0]
+    return LOOK, say("report", "check_internal", n=auc.n, reason=rows.reason.dropna().unique())
+
+
+def _luck(study: Study) -> State:
+    rows = luck.chance(study.table(tables.PERMUTATIONS))
+    clear = rows[rows.p < ALPHA].model.tolist()
+    state = OPEN if rows.empty else FINE if len(clear) == len(rows) else LOOK
+    return state, say("report", "check_luck", rows=rows, clear=clear)
+
+
 def _privacy(study: Study) -> State:
     scan = study.manifest().get("privacy_scan")
     if scan is None:
@@ -165,5 +200,8 @@ CHECKS: list[tuple[str, Any, str, str, Callable[[Study], State]]] = [
     ("trainings", tables.CNN_TRAININGS, contract.TRAINING.name, "Training", _trainings),
     ("sample size", tables.WARNINGS, contract.COMPARISON.name, "Sample-size", _size),
     ("maps", tables.GRADCAM_OUTCOME, contract.MAPS.name, "Can-the-maps-be-relied-on?", _maps),
+    ("validation", tables.INTERNAL_RESULTS, contract.INTERNAL.name, "Repeated-cross-validation",
+     _internal),
+    ("luck", tables.PERMUTATIONS, contract.INTERNAL.name, "Luck", _luck),
     ("privacy", None, "", "", _privacy),
 ]  # fmt: skip

@@ -177,7 +177,25 @@ def auc_interval(
     """
     positive, scores = checked(labels, np.atleast_2d(scores))
     auc, of_ones, of_zeros = (float(part.squeeze()) for part in _delong_parts(positive, scores))
-    m, n = int(positive.sum()), int((~positive).sum())
+    return interval_of(auc, of_ones, of_zeros, positive.sum(), (~positive).sum(), confidence)
+
+
+def interval_of(
+    auc: float, of_ones: float, of_zeros: float, m: int, n: int, confidence: float
+) -> tuple[float, float, float, str]:
+    """Return `auc_interval`'s answer for an AUC and the two parts of its variance.
+
+    Args:
+        auc: of m patients with label 1 and n with label 0.
+        of_ones: DeLong's variance from label 1.
+        of_zeros: that from label 0.
+        m: patients with label 1.
+        n: patients with label 0.
+        confidence: level.
+
+    >>> interval_of(1.0, 0.0, 0.0, 2, 2, 0.95)[3]
+    'exact'
+    """
     if auc in (0, 1):
         least = ((1 - confidence) / 2) ** (1 / min(m, n))
         return (1.0, float(least), 1.0, "exact") if auc else (0.0, 0.0, float(1 - least), "exact")

@@ -126,8 +126,10 @@ COMPARISON = Notebook(5, "comparison", "Which model predicts the label best in a
 MAPS = Notebook(6, "gradcam", "Where the network looks, and whether its maps are reliable")
 NEW_PATIENT = Notebook(7, "new_patient", "What the saved models say about one new patient")
 PAPER_AUDIT = Notebook(8, "paper_audit", "Which of a paper's printed numbers are consistent")
+INTERNAL = Notebook(9, "internal", "How well such models predict the label, without a test cohort")
 NOTEBOOKS = (
     COHORT, PREPROCESSING, SELECTION, TRAINING, COMPARISON, MAPS, NEW_PATIENT, PAPER_AUDIT,
+    INTERNAL,
 )  # fmt: skip
 
 

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, get_type_hints
 class Key(NamedTuple):
     """What is known of a setting: its meaning, its limits (of each number), its choices.
 
-    `rising`: of a pair, the lower number comes first. `step`: a multiple of it. `means`: of a
-    choice, the other settings of its section that it stands for, where they are not given.
+    `rising`: of a pair, the lower number comes first. `step`: a multiple of it. `fewest`: of a
+    list, so many values at least. `means`: of a choice, the other settings of its section that it
+    stands for, where they are not given.
     """
 
     meaning: str
@@ -25,6 +26,7 @@ class Key(NamedTuple):
     choices: tuple[str, ...] = ()
     rising: bool = False
     step: int = 1
+    fewest: int = 0
     means: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -48,6 +50,9 @@ def sections() -> dict[str, type]:
 def keys(kind: type) -> list[str]:
     """Return the names of a section's own settings, in their order."""
     return [f.name for f in dataclasses.fields(kind) if "key" in f.metadata]
+
+
+PARTS = CLINICAL, RADIOMICS, NETWORK = "clinical", "radiomics", "network"  # of a study
 
 
 @dataclass(frozen=True)
@@ -246,6 +251,13 @@ class Evaluation:
     """Cross-validation, intervals and thresholds."""
 
     folds: int = key(3, "folds of the cross-validation in training", 2, 20)
+    folds_by: str = key(
+        "patient", "of what folds are made; hospital: each hospital is one, and `folds` counts not",
+        choices=("patient", "hospital"),
+    )  # fmt: skip
+    repeats: int = key(
+        10, "cross-validations that judge the models where there is no test cohort", 1, 100
+    )
     confidence: float = key(0.95, "level of every interval", 0.5, 0.999)
     bootstrap: int = key(2000, "bootstrap samples", 100, 100_000)
     checks: str = key(
@@ -380,6 +392,10 @@ class Settings:
     workers: int = key(
         0, "processes for work over patients; 0: one per core, if memory allows", 0, 256
     )
+    parts: tuple[str, ...] = key(
+        PARTS, "what is run: clinical, radiomics (with its models), network; one or more",
+        choices=PARTS, fewest=1,
+    )  # fmt: skip
     label: Label = field(default_factory=Label)
     codes: Codes = field(default_factory=Codes)
     cohorts: Cohorts = field(default_factory=Cohorts)
@@ -400,7 +416,12 @@ class Settings:
     @property
     def heading(self) -> str:
         """The title of the reports."""
-        return self.title or f"{self.label.name} or {self.label.negative_name} from chest CT"
+        return self.title or f"{self.label.name} or {self.label.negative_name} {self.source}"
+
+    @property
+    def source(self) -> str:
+        """What the label is told from."""
+        return "from clinical data" if self.parts == (CLINICAL,) else "from chest CT"
 
 
 MOVED = {  # where a setting was in earlier study.toml files, and where it is

@@ -6,6 +6,7 @@
 from radiogenomics.study.contract import (
     COHORT,
     COMPARISON,
+    INTERNAL,
     MAPS,
     PAPER_AUDIT,
     PREPROCESSING,
@@ -522,6 +523,37 @@ AUDIT_INTERVALS = declared(PAPER_AUDIT, "audit_intervals.csv", "a printed AUC", 
     width, width_95: of the printed interval, and that of 95%
     level: confidence that the printed width has
 """, of_patients=False)  # fmt: skip
+
+# ---- 09 internal validation
+REPEATS = declared(INTERNAL, "repeats.csv", "a patient, model and repeat", """
+    model
+    repeat: of the cross-validation; 1: that of notebooks 03 and 04
+    fold: that the patient was in
+    patient
+    score: of the model fitted without this fold
+""")  # fmt: skip
+INTERNAL_RESULTS = declared(INTERNAL, "internal.csv", "a model and measure", """
+    model
+    metric: auc, sensitivity, specificity, or a measure of calibration
+    threshold_rule: half: 0.5; declared: of [plan]; empty for measures without one
+    threshold: from which a score says 1
+    value: mean over folds and repeats
+    ci_low, ci_high
+    ci_method: placements-logit-t, exact, wilson or none
+    n
+    events
+    repeats: cross-validations
+    fitted_on: patients that a model was fitted to, on average
+    reason
+""")  # fmt: skip
+INTERNAL_DIFFERENCES = declared(INTERNAL, "internal_differences.csv", "a pair of models", """
+    model_a, model_b: the pair
+    value: AUC of a less that of b, mean over the folds and repeats that both have
+    ci_low, ci_high
+    ci_method: placements-t, or none
+    repeats: that both have
+    primary: True for the primary model and the reference
+""")  # fmt: skip
 
 # ---- checklists, by every run
 _ITEMS = """

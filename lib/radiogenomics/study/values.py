@@ -148,6 +148,8 @@ def _checked(kind: type, name: str, value: Any, where: str) -> Any:
     expected = ""
     if new is None:
         expected = f"something like {getattr(kind(), name)!r}"
+    elif len(numbers) < declared.fewest:
+        expected = f"one or more of {', '.join(declared.choices)}"
     elif declared.choices and not set(numbers) <= set(declared.choices):
         expected = f"one of {', '.join(choice or 'empty' for choice in declared.choices)}"
     elif declared.low is not None and not all(declared.low <= n <= declared.high for n in numbers):

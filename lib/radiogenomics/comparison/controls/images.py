@@ -10,7 +10,8 @@ from radiogenomics.cohort.included import split
 from radiogenomics.comparison import refitted
 from radiogenomics.images.changes import REGIONS, Change, filled, redrawn, shuffled
 from radiogenomics.radiomics import agreement, signature
-from radiogenomics.study import tables
+from radiogenomics.study import design, tables
+from radiogenomics.study.settings import NETWORK, RADIOMICS
 from radiogenomics.study.study import Study
 
 SHAPE = "original_shape_"  # how the 14 features of the outline alone begin
@@ -58,7 +59,7 @@ def _rows(patients: pd.DataFrame, control: str, model: str, scores) -> pd.DataFr
 def _on_signature(
     study: Study, train: pd.DataFrame, test: pd.DataFrame, progress: Progress
 ) -> Iterator[pd.DataFrame]:
-    if not study.has(tables.FEATURES):
+    if RADIOMICS not in design.parts(study.settings) or not study.has(tables.FEATURES):
         return
     from radiogenomics.radiomics.features import extract_cohort, load_features  # a second
 
@@ -92,7 +93,7 @@ def _fitted(
 
 
 def _by_network(study: Study, train: pd.DataFrame, test: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    if not study.has(tables.CNN_TRAININGS):
+    if NETWORK not in design.parts(study.settings) or not study.has(tables.CNN_TRAININGS):
         return
     from radiogenomics.images import volumes  # TensorFlow: seconds
     from radiogenomics.models import network

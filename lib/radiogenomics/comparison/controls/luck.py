@@ -14,10 +14,11 @@ from sklearn.pipeline import Pipeline
 
 from radiogenomics.cohort.included import split
 from radiogenomics.comparison import refitted
-from radiogenomics.study import tables
+from radiogenomics.study import design, tables
 from radiogenomics.study.files import digest
 from radiogenomics.study.kept import digest_of, once
 from radiogenomics.study.parallel import each
+from radiogenomics.study.settings import CLINICAL, RADIOMICS
 from radiogenomics.study.study import Study
 
 OF_NETWORK = 20  # permutations, each a training; the smallest p is 1 / 21
@@ -56,11 +57,11 @@ def permutations(
 
     Returns:
         permutation (0: the labels as they are), model, patient, cohort, score; empty where the
-        study has no features.
+        study has no models to fit again.
     """
-    times = study.settings.evaluation.permutations
-    if not study.has(tables.FEATURES):
-        times = 0
+    times, parts = study.settings.evaluation.permutations, design.parts(study.settings)
+    if not refitted.of_parts(study) or (RADIOMICS in parts and not study.has(tables.FEATURES)):
+        times = 0  # nothing to fit, or a table of scores
     train, test = split(patients)
     full = study.settings.evaluation.checks == "full" and study.has(tables.CNN_TRAININGS)
     networks = min(times, OF_NETWORK) if full else 0
@@ -88,12 +89,14 @@ def _classical(
     """Yield the scores of each permutation, over processes; what was computed is kept."""
     if not times:
         return
-    from radiogenomics.radiomics.features import load_features  # PyRadiomics: a second
+    seed, selector, inside, outside, fixed = study.settings.seed, None, None, None, None
+    if RADIOMICS in design.parts(study.settings):
+        from radiogenomics.radiomics.features import load_features  # PyRadiomics: a second
 
-    features, seed = load_features(study), study.settings.seed
-    inside, outside = (features.loc[side.patient] for side in (train, test))
-    selector = refitted.chain(study, train)
-    fixed = digest_of([inside.to_numpy(), outside.to_numpy()]), list(features.columns)
+        features = load_features(study)
+        inside, outside = (features.loc[side.patient] for side in (train, test))
+        selector = refitted.chain(study, train)
+        fixed = digest_of([inside.to_numpy(), outside.to_numpy()]), list(features.columns)
     key = fixed, study.settings.radiomics, study.settings.clinical, seed, sklearn.__version__, CHAIN
     used = ["patient", *study.settings.clinical.predictors]
     clinical = [side[used].astype(str).to_csv() for side in (train, test)]
@@ -102,21 +105,53 @@ def _classical(
         again = permuted_labels(train, seed, number)
         name = digest(key, clinical, again.label.tolist())
         path = study.derived / "permuted" / f"{name}.json"
-        jobs.append(delayed(_scored)(study, clone(selector), again, test, inside, outside, path))
+        jobs.append(
+            delayed(_scored)(
+                study, selector and clone(selector), again, test, inside, outside, path
+            )
+        )
     yield from each(jobs, study.workers)
 
 
 def _scored(
-    study: Study, selector: Pipeline, train: pd.DataFrame, test: pd.DataFrame,
-    inside: pd.DataFrame, outside: pd.DataFrame, path: Path,
+    study: Study, selector: Pipeline | None, train: pd.DataFrame, test: pd.DataFrame,
+    inside: pd.DataFrame | None, outside: pd.DataFrame | None, path: Path,
 ) -> Scores:  # fmt: skip
     def scores() -> Scores:
-        labels = train.label.to_numpy(int)
-        found = refitted.ranked_by_features(selector, study.settings.seed, labels, inside, outside)
-        found = {"Clinical": refitted.on_clinical(study, train, test)} | found
+        labels, found = train.label.to_numpy(int), {}
+        if CLINICAL in design.parts(study.settings):
+            found["Clinical"] = refitted.on_clinical(study, train, test)
+        if selector is not None:
+            parts = selector, study.settings.seed, labels, inside, outside
+            found |= refitted.ranked_by_features(*parts)
         return {model: values.tolist() for model, values in found.items()}
 
     return once(path, scores)
+
+
+def ranked(
+    study: Study, train: pd.DataFrame, new: pd.DataFrame, features: pd.DataFrame | None,
+    folder: Path, known: str,
+) -> Scores:  # fmt: skip
+    """Return new patients' scores by the models that order them as those fitted to `train` do.
+
+    Args:
+        study: settings and seed.
+        train: patients with label.
+        new: patients whose labels are not used.
+        features: of both; None where the study has no radiomics.
+        folder: where what was computed is kept.
+        known: a digest of features and settings, by which it is kept.
+    """
+    path = folder / f"{digest(known, *_lists(train), new.patient.tolist())}.json"
+    if features is None:
+        return _scored(study, None, train, new, None, None, path)
+    sides = (features.loc[part.patient] for part in (train, new))
+    return _scored(study, refitted.chain(study, train), train, new, *sides, path)
+
+
+def _lists(train: pd.DataFrame) -> tuple[list, list]:
+    return train.patient.tolist(), train.label.tolist()
 
 
 def p_value(observed: float, permuted: np.ndarray) -> float:
@@ -126,3 +161,17 @@ def p_value(observed: float, permuted: np.ndarray) -> float:
     0.4
     """
     return float((1 + np.sum(permuted >= observed)) / (1 + len(permuted)))
+
+
+def chance(permutations: pd.DataFrame) -> pd.DataFrame:
+    """Return of each model its AUC, the median after permutations, and p (`p_value`).
+
+    Args:
+        permutations: permutations.csv of one cohort.
+    """
+    rows = []
+    for model, part in permutations.groupby("model", sort=False):
+        own, null = part.auc[part.permutation == 0].item(), part.auc[part.permutation > 0]
+        row = {"model": model, "auc": own, "permuted": null.median()}
+        rows.append(row | {"p": p_value(own, null.to_numpy())})
+    return pd.DataFrame(rows, columns=["model", "auc", "permuted", "p"])
