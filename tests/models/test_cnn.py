@@ -126,6 +126,39 @@ def test_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
     assert np.array_equal(cnn.score(resumed.model, volumes), cnn.score(whole.model, volumes))
 
 
+def test_more_epochs_go_on_where_a_training_from_the_start_gives_the_same_digits(
+    small, tmp_path, capsys
+):
+    """A first attempt that found nothing in two epochs goes on and finds it: no second is taken."""
+    volumes, labels = patients(16)
+    kept, more = (CNN(network="small", epochs=n, augmentation=("flips",)) for n in (2, 6))
+
+    def fitted(settings, derived):
+        folder = cross_fitting.folder_to_train(derived, ["a"], settings, 4)
+        return cnn_training.train(volumes, labels, settings, 4, folder / "final")
+
+    begun = fitted(kept, tmp_path / "long")
+    longer, fresh = fitted(more, tmp_path / "long"), fitted(more, tmp_path / "anew")
+    assert "at most 2 epochs is kept. That of 6 goes on from there" in capsys.readouterr().out
+    assert [len(x.attempts[0]) for x in (begun, longer, fresh)] == [len(begun.attempts[0]), 1, 1]
+    assert len(begun.attempts[0]) > 1
+    [went_on], [anew] = longer.attempts[0], fresh.attempts[0]
+    assert len(anew.history) == 6 and went_on.history.equals(anew.history)
+    assert begun.attempts[0][0].history.equals(anew.history[:2])
+    assert all(map(np.array_equal, longer.model.get_weights(), fresh.model.get_weights()))
+
+
+def test_more_epochs_begin_anew_where_their_number_is_in_the_learning_rate(tmp_path, capsys):
+    settings = CNN(epochs=2, schedule="cosine")
+    cross_fitting.training_folder(tmp_path, ["a"], settings, 3).mkdir(parents=True)
+    longer = cross_fitting.folder_to_train(tmp_path, ["a"], replace(settings, epochs=4), 3)
+    assert not longer.exists()
+    said = capsys.readouterr().out
+    assert "begins anew: with schedule = 'cosine' the learning rate depends on" in said
+    rates = [cnn_training.learning_rate(2, replace(settings, epochs=n)) for n in (2, 4)]
+    assert rates[0] != rates[1]
+
+
 def test_a_stop_between_history_and_network_trains_that_epoch_again(small, tmp_path, monkeypatch):
     volumes, labels = patients()
     settings = CNN(network="small", epochs=2, patience=9)

@@ -127,7 +127,7 @@ def network_scores(
 
     settings, seed, labels = study.settings.cnn, study.settings.seed, train.label.to_numpy(int)
     key = [purpose, volumes.volume_keys(study, train, change), labels.tolist()]
-    folder = cross_fitting.training_folder(study.derived, key, settings, seed)
+    folder = cross_fitting.folder_to_train(study.derived, key, settings, seed)
     inside, outside = (volumes.load_volumes(study, part, change) for part in (train, new))
     fitted = cnn_training.train(inside, labels, settings, seed, folder)
     return network.score(fitted.model, outside, settings.batch)

@@ -22,7 +22,7 @@ from radiogenomics.maps import gradcam
 from radiogenomics.maps.location import paired_p, random_maps, with_holm
 from radiogenomics.models import cnn_training
 from radiogenomics.models import network as cnn
-from radiogenomics.models.cross_fitting import FINAL, FINISHED, training_folder
+from radiogenomics.models.cross_fitting import FINAL, FINISHED, folder_to_train
 from radiogenomics.models.devices import keras
 from radiogenomics.study.files import sound
 from radiogenomics.study.settings import CNN
@@ -216,7 +216,7 @@ def _folder(
 ) -> Path:
     """Return where a training of this module is kept."""
     key = ["sanity", volume_keys(study, train), labels.tolist()]
-    return training_folder(study.derived, key, settings, seed)
+    return folder_to_train(study.derived, key, settings, seed)
 
 
 def of_networks(

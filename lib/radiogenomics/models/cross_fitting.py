@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,3 +143,35 @@ def history_table(trainings: dict[str, Training]) -> pd.DataFrame:
 def training_folder(derived: Path, keys: list, settings: CNN, seed: int) -> Path:
     """Return where trainings on these patients (keys of their volumes) and settings are kept."""
     return derived / "cnn" / digest(keys, settings, seed, devices.VERSIONS)
+
+
+def folder_to_train(derived: Path, keys: list, settings: CNN, seed: int) -> Path:
+    """Return `training_folder`, which begins with the epochs of a shorter training kept there.
+
+    An epoch follows from the seed, its number and the state that the one before it left. A longer
+    training therefore begins as a shorter one did, to the last digit, except where `_other_epochs`
+    says why not; then it begins anew, which is printed.
+    """
+    folder = training_folder(derived, keys, settings, seed)
+    if folder.exists():
+        return folder
+    for epochs in range(settings.epochs - 1, 0, -1):
+        shorter = training_folder(derived, keys, replace(settings, epochs=epochs), seed)
+        if shorter.exists():
+            why = _other_epochs(settings)
+            if not why:
+                shutil.copytree(shorter, folder, ignore=shutil.ignore_patterns(f"{FINISHED}*"))
+            print(f"A training of at most {epochs} epochs is kept. That of {settings.epochs} "
+                  + (f"begins anew: {why}." if why else "goes on from there, with the same result "
+                     "as from the start."))  # fmt: skip
+            break
+    return folder
+
+
+def _other_epochs(settings: CNN) -> str:
+    """Return why the first epochs of a longer training differ from a shorter one's, "" if equal."""
+    if settings.schedule != "constant":
+        return f"with schedule = {settings.schedule!r} the learning rate depends on their number"
+    if not (settings.deterministic or devices.device(settings.device).startswith("CPU")):
+        return "on a GPU no training has the same digits twice, but with deterministic = true"
+    return ""
