@@ -1,12 +1,15 @@
 """The paper's image steps on arrays whose answer is known by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK as sitk
 from radiogenomics.images import volumes
-from radiogenomics.images.grids import canonical
-from radiogenomics.study.errors import StudyError
-from radiogenomics.study.settings import Preprocessing
+from radiogenomics.images.grids import bounds, canonical
+from radiogenomics.study.errors import SettingsFault, StudyError
+from radiogenomics.study.settings import Preprocessing, Settings
+from radiogenomics.study.study import Study
+from scipy import ndimage
 
 
 def image(array, spacing=(1.0, 1.0, 1.0), direction=None):
@@ -87,6 +90,34 @@ def test_background_lesion_or_box():
     box = volumes.preprocess(image(hu), image(mask), Preprocessing(background="box"))
     assert lesion[16, 10, 10] == 0 and lesion[16, 50, 50] == pytest.approx(1100 / 1400, abs=1e-3)
     assert box[16, 10, 10] == pytest.approx(1100 / 1400, abs=1e-3)
+
+
+@pytest.mark.parametrize("background", ["lesion", "box"])
+def test_a_margin_is_as_wide_in_every_direction_whatever_the_slices_are(background):
+    """A ball of 8 mm in slices of 2 mm, 3 mm of margin: a ball of 11 mm is kept."""
+    z, y, x = np.ogrid[-20:21:2, -20:21, -20:21]
+    away = np.sqrt(z**2 + y**2 + x**2)
+    ct, mask = (image(a, (1, 1, 2)) for a in (np.full(away.shape, 100, np.float32),
+                                              (away <= 8).astype(np.uint8)))  # fmt: skip
+    settings = Preprocessing(margin_mm=3.0, background=background)
+    box, lesion = volumes.lesion_box(ct, mask, settings)
+    drawn = volumes.resample(ct, mask, 1.0)[1]
+    assert sitk.GetArrayFromImage(lesion).sum() == sitk.GetArrayFromImage(drawn).sum()
+    grown = np.array(bounds(drawn)) + [[-3] * 3, [3] * 3]
+    assert box.GetSize() == tuple(int(n) for n in grown[1] - grown[0] + 1)
+    kept = sitk.GetArrayFromImage(volumes.with_margin(lesion, 3.0)) > 0
+    inside = sitk.GetArrayFromImage(lesion) > 0
+    assert np.array_equal(kept, ndimage.distance_transform_edt(~inside) <= 3)
+    out = volumes.preprocess(ct, mask, settings)
+    whole = pytest.approx(1100 / 1400, abs=1e-3)
+    assert out[16, 32, 32] == whole and out[16, 32, 0] > 0  # the margin's outermost voxels
+    assert out[0, 0, 0] == (0 if background == "lesion" else whole)
+
+
+def test_a_margin_of_less_than_a_voxel_is_refused(tmp_path):
+    study = Study(tmp_path, tmp_path, Settings(preprocessing=Preprocessing(margin_mm=0.5)))
+    with pytest.raises(SettingsFault, match="margin_mm = 0.5 is less than a voxel.*which is 1."):
+        volumes.prepare(study, pd.DataFrame())
 
 
 def test_empty_mask_is_refused():

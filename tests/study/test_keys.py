@@ -12,6 +12,7 @@ from radiogenomics.models.cross_fitting import training_folder
 from radiogenomics.radiomics import features
 from radiogenomics.study import settings
 from radiogenomics.study.errors import SettingsFault
+from radiogenomics.study.files import digest
 from radiogenomics.study.settings import CNN, Preprocessing, Radiomics, Settings
 from radiogenomics.study.study import Study
 from radiogenomics.study.values import build
@@ -71,6 +72,15 @@ def test_volumes_features_and_inspections_are_known_by_what_changes_them():
     for name, other in changed(Radiomics).items():
         assert keys(radiomics=other)[0] == volume, name
         assert (keys(radiomics=other)[1] == measured) is (name in SELECTS), name
+
+
+def test_a_setting_that_came_later_leaves_the_keys_of_its_default_as_they_were():
+    """So that nobody's volumes and networks are made again for a setting that they do not use."""
+    before = dataclasses.asdict(Preprocessing())
+    assert before.pop("margin_mm") == 0
+    assert digest(["a"], Preprocessing()) == digest(["a"], before)
+    assert digest(["a"], Preprocessing(margin_mm=2.0)) != digest(["a"], before)
+    assert digest(CNN(), Radiomics()) == digest(*map(dataclasses.asdict, (CNN(), Radiomics())))
 
 
 @pytest.mark.parametrize("section", ["label", "cohorts", "eligibility", "images"])

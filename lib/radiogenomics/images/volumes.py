@@ -11,12 +11,12 @@ import SimpleITK as sitk
 from joblib import delayed
 
 from radiogenomics.images import anonymity
-from radiogenomics.images.changes import Change
+from radiogenomics.images.changes import Change, regrown
 from radiogenomics.images.grids import bounds, crop, lattice, nearest
 from radiogenomics.images.scans import read_from, read_pair
 from radiogenomics.images.splines import spline
 from radiogenomics.study import contract
-from radiogenomics.study.errors import ImageFault, MissingFile
+from radiogenomics.study.errors import ImageFault, MissingFile, SettingsFault
 from radiogenomics.study.files import digest
 from radiogenomics.study.kept import keep_array, kept_array
 from radiogenomics.study.parallel import each
@@ -102,21 +102,26 @@ def lesion_box(
     """Steps 1 to 4: the lesion's box of CT (HU) and mask at 1 mm, in LPS.
 
     In LPS, to which images are brought when they are read, and (z, y, x) order the paper's
-    90-degree rotation is not needed.
+    90-degree rotation is not needed. The box holds the margin, the mask is as it was drawn.
 
     Raises:
         StudyError: the lesion has no voxel, or none is left at the new spacing.
     """
-    fine, lesion = resample(ct, mask, settings.spacing_mm)
-    low, high = bounds(lesion)
+    fine, lesion = resample(ct, mask, settings.spacing_mm, settings.margin_mm)
+    low, high = bounds(with_margin(lesion, settings.margin_mm))
     return crop(fine, low, high), crop(lesion, low, high)
+
+
+def with_margin(lesion: sitk.Image, margin_mm: float) -> sitk.Image:
+    """Return a lesion's mask and what lies within the margin around it; as it is without one."""
+    return regrown(lesion, margin_mm) if margin_mm else lesion
 
 
 def preprocess(ct: sitk.Image, mask: sitk.Image, settings: Preprocessing) -> np.ndarray:
     """Return the network's input, float32 (z, y, x) = `settings.shape`, from 0 to 1.
 
-    `background = "lesion"` sets what lies outside the drawn lesion to `outside_hu` (the
-    paper's way); `"box"` keeps the tissue in the lesion's box.
+    `background = "lesion"` sets what lies outside the drawn lesion, and its margin, to
+    `outside_hu` (the paper's way, without a margin); `"box"` keeps the tissue in the lesion's box.
 
     Raises:
         StudyError: nothing of the lesion is left at the new spacing.
@@ -124,7 +129,8 @@ def preprocess(ct: sitk.Image, mask: sitk.Image, settings: Preprocessing) -> np.
     box, lesion = lesion_box(ct, mask, settings)
     hu = sitk.GetArrayFromImage(box)
     if settings.background == "lesion":
-        hu[sitk.GetArrayViewFromImage(lesion) == 0] = settings.outside_hu
+        kept = with_margin(lesion, settings.margin_mm)
+        hu[sitk.GetArrayViewFromImage(kept) == 0] = settings.outside_hu
     scaled = on_grid(scale(hu, settings.window_hu), box)
     return np.clip(resize(scaled, settings.shape), 0, 1)
 
@@ -158,7 +164,19 @@ def prepare(
     """Preprocess every patient once; return the failures: patient, step, reason.
 
     With a change, images or outlines are changed before.
+
+    Raises:
+        SettingsFault: a margin of less than a voxel.
     """
+    margin, spacing = (
+        study.settings.preprocessing.margin_mm,
+        study.settings.preprocessing.spacing_mm,
+    )
+    if 0 < margin < spacing:
+        raise SettingsFault(
+            f"[preprocessing] margin_mm = {margin:g} is less than a voxel. Expected: 0, or at "
+            f"least spacing_mm, which is {spacing:g}."
+        )
     jobs = (delayed(_prepare_one)(study, row, change) for _, row in cohort.iterrows())
     results = each(jobs, study.workers)
     failures = []

@@ -31,6 +31,7 @@ def steps(
     sides = flow[flow.step == "included"].set_index("reason").n
     low, high = image.window_hu
     seen = "lesion alone" if image.background == "lesion" else "lesion with its surroundings"
+    seen += f", margin {image.margin_mm:g} mm" if image.margin_mm else ""
     features = chosen.kept.iloc[0] + chosen.dropped.iloc[0]
     selection = [f"{step.step} {step.kept}" for step in chosen.itertuples()]
     parameters = layers.parameters.sum()

@@ -162,5 +162,13 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def digest(*parts: Any) -> str:
     """Return a short SHA-256 of JSON-able parts: the name of a cache entry."""
-    text = json.dumps(parts, sort_keys=True, default=dataclasses.asdict)
+    text = json.dumps(parts, sort_keys=True, default=_keyed)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _keyed(part: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass, without settings that came later and have their default."""
+    later = {f.name: f.default for f in dataclasses.fields(part)
+             if getattr(f.metadata.get("key"), "later", False)}  # fmt: skip
+    values = {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
+    return {n: value for n, value in values.items() if n not in later or value != later[n]}

@@ -17,7 +17,8 @@ class Key(NamedTuple):
 
     `rising`: of a pair, the lower number comes first. `step`: a multiple of it. `fewest`: of a
     list, so many values at least. `means`: of a choice, the other settings of its section that it
-    stands for, where they are not given.
+    stands for, where they are not given. `later`: it came when studies had caches
+    already, whose keys do not hold its default.
     """
 
     meaning: str
@@ -28,6 +29,7 @@ class Key(NamedTuple):
     step: int = 1
     fewest: int = 0
     means: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    later: bool = False
 
 
 def key(default: Any, *declared: Any, **more: Any) -> Any:
@@ -161,6 +163,9 @@ class Preprocessing:
     shape: tuple[int, int, int] = key((32, 64, 64), "voxels in z, y, x", 16, 512, step=16)
     background: str = key(
         "lesion", "lesion alone, or the tissue around it too", choices=("lesion", "box")
+    )
+    margin_mm: float = key(
+        0.0, "how far around its outline the lesion reaches for the network, mm", 0, 30, later=True
     )
 
 

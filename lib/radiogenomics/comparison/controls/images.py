@@ -102,7 +102,8 @@ def _by_network(study: Study, train: pd.DataFrame, test: pd.DataFrame) -> Iterat
     masks = study.table(tables.MASKS).set_index("patient")
     median = float(masks.mean_hu.reindex(train.patient).median())
     full = study.settings.evaluation.checks == "full"
-    seen = study.settings.preprocessing.background == "box"  # what lies outside the outline
+    image = study.settings.preprocessing
+    seen = image.background == "box" or image.margin_mm > 0  # what lies outside the outline
     changes = [one for one in changes_of(study) if seen or one.where != "outside"]
     for change in [*changes, filled(median)]:
         lost = volumes.prepare(study, pd.concat([train, test]) if full else test, change=change)
