@@ -14,7 +14,7 @@ from typing import Any
 from radiogenomics.report import duration, folders, single
 from radiogenomics.report import run as report
 from radiogenomics.report.pages import NOT_NEEDED
-from radiogenomics.study import design, parallel, tables
+from radiogenomics.study import design, own_code, parallel, tables
 from radiogenomics.study.errors import DONE, FAULTS, DamagedFile, StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import Study, found_study, load_study
@@ -37,6 +37,7 @@ def run(given: argparse.Namespace) -> int:
     if given.study is None:
         make_built_in(folder)
     study = load_study(folder, given.reports)
+    told += report.executed(study, given.only, given.start, overrides)
     print(
         "\n".join([f"{study.settings.heading}: {folder} -> {study.reports}", *study.notes, *told])
     )
@@ -162,6 +163,9 @@ def check(given: argparse.Namespace) -> int:
     faults = [*read.faults, *eligibility.cannot_run(study, left)]
     for line in faults:
         print(f"cohort.csv: {line}")
+    if own := own_code.own_code(study.settings.cnn.network):
+        own_code.read(own, study.folder)
+        print(f"[cnn] network: {own.file} was read, not run. Notebook 04 builds it and checks it.")
     eligibility.require_both(study, left, out, twins)
     return FAULTS if faults or out.step.isin(MENDABLE).any() else DONE
 

@@ -131,9 +131,13 @@ def reading(study: Study, table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def save_map(out: Path, heat: sitk.Image) -> None:
-    """Write gradcam.nii.gz, the map on the CT's grid, to `out`."""
-    with whole_file(out / "gradcam.nii.gz") as part:
+def save_map(out: Path, heat: sitk.Image | None) -> None:
+    """Write gradcam.nii.gz, the map on the CT's grid, to `out`, where there is a map."""
+    path = out / "gradcam.nii.gz"
+    if heat is None:
+        path.unlink(missing_ok=True)
+        return
+    with whole_file(path) as part:
         sitk.WriteImage(heat, str(part), useCompression=True)
 
 

@@ -36,7 +36,9 @@ def test_time_grows_with_what_there_is_to_do(monkeypatch):
     assert more[1] == pytest.approx(2 * once[1]) == pytest.approx(longer[1])
     assert more[0] - 2 * once[0] == pytest.approx(-duration.STARTS / 60)
     assert duration.expected_minutes(study_of(monkeypatch, 80, 20), cores=4)[1] == once[1] / 2
-    assert "minutes on" in duration.told(study_of(monkeypatch, 80, 20))
+    assert "to train the network." in duration.told(study_of(monkeypatch, 80, 20))
+    other = study_of(monkeypatch, 80, 20, network="networks/mine.py:build")
+    assert "to train a network as large as the paper's." in duration.told(other)
 
 
 def test_of_a_table_that_cannot_be_read_nothing_is_told(monkeypatch):

@@ -125,7 +125,11 @@ def network_scores(
     from radiogenomics.images import volumes  # TensorFlow, which few runs need here
     from radiogenomics.models import cnn_training, cross_fitting, network
 
-    settings, seed, labels = study.settings.cnn, study.settings.seed, train.label.to_numpy(int)
+    settings, seed, labels = (
+        network.recipe_of(study),
+        study.settings.seed,
+        train.label.to_numpy(int),
+    )
     key = [purpose, volumes.volume_keys(study, train, change), labels.tolist()]
     folder = cross_fitting.folder_to_train(study.derived, key, settings, seed)
     inside, outside = (volumes.load_volumes(study, part, change) for part in (train, new))

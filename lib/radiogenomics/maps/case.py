@@ -133,9 +133,9 @@ def explore(
     Args:
         study: names of the label, preprocessing, volumes.
         patients: who can be chosen.
-        network: the paper's network.
+        network: the study's network.
         patient: who is shown first; None: the first of the patients.
-        layer: a convolutional layer's name.
+        layer: one of `gradcam.map_layers`; "": the network has none, and hiding is shown.
         label: 1 for mutant, 0 for wild-type.
         kind: `Grad-CAM`, or `hiding`: how far the logit drops where a cube of the input is
             hidden, which has no layer.
@@ -155,6 +155,8 @@ def explore(
         )
     if kind not in (GRADCAM, HIDING):
         raise UsageError(f"kind = {kind!r} is not a map. Expected: {GRADCAM!r} or {HIDING!r}.")
+    kinds = [GRADCAM, HIDING] if layer else [HIDING]
+    kind = kind if kind in kinds else HIDING
     names = {1: study.settings.label.name, 0: study.settings.label.negative_name}
 
     def turn(step: int) -> None:
@@ -178,9 +180,9 @@ def explore(
         return
     menus = {
         "patient": _menu("patient", by.index.tolist(), patient),
-        "layer": _menu("layer", gradcam.conv_layers(network), layer),
+        "layer": _menu("layer", gradcam.map_layers(network) or [layer], layer),
         "label": _menu("class", [(name, value) for value, name in names.items()], label),
-        "kind": _menu("map", [GRADCAM, HIDING], kind),
+        "kind": _menu("map", kinds, kind),
         "view": _menu("view", [SLICES, VOLUME], SLICES),
     }
     busy = ipywidgets.HTML()
@@ -201,8 +203,9 @@ def _menu(name: str, options: list, value: str | int) -> ipywidgets.Dropdown:
 
 
 def scene_of_case(case: Case, title: str, synthetic: bool, spacing_mm: float = 1.0) -> Scene:
-    """Return the scene of a Grad-CAM case."""
+    """Return the scene of a Grad-CAM case; without a map, CT and outline alone."""
+    mapped = gradcam.kind(case.heat) != "none"
     return Scene(
         case.hu, case.lesion > 0, title, (spacing_mm,) * 3, case.origin_mm,
-        overlay=np.clip(case.heat, 0, 1), synthetic=synthetic,
+        overlay=np.clip(case.heat, 0, 1) if mapped else None, synthetic=synthetic,
     )  # fmt: skip

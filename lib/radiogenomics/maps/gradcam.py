@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
@@ -10,15 +12,42 @@ from radiogenomics.images.volumes import resized_grid
 from radiogenomics.models.devices import keras, tf
 from radiogenomics.models.network import members
 from radiogenomics.study.errors import UsageError
+from radiogenomics.study.settings import Settings
 
+USUAL = {"paper": "conv3d_3"}  # layers of the library's networks, where none is named
 BATCH = 8  # volumes that pass the network at once
 FLAT = 1e-6  # of its highest value: a map that varies less is constant
 
 
-def conv_layers(model: keras.Model) -> list[str]:
-    """Return the names of the convolutional layers, input to output."""
-    layers = members(model)[0].layers
-    return [layer.name for layer in layers if isinstance(layer, keras.layers.Conv3D)]
+def map_layers(model: keras.Model) -> list[str]:
+    """Return the names of layers of which a map can be made, input to output.
+
+    Their output is a grid of several voxels (z, y, x); what only repeats another's output coarser,
+    a pool, or on another scale, a batch norm, is none.
+    """
+    kinds = keras.layers
+    skipped = (kinds.InputLayer, kinds.MaxPooling3D, kinds.AveragePooling3D)
+    skipped += (kinds.BatchNormalization,)
+    return [
+        layer.name for layer in members(model)[0].layers
+        if not isinstance(layer, skipped) and len(layer.output.shape) == 5
+        and np.prod(layer.output.shape[1:4]) > 1
+    ]  # fmt: skip
+
+
+def chosen_layer(model: keras.Model, settings: Settings) -> str:
+    """Return the layer of `[gradcam] layer`; where that is empty, the last that has a map.
+
+    Of the library's networks it is `USUAL`; "" where the network has no such layer.
+
+    Raises:
+        UsageError: the network has no layer of this name.
+    """
+    layers, named = map_layers(model), settings.gradcam.layer
+    if named and layers and named not in layers:
+        raise UsageError(f"layer = {named!r}. Expected: one of {', '.join(layers)}.")
+    last = layers[-1] if layers else ""
+    return (named or USUAL.get(settings.cnn.network, last)) if layers else ""
 
 
 def class_map(model: keras.Model, volume: np.ndarray, layer: str, label: int) -> np.ndarray:
@@ -34,53 +63,89 @@ def class_maps(model: keras.Model, volumes: np.ndarray, layer: str, label: int) 
     map is the mean of theirs: its logit is the mean of their logits.
 
     Args:
-        model: a chain of layers, or an average of such networks.
+        model: a network, or an average of networks of the same layers.
         volumes: (patient, z, y, x, 1), from 0 to 1.
-        layer: a convolutional layer's name.
+        layer: one of `map_layers`; "": no map, one voxel of NaN each.
         label: 1 for mutant, 0 for wild-type.
 
     Raises:
-        StudyError: the network has no such convolutional layer, or the label is not 0 or 1.
+        StudyError: the network has no such layer, or the label is not 0 or 1.
     """
-    if layer not in conv_layers(model):
-        raise UsageError(f"layer = {layer!r}. Expected: one of {', '.join(conv_layers(model))}.")
+    if not layer:
+        return np.full((len(volumes), 1, 1, 1), np.nan, np.float32)
+    if layer not in (layers := map_layers(model)):
+        raise UsageError(f"layer = {layer!r}. Expected: one of {', '.join(layers)}.")
     if label not in (0, 1):
         raise UsageError(f"label = {label!r}. Expected: 1 (mutant) or 0 (wild-type).")
     return np.mean([_one(part, volumes, layer, label) for part in members(model)], axis=0)
 
 
 def _one(model: keras.Model, volumes: np.ndarray, layer: str, label: int) -> np.ndarray:
-    below = keras.Model(model.input, model.get_layer(layer).output)
+    both = with_logits(model, layer)
     starts = range(0, len(volumes), BATCH)
-    batches = (below(volumes[i : i + BATCH], training=False) for i in starts)
-    return np.concatenate([_maps(model, layer, activation, label) for activation in batches])
+    return np.concatenate([_maps(both, volumes[i : i + BATCH], label) for i in starts])
 
 
-def _maps(model: keras.Model, layer: str, activation: tf.Tensor, label: int) -> np.ndarray:
+def _maps(both: keras.Model, volumes: np.ndarray, label: int) -> np.ndarray:
     """Return the maps of a batch; in inference one volume's logit knows nothing of the others."""
+    batch = tf.convert_to_tensor(volumes)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(activation)
-        class_logits = tf.reduce_sum(logits_above(model, layer, activation)[:, label])
-    gradient = tape.gradient(class_logits, activation)
+        tape.watch(batch)
+        activation, outputs = both(batch, training=False)
+        class_logits = tf.reduce_sum(outputs[:, label])
+    gradient = tape.gradient(class_logits, activation, unconnected_gradients="zero")
     weights = tf.reduce_mean(gradient, axis=(1, 2, 3))
     return tf.nn.relu(tf.einsum("bzyxc,bc->bzyx", activation, weights)).numpy()
 
 
-def logits_above(model: keras.Model, layer: str, x: tf.Tensor) -> tf.Tensor:
-    """Return the logits (batch, class) from a layer's output; the network is a chain of layers."""
-    names = [operation.name for operation in model.layers]
-    for operation in model.layers[names.index(layer) + 1 : -1]:
-        pools = isinstance(operation, keras.layers.MaxPooling3D)
-        x = _pooled(x, operation.pool_size) if pools else operation(x, training=False)
-    return _logits(model.layers[-1], x)
+def with_logits(model: keras.Model, layer: str) -> keras.Model:
+    """Return the network with two outputs: a layer's, and what the softmax gets (batch, class).
+
+    Its max-pools share the gradient between equal voxels (`SharedMaxPooling3D`).
+    """
+
+    def copied(own: keras.Layer) -> keras.Layer:
+        if own is model.layers[-1]:
+            return type(own).from_config(own.get_config() | {"activation": "linear"})
+        if isinstance(own, keras.layers.MaxPooling3D) and _apart(own):
+            return SharedMaxPooling3D(own.pool_size, name=own.name)
+        return type(own).from_config(own.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=copied)
+    copy.set_weights(model.get_weights())
+    return keras.Model(copy.input, [copy.get_layer(layer).output, copy.output])
 
 
-def _pooled(x: tf.Tensor, size: tuple[int, int, int]) -> tf.Tensor:
-    """Max-pool (batch, z, y, x, channel) without overlap, equal voxels sharing the gradient.
+def _apart(pool: keras.layers.MaxPooling3D) -> bool:
+    """Return whether a pool's windows neither overlap nor reach beyond the edge."""
+    return pool.pool_size == pool.strides and pool.padding == "valid"
+
+
+class SharedMaxPooling3D(keras.layers.Layer):
+    """Max-pool without overlap, equal voxels of a window sharing its gradient.
 
     TensorFlow's own pooling on a CPU gives each of equal voxels the whole gradient. After a
     ReLU most windows are 8 zeros: their say in a channel's weight would be eightfold.
     """
+
+    def __init__(self, size: tuple[int, int, int], **more: Any) -> None:
+        super().__init__(**more)
+        self.size = size
+
+    def compute_output_shape(self, shape: tuple) -> tuple:
+        """Return (batch, z, y, x, channel) after the pool."""
+        return (
+            shape[0],
+            *(n // side for n, side in zip(shape[1:4], self.size, strict=True)),
+            shape[4],
+        )
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Return the highest value of each window."""
+        return _pooled(x, self.size)
+
+
+def _pooled(x: tf.Tensor, size: tuple[int, int, int]) -> tf.Tensor:
     grid = [n // side for n, side in zip(x.shape[1:4], size, strict=True)]
     z, y, x_ = (n * side for n, side in zip(grid, size, strict=True))
     split = [m for pair in zip(grid, size, strict=True) for m in pair]
@@ -107,8 +172,10 @@ def _own_logits(model: keras.Model, volumes: np.ndarray) -> np.ndarray:
 
 
 def kind(heat: np.ndarray) -> str:
-    """Return `zero`, `constant` or `map`: only the last says where anything is."""
+    """Return `none`, `zero`, `constant` or `map`: only the last says where anything is."""
     top = float(heat.max())
+    if np.isnan(top):
+        return "none"
     if top <= 0:
         return "zero"
     return "map" if top - float(heat.min()) > FLAT * top else "constant"

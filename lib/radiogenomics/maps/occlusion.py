@@ -30,7 +30,7 @@ def occlusion(
     """Hide one cube of the input after the other behind the mean of what is not 0 (Zeiler 2014).
 
     Args:
-        network: the paper's network.
+        network: the study's network.
         volume: (z, y, x, 1), from 0 to 1, 0 outside the lesion (of `background = "lesion"`).
         label: whose logit.
         cube: its sides (z, y, x) in voxels; they divide the input's.

@@ -105,11 +105,18 @@ def reset_networks(network: keras.Model, seed: int) -> Iterator[tuple[str, keras
     mixed = keras.models.clone_model(network)
     mixed.set_weights(network.get_weights())
     pairs = list(zip(cnn.members(mixed), cnn.members(fresh), strict=True))
+    stages = _stages(pairs[0][0])
     for layer in reversed([layer for layer in pairs[0][0].layers if layer.weights]):
         for old, new in pairs:
             old.get_layer(layer.name).set_weights(new.get_layer(layer.name).get_weights())
-        if not isinstance(layer, keras.layers.BatchNormalization):
+        if layer.name in stages:
             yield layer.name, mixed
+
+
+def _stages(network: keras.Model) -> list[str]:
+    """Return the layers that are reset one after the other, each with the batch norm behind it."""
+    norm = keras.layers.BatchNormalization
+    return [x.name for x in network.layers if x.weights and not isinstance(x, norm)]
 
 
 def of_reset_networks(
@@ -117,7 +124,7 @@ def of_reset_networks(
     label: int, seed: int, progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:  # fmt: skip
     """Compare maps with those after each step of `reset_networks`."""
-    steps, tables = len(gradcam.conv_layers(network)) + 2, []
+    steps, tables = len(_stages(cnn.members(network)[0])), []
     for name, mixed in reset_networks(network, seed):
         others = gradcam.class_maps(mixed, volumes, layer, label)
         tables.append(compared(RESET + name, patients, maps, others))
@@ -176,7 +183,7 @@ def networks_of_seeds(
     """Train the network on the same patients with other seeds, by name (`seed 2025`, ...)."""
     train, _ = included.split(included.load_patients(study))
     volumes, labels = load_volumes(study, train), train.label.to_numpy()
-    settings = study.settings.cnn
+    settings = cnn.recipe_of(study)
     each, networks = settings.epochs * settings.networks, {}
     for k in range(SEEDS):
         seed = study.settings.seed + OTHER_SEED + k
@@ -200,7 +207,7 @@ def network_of_permuted_labels(
         The network, and its accuracy on the labels that it was trained with.
     """
     train, _ = included.split(included.load_patients(study))
-    settings = replace(study.settings.cnn, patience=study.settings.cnn.epochs)
+    settings = replace(cnn.recipe_of(study), patience=study.settings.cnn.epochs)
     seed, volumes = study.settings.seed, load_volumes(study, train)
     labels = np.random.default_rng([seed, 6]).permutation(train.label.to_numpy())
     folder = _folder(study, train, labels, settings, seed)

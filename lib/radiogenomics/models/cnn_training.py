@@ -27,11 +27,13 @@ from radiogenomics.models.network import (
     save,
     score,
 )
+from radiogenomics.models.own_network import Recipe
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import SEAL, sound, whole_file
 from radiogenomics.study.settings import CNN
 
 HISTORY, BEST = "history.csv", "best.keras"
+BETWEEN = 2**20  # of the counters of two random layers: more than the steps of a training
 EPOCH = "epoch_"  # how the file of the last epoch begins; its number follows
 
 
@@ -208,14 +210,14 @@ def _epoch(
     model: keras.Model, patients: Patients, settings: CNN, seed: int, epoch: int
 ) -> dict[str, float]:
     rng = np.random.default_rng([seed, epoch])
-    for layer in (part for part in model.layers if isinstance(part, keras.layers.Dropout)):
-        state = layer.seed_generator.state
-        state.assign(np.array([seed % 2**31, epoch], dtype=state.dtype))
+    for number, state in enumerate(_random_states(model)):
+        state.assign(np.array([seed % 2**31, epoch + number * BETWEEN], dtype=state.dtype))
     model.optimizer.learning_rate.assign(learning_rate(epoch, settings))
     order = rng.permutation(patients.fit)
     seen = {"loss": 0.0, "accuracy": 0.0}
     for rows in np.array_split(order, _steps(patients, settings)):
-        batch = augmented(patients.volumes[rows], settings.augmentation, rng)
+        window = settings.window_hu if isinstance(settings, Recipe) else None
+        batch = augmented(patients.volumes[rows], settings.augmentation, rng, window)
         labels = patients.labels[rows]
         model.reset_metrics()
         step = model.train_on_batch(batch, labels, patients.weights[labels], return_dict=True)
@@ -231,6 +233,11 @@ def _epoch(
         )
     checked = _validated(patients.labels[patients.check], scores, patients.weights)
     return {"epoch": epoch, **{k: float(v) for k, v in seen.items()}, **checked}
+
+
+def _random_states(model: keras.Model) -> list[keras.Variable]:
+    """Return the states from which layers draw at random: of dropout, and of noise."""
+    return [x for x in model.variables if x.path.endswith("seed_generator_state")]
 
 
 def _validated(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, float]:

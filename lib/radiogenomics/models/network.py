@@ -1,8 +1,9 @@
-"""The 17-layer 3D CNN: its layers, its file, its scores (paper, CNN)."""
+"""The 3D network: its layers, its file, its scores (paper, CNN)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -10,10 +11,12 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.models.devices import keras, training_pass
+from radiogenomics.models.own_network import Recipe, build_own, require_loadable
 from radiogenomics.study import contract, tables
-from radiogenomics.study.errors import SettingsFault
+from radiogenomics.study.errors import ModelMismatch, SettingsFault
 from radiogenomics.study.files import whole_file
-from radiogenomics.study.kept import require_sound
+from radiogenomics.study.kept import digest_of, require_sound
+from radiogenomics.study.own_code import FORM, own_code, read, with_digest
 from radiogenomics.study.settings import CNN
 from radiogenomics.study.study import Study
 from radiogenomics.study.values import did_you_mean
@@ -27,7 +30,7 @@ POLICIES = {  # of `[cnn] precision`: what the layers compute in; weights are fl
 
 
 def build(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
-    """Return the network that `[cnn] network` names, untrained (`NETWORKS`).
+    """Return the network that `[cnn] network` names, untrained (`NETWORKS`, or the study's own).
 
     Args:
         shape: input (z, y, x).
@@ -35,18 +38,56 @@ def build(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
         seed: of the initial weights and the dropout.
 
     Raises:
-        SettingsFault: no network has this name.
+        SettingsFault: no network has this name, or the study's own cannot be used.
     """
-    if settings.network not in NETWORKS:
+    own = isinstance(settings, Recipe) and settings.source
+    if not own and settings.network not in NETWORKS:
         hint = did_you_mean(settings.network, NETWORKS)
-        raise SettingsFault(f"[cnn] network = {settings.network!r}: no such network. {hint}")
+        raise SettingsFault(
+            f"[cnn] network = {settings.network!r}: no such network. {hint} Or your own: {FORM}"
+        )
     keras.utils.set_random_seed(seed)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(POLICIES[settings.precision])
     try:
-        return NETWORKS[settings.network](shape, settings, seed)
+        make = build_own if own else NETWORKS[settings.network]
+        return make(shape, settings, seed)
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def recipe_of(study: Study) -> CNN:
+    """Return `[cnn]` as a training takes it: with the study's own network, which is checked here.
+
+    Raises:
+        StudyError: the network's file is not there, cannot be used, or has changed since the
+            models of these settings were fitted.
+    """
+    settings, code = study.settings.cnn, own_code(study.settings.cnn.network)
+    more: dict = {}
+    if "intensity" in settings.augmentation:
+        more["window_hu"] = study.settings.preprocessing.window_hu
+    if code is None:
+        return Recipe(**vars(settings), **more) if more else settings
+    text = read(code, study.folder)
+    if code.digest != own_code(with_digest(study.settings, study.folder).cnn.network).digest:
+        raise ModelMismatch(
+            f"{code.file} has changed since the network of these models was trained. Expected: no "
+            f"change. Run: {contract.TRAINING.run_from}"
+        )
+    recipe, shape = (
+        Recipe(**vars(settings), **more, source=text),
+        study.settings.preprocessing.shape,
+    )
+    first, again = (build(shape, recipe, study.settings.seed) for _ in range(2))
+    require_loadable(recipe, first)
+    start = digest_of(first.get_weights())
+    if start != digest_of(again.get_weights()):
+        raise SettingsFault(
+            f"{code} gives other weights each time. Expected: the same of one seed. Draw them from "
+            "Keras' initializers, or from a generator of seed."
+        )
+    return replace(recipe, start=start)
 
 
 def paper_network(shape: tuple[int, int, int], settings: CNN, seed: int) -> keras.Model:
@@ -162,6 +203,8 @@ def freshen(model: keras.Model, volumes: np.ndarray, batch: int) -> None:
         batch: patients at once.
     """
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    if not norms:
+        return
     statistics = [x for norm in norms for x in (norm.moving_mean, norm.moving_variance)]
     momenta, run = [norm.momentum for norm in norms], training_pass(model)
     sums = [0.0] * len(statistics)

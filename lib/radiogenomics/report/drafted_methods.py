@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from radiogenomics.models import augmentation
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import IN_SAMPLE, Table
 from radiogenomics.study.files import read_json
+from radiogenomics.study.own_code import OwnCode, own_code
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import listed
 
@@ -69,15 +71,31 @@ def _models(study: Study) -> Facts:
     used = study.ran_with(contract.SELECTION).clinical.predictors
     named = listed(WORDS.get(name, name.replace("_", " ")) for name in used)
     what = {m.name: m.what.replace("the clinical predictors", named) for m in contract.MODELS}
+    if _own_network(study):
+        what["CNN"] = "a network of this study on the lesion's volume"
     return {"models": [f"{name} ({text})" for name, text in what.items() if name in there]}
+
+
+def _own_network(study: Study) -> OwnCode | None:
+    return own_code(study.ran_with(contract.TRAINING).cnn.network)
+
+
+def _network(study: Study) -> Facts:
+    return {"layers": study.table(tables.CNN_LAYERS), "own": _own_network(study)}
 
 
 def _training(study: Study) -> Facts:
     history, outcome = study.table(tables.CNN_HISTORY), study.table(tables.CNN_TRAININGS)
     kept = history.merge(outcome[["training", "network", "attempt"]])
     final = kept[(kept.training == "final") & (kept.network == 1)]
+    used = study.ran_with(contract.TRAINING).cnn
+    low, high = 1 - augmentation.FACTOR, 1 + augmentation.FACTOR
+    told = {"intensity": f"intensity (HU × {low:g} to {high:g}, ± {augmentation.OFFSET_HU:g} HU)"}
     return {
-        "cnn": study.ran_with(contract.TRAINING).cnn,
+        "cnn": used,
+        "own": _own_network(study),
+        "changes": [told.get(kind, kind) for kind in used.augmentation if kind != "none"],
+        "norms": "BatchNormalization" in set(study.table(tables.CNN_LAYERS).kind),
         "epochs": len(final),
         "best": final.epoch[final.val_loss.idxmin()],
         "folds": outcome.training.nunique() - 1,
@@ -132,7 +150,7 @@ METHODS: list[Part] = [
      lambda s: {"made": read_json(s.tables / "features_settings.json")}, "Radiomics"),
     (tables.SELECTION_STEPS, "selection", _selection, "Radiomics"),
     ("predictions.csv", "models", _models, "Models"),
-    (tables.CNN_LAYERS, "network", lambda s: {"layers": s.table(tables.CNN_LAYERS)}, "Models"),
+    (tables.CNN_LAYERS, "network", _network, "Models"),
     (tables.CNN_HISTORY, "training", _training, "Models"),
     (tables.METRICS, "statistics", _statistics, "Statistical analysis"),
     (tables.VERDICT, "controls_method", _controls_method, "Statistical analysis"),

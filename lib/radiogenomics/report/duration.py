@@ -10,6 +10,7 @@ from radiogenomics.cohort.reading import read_cohort
 from radiogenomics.study import design
 from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.errors import StudyError
+from radiogenomics.study.own_code import own_code
 from radiogenomics.study.settings import NETWORK, RADIOMICS
 from radiogenomics.study.study import Study
 
@@ -53,5 +54,7 @@ def told(study: Study) -> str:
     if (minutes := expected_minutes(study)) is None:
         return ""
     whole, network = (max(1, round(part)) for part in minutes)
-    trained = f", {network} of them for the network's training" if minutes[1] else ""
+    own = own_code(study.settings.cnn.network)
+    whose = "a network as large as the paper's" if own else "the network"
+    trained = f", {network} of them to train {whose}" if minutes[1] else ""
     return f"About {whole} minutes on {os.cpu_count()} cores like ours without a GPU{trained}."

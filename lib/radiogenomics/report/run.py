@@ -29,6 +29,7 @@ from radiogenomics.study import contract, design, tables
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import UsageError
 from radiogenomics.study.files import write_json
+from radiogenomics.study.own_code import own_code, place_of, read, with_digest
 from radiogenomics.study.progress import minutes, progress
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
@@ -149,7 +150,8 @@ def _with_earlier(study: Study, states: Iterable[dict[str, Any]]) -> list[dict[s
 def with_overrides(study: Study, overrides: dict[str, Any]) -> Study:
     """Return the study with the settings that these parameters change."""
     changed = {name: value for name, value in overrides.items() if name in section_of()}
-    return dataclasses.replace(study, settings=overridden(study.settings, changed))
+    settings = with_digest(overridden(study.settings, changed), study.folder)
+    return dataclasses.replace(study, settings=settings)
 
 
 def _run_one(
@@ -252,6 +254,24 @@ def idle(only: list[str] | None, start: str | None, overrides: dict[str, Any]) -
     """Return a line for each setting that none of the chosen notebooks reads."""
     chosen = [path.name[:2] for path in _chosen(only, start)]
     return acting.idle(chosen, overrides, tuple(notebooks()))
+
+
+def executed(
+    study: Study, only: list[str] | None, start: str | None, overrides: dict[str, Any]
+) -> list[str]:
+    """Return a line for the file of the study folder whose code these notebooks may execute.
+
+    Raises:
+        StudyError: the file cannot be used.
+    """
+    code = own_code(with_overrides(study, overrides).settings.cnn.network)
+    numbers = {n.digits for n in (contract.TRAINING, contract.COMPARISON, contract.MAPS)}
+    if code is None or not numbers & {path.name[:2] for path in _chosen(only, start)}:
+        return []
+    read(code, study.folder)
+    return [
+        f"The network is built by code of this study, which is run: {place_of(code, study.folder)}"
+    ]
 
 
 def _chosen(only: list[str] | None, start: str | None) -> list[Path]:

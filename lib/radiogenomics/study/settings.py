@@ -214,7 +214,10 @@ class CNN:
         "workbook", "paper: no augmentation, no restart, moving statistics, where not given below",
         choices=("workbook", "paper"), means=MappingProxyType({"paper": AS_THE_PAPER}),
     )  # fmt: skip
-    network: str = key("paper", "a network of models/network.py, NETWORKS")
+    network: str = key(
+        "paper", "the paper's, or your own: FILE.py:FUNCTION, a file of the study folder "
+        "(docs/another_network.md)",
+    )  # fmt: skip
     epochs: int = key(16, "most passes over the training patients", 1, 1000)
     patience: int = key(6, "epochs without a lower validation loss before it stops", 1, 1000)
     warm_up: int = key(4, "epochs before patience counts", 0, 1000)
@@ -232,16 +235,17 @@ class CNN:
         choices=("none", "balanced"),
     )  # fmt: skip
     batch: int = key(8, "patients per step", 1, 256)
-    dropout: float = key(0.3, "share of units dropped before the output", 0, 0.95)
-    batch_norm_momentum: float = key(0.9, "of the moving statistics", 0, 0.9999)
+    dropout: float = key(0.3, "the paper's: share of units dropped before the output", 0, 0.95)
+    batch_norm_momentum: float = key(0.9, "the paper's: of the moving statistics", 0, 0.9999)
     statistics: str = key(
         "fresh", "of batch norm after an epoch: of one more pass over the fitted, or the moving",
         choices=("fresh", "moving"),
     )  # fmt: skip
     validation: float = key(0.2, "share of training patients that choose the epoch", 0.05, 0.5)
     augmentation: tuple[str, ...] = key(
-        (), "changes at random: flips (x, z), shifts, rotations (axial plane), noise",
-        choices=("none", "flips", "shifts", "rotations", "noise"),
+        (), "changes at random: flips (x, z), shifts, rotations (axial plane), intensity (factor "
+        "and offset of HU), noise",
+        choices=("none", "flips", "shifts", "rotations", "intensity", "noise"),
     )  # fmt: skip
     device: str = key("auto", "gpu stops where there is none", choices=("auto", "cpu", "gpu"))
     precision: str = key(
@@ -320,7 +324,10 @@ class Lesions:
 class GradCAM:
     """Grad-CAM."""
 
-    layer: str = key("conv3d_3", "a convolutional layer of the network: conv3d_1 to conv3d_4")
+    layer: str = key(
+        "", "a layer whose output is a grid (z, y, x); empty: conv3d_3 of the paper's network, of "
+        "another the last one before its grid is pooled or flattened",
+    )  # fmt: skip
     shown: int = key(8, "patients shown", 1, 8)
 
 

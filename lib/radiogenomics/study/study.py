@@ -15,6 +15,7 @@ from radiogenomics.study.cells import read_written, write_cells
 from radiogenomics.study.contract import NOTEBOOKS, SELECTION, SYNTHETIC, Notebook, Table
 from radiogenomics.study.errors import MissingFile
 from radiogenomics.study.files import damaged, digest, read_json, read_toml, write_json
+from radiogenomics.study.own_code import with_digest
 from radiogenomics.study.parallel import workers_that_fit
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.values import build, in_place, overridden
@@ -236,4 +237,5 @@ def load_study(
     settings = overridden(build(Settings, raw, str(path)), further or {})
     beside = folder.parent.parent if folder.parent.name == "data" else Path.cwd()
     reports = Path(reports) if reports else beside / "reports" / folder.name
-    return Study(folder, reports.resolve(), overridden(settings, override), tuple(notes))
+    settings = with_digest(overridden(settings, override), folder)
+    return Study(folder, reports.resolve(), settings, tuple(notes))

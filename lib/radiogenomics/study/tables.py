@@ -466,7 +466,7 @@ GRADCAM_SIMILARITY = declared(MAPS, "gradcam_similarity.csv", "a test patient an
     patient
     comparison: with which other map
     ssim, spearman: similarity of the two maps, 1: the same
-    other: whether the other map is a map, zero or constant
+    other: whether the other map is a map, zero, constant, or none is made (no layer in 3D)
 """)  # fmt: skip
 GRADCAM_OCCLUSION = declared(MAPS, "gradcam_occlusion.csv", "a test patient", """
     patient
@@ -480,7 +480,7 @@ GRADCAM_CHECKS = declared(MAPS, "gradcam_checks.csv", "a check of the maps", """
     n
     p: Wilcoxon's signed-rank test; empty where so few patients cannot reach 0.05 after Holm
     p_holm: corrected for the checks of one section
-    layer: whose maps
+    layer: whose maps; empty: the network has no layer of which one can be made
 """)  # fmt: skip
 GRADCAM_OUTCOME = declared(MAPS, "gradcam_outcome.csv", "one of the four checks of the maps", """
     check: its number and name
