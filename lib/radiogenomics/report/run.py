@@ -31,7 +31,7 @@ from radiogenomics.study.errors import UsageError
 from radiogenomics.study.files import write_json
 from radiogenomics.study.own_code import own_code, place_of, read, with_digest
 from radiogenomics.study.progress import minutes, progress
-from radiogenomics.study.settings import Settings
+from radiogenomics.study.settings import NETWORK, Settings
 from radiogenomics.study.study import Study
 from radiogenomics.study.values import did_you_mean, is_a, overridden, section_of
 
@@ -264,7 +264,8 @@ def executed(
     Raises:
         StudyError: the file cannot be used.
     """
-    code = own_code(with_overrides(study, overrides).settings.cnn.network)
+    used = with_overrides(study, overrides).settings
+    code = own_code(used.cnn.network) if NETWORK in design.parts(used) else None
     numbers = {n.digits for n in (contract.TRAINING, contract.COMPARISON, contract.MAPS)}
     if code is None or not numbers & {path.name[:2] for path in _chosen(only, start)}:
         return []
