@@ -19,7 +19,7 @@ from radiogenomics.study.progress import HEADLESS
 from radiogenomics.study.study import Study
 
 COLOURS = {model.name: model.colour for model in MODELS}  # one colour a model everywhere
-SPARE = ("#882255", "#44AA99", "#DDCC77", "#332288", "#117733", "#AA4499")  # Tol's, other models
+SPARE = ("#0C1957", "#70E1A2", "#962500", "#0000C8", "#4B0000", "#3EE1E1")  # other models
 MIME = "application/vnd.plotly.v1+json"
 MANY = 500  # points of a curve, and patients of a box, above which fewer are drawn
 LABELS = {0: "#0072B2", 1: "#D55E00"}
