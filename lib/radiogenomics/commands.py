@@ -130,6 +130,8 @@ def check(given: argparse.Namespace) -> int:
     """Tell which patients can be used, and why others cannot."""
     from radiogenomics.cohort import eligibility, reading, roles
     from radiogenomics.images import description, inspection
+    from radiogenomics.models import classifiers
+    from radiogenomics.radiomics import embeddings
 
     study = load_study(given.study)
     read = reading.read_table(study)
@@ -166,6 +168,10 @@ def check(given: argparse.Namespace) -> int:
     if own := own_code.own_code(study.settings.cnn.network):
         own_code.read(own, study.folder)
         print(f"[cnn] network: {own.file} was read, not run. Notebook 04 builds it and checks it.")
+    further = [*classifiers.faults(study.settings), *embeddings.faults(study, left)]
+    for line in further:
+        print(line)
+    faults += further
     eligibility.require_both(study, left, out, twins)
     return FAULTS if faults or out.step.isin(MENDABLE).any() else DONE
 
@@ -207,6 +213,7 @@ def predict(given: argparse.Namespace) -> int:
 
 
 def _predict_table(study: Study, path: Path, out: Path) -> int:
+    from radiogenomics import new_patient
     from radiogenomics.report import predicting
 
     patients = predicting.read_patients(study, path)
@@ -215,6 +222,8 @@ def _predict_table(study: Study, path: Path, out: Path) -> int:
     for row in failed.itertuples():
         print(f"{row.patient}: {row.reason}")
     print(f"{len(patients)} patients: {len(patients) - len(failed)} scored, {len(failed)} not")
+    if model := new_patient.elsewhere(study.as_fitted()):
+        print(say("new_patient", "elsewhere", model=model))
     print(f"Open {out / 'scores.csv'}; each patient's page lies in a folder beside it")
     return FAULTS if len(failed) else DONE
 

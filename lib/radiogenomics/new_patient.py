@@ -14,9 +14,9 @@ from radiogenomics.cohort.reading import EVER
 from radiogenomics.images.description import acquisition_row
 from radiogenomics.images.scans import Scan, read_scan
 from radiogenomics.images.volumes import preprocess
-from radiogenomics.models import classical, network, predictions
+from radiogenomics.models import classical, classifiers, network, predictions
 from radiogenomics.radiomics.features import extract
-from radiogenomics.study import contract, design
+from radiogenomics.study import design
 from radiogenomics.study.errors import ModelMismatch, UsageError
 from radiogenomics.study.files import SHIPPED, whole_file, write_json
 from radiogenomics.study.settings import CLINICAL, NETWORK, RADIOMICS
@@ -63,7 +63,7 @@ def predict(
     if RADIOMICS in parts:
         names = classical.load_signature(study)
         row = extract(scan.ct, scan.mask, study.settings.radiomics)[names].to_frame().T
-        for name in (model.name for model in contract.ON_SIGNATURE):
+        for name in (model.name for model in classifiers.on_signature(study.settings)):
             model = classical.load_model(study, name)
             scores[name] = float(classical.probability(model, row)[0])
     if NETWORK in parts:
@@ -121,14 +121,20 @@ def place_among_training(study: Study, scores: dict[str, float]) -> pd.DataFrame
 
 
 def reading(study: Study, table: pd.DataFrame) -> dict[str, Any]:
-    """Return which models extrapolate, and which predictors are missing."""
+    """Return which models extrapolate, which predictors are missing, which model has no score."""
     below = table.training_patients_below
     missing = CLINICAL in design.parts(study.settings) and "Clinical" not in set(table.model)
     return {
         "synthetic": study.settings.synthetic,
         "beyond": table.model[(below == 0) | (below == 1)].tolist(),
         "asked": list(study.settings.clinical.predictors) if missing else [],
+        "model": elsewhere(study),
     }
+
+
+def elsewhere(study: Study) -> str:
+    """Return the model whose features are made elsewhere, "" where the study has none."""
+    return study.settings.features.model_name if study.settings.features.table else ""
 
 
 def save_map(out: Path, heat: sitk.Image | None) -> None:
@@ -156,6 +162,7 @@ def save(study: Study, out: Path, table: pd.DataFrame, scan: Scan | None) -> Non
         "training_patients_below": dict(
             zip(table.model, table.training_patients_below, strict=True)
         ),
+        "no_score": [name for name in [elsewhere(study)] if name],
         "fitted_with": study.fitted_with(),
         "ct": grid_of(scan) if scan else None,
     }

@@ -26,10 +26,10 @@ def leave_one_out(
 ) -> pd.DataFrame:  # fmt: skip
     """Return each hospital's AUC and calibration by models that were fitted on all the others.
 
-    The AUCs are pooled over hospitals (`pooled_auc`). Clinical, LR, SVM and Bayes, selection
-    included; the CNN, which is trained once more for each hospital, with `checks = "full"`
-    alone. `reason` says why a hospital has no AUC: one label only, or too few patients of a
-    label in the others.
+    The AUCs are pooled over hospitals (`pooled_auc`). Clinical and those on the signature,
+    selection included; the CNN, which is trained once more for each hospital, with
+    `checks = "full"` alone. `reason` says why a hospital has no AUC: one label only, or too few
+    patients of a label in the others.
 
     Args:
         study: settings and seed.
@@ -48,7 +48,7 @@ def leave_one_out(
 
     hospitals, features = patients.hospital.unique(), load_features(study)
     full, rows = study.settings.evaluation.checks == "full", []
-    models = (*refitted.of_parts(study), *(("CNN",) if full else ()))
+    models = (*refitted.models(study), *(("CNN",) if full else ()))
     for done, hospital in enumerate(hospitals, start=1):
         held = patients.hospital == hospital
         labels = patients.label[held].to_numpy(int)

@@ -86,7 +86,7 @@ def _features(study: Study, patients: pd.DataFrame) -> tuple[pd.DataFrame | None
     """Return the patients' features, and a digest of all that their models follow from."""
     used, settings = ["patient", *study.settings.clinical.predictors], study.settings
     columns = patients[used].astype(str).to_csv(), settings.clinical, design.parts(settings)
-    version = settings.seed, sklearn.__version__, luck.CHAIN
+    version = settings.seed, sklearn.__version__, luck.CHAIN, luck.further_key(study)
     if RADIOMICS not in design.parts(settings):
         return None, digest(columns, version)
     from radiogenomics.radiomics.features import load_features  # PyRadiomics: a second
@@ -202,7 +202,7 @@ def permuted(
     The network is not trained again.
     """
     how, times = study.settings.evaluation, study.settings.evaluation.permutations
-    if not times or not refitted.of_parts(study):
+    if not times or not refitted.models(study):
         return tables.PERMUTATIONS.frame()
     fold = classical.folds(patients, how.folds, study.settings.seed, how.folds_by)
     features, known = _features(study, patients)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from radiogenomics.images.changes import Change
-from radiogenomics.models import classical
+from radiogenomics.models import classical, classifiers
 from radiogenomics.models.platt import Platt, fit_after_selection
-from radiogenomics.radiomics import agreement, signature
+from radiogenomics.radiomics import agreement, embeddings, signature
 from radiogenomics.study import contract, design
 from radiogenomics.study.settings import CLINICAL, RADIOMICS
 from radiogenomics.study.study import Study
 
 ON_SIGNATURE = tuple(model.name for model in contract.ON_SIGNATURE)
-MODELS = ("Clinical", *ON_SIGNATURE)
+
+
+def models(study: Study) -> tuple[str, ...]:
+    """Return the names of the models that `scores` fits."""
+    parts, settings = design.parts(study.settings), study.settings
+    clinical = ("Clinical",) if CLINICAL in parts else ()
+    asked = classifiers.on_signature(settings) if RADIOMICS in parts else ()
+    return (*clinical, *(model.name for model in asked), *embeddings.models(settings))
 
 
 def chain(study: Study, train: pd.DataFrame) -> Pipeline:
@@ -35,8 +44,9 @@ def chain(study: Study, train: pd.DataFrame) -> Pipeline:
 
 
 def on_features(
-    selector: Pipeline, seed: int, labels: np.ndarray, inside: pd.DataFrame, outside: pd.DataFrame
-) -> dict[str, np.ndarray]:
+    selector: Pipeline, seed: int, labels: np.ndarray, inside: pd.DataFrame, outside: pd.DataFrame,
+    models: Iterable[contract.Model] = contract.ON_SIGNATURE,
+) -> dict[str, np.ndarray]:  # fmt: skip
     """Return new patients' scores by the models on the signature; everything is fitted here.
 
     Args:
@@ -45,25 +55,27 @@ def on_features(
         labels: of the training patients (patient,).
         inside: their features (patient, feature).
         outside: features of the new patients.
+        models: which (`classifiers.on_signature`).
     """
     selector.fit(inside, labels)
     chosen = selector.transform(outside)
     return {
         name: classical.probability(fit_after_selection(selector, model, inside, labels), chosen)
-        for name, model in classical.radiomics_models(seed).items()
+        for name, model in classical.radiomics_models(seed, models).items()
     }
 
 
 def ranked_by_features(
-    selector: Pipeline, seed: int, labels: np.ndarray, inside: pd.DataFrame, outside: pd.DataFrame
-) -> dict[str, np.ndarray]:
+    selector: Pipeline, seed: int, labels: np.ndarray, inside: pd.DataFrame, outside: pd.DataFrame,
+    models: Iterable[contract.Model] = contract.ON_SIGNATURE,
+) -> dict[str, np.ndarray]:  # fmt: skip
     """Return scores as `on_features`, of an SVM its decision values.
 
     The same order at a sixth of the cost: Platt's folds are left out, which repeat the selection.
     """
     chosen, new = selector.fit(inside, labels).transform(inside), selector.transform(outside)
     found = {}
-    for name, model in classical.radiomics_models(seed).items():
+    for name, model in classical.radiomics_models(seed, models).items():
         last = model[-1]
         fitted = make_pipeline(model[:-1], last.machine if isinstance(last, Platt) else last)
         fitted.fit(chosen, labels)
@@ -82,31 +94,47 @@ def on_clinical(study: Study, train: pd.DataFrame, new: pd.DataFrame) -> np.ndar
     return classical.probability(fitted, outside)
 
 
-def of_parts(study: Study) -> tuple[str, ...]:
-    """Return the names of the models that this file fits again, of the study's parts."""
-    parts = design.parts(study.settings)
-    return (*(MODELS[:1] if CLINICAL in parts else ()), *(MODELS[1:] if RADIOMICS in parts else ()))
+def on_embeddings(
+    study: Study, train: pd.DataFrame, new: pd.DataFrame, values: pd.DataFrame | None = None
+) -> dict[str, np.ndarray]:
+    """Return new patients' scores by the model on features made elsewhere, where there are any.
+
+    Args:
+        study: settings and seed.
+        train: patients with label, whom selection and model are fitted to.
+        new: patients whose labels are not used.
+        values: the features (patient, feature); None: as notebook 03 kept them.
+    """
+    made = embeddings.models(study.settings)
+    if not made:
+        return {}
+    values = embeddings.load(study) if values is None else values
+    inside, outside = (values.loc[part.patient] for part in (train, new))
+    labels = train.label.to_numpy(int)
+    selector = signature.signature_pipeline(study.settings.radiomics, study.settings.seed)
+    chosen, others = selector.fit(inside, labels).transform(inside), selector.transform(outside)
+    return {n: classical.probability(m.fit(chosen, labels), others) for n, m in made.items()}
 
 
 def scores(
     study: Study, train: pd.DataFrame, new: pd.DataFrame, features: pd.DataFrame | None
 ) -> dict[str, np.ndarray]:
-    """Return new patients' scores by Clinical, LR, SVM and Bayes (`of_parts`), fitted to `train`.
+    """Return new patients' scores by `models`: all of the study but the network and its stacks.
 
     Args:
         study: settings and seed.
-        train: patients with label.
+        train: patients with label, whom they are fitted to.
         new: patients whose labels are not used.
         features: of both (patient, feature); None where the study has no radiomics.
     """
     found = {}
     if CLINICAL in design.parts(study.settings):
         found["Clinical"] = on_clinical(study, train, new)
-    if features is None:
-        return found
-    parts = (features.loc[part.patient] for part in (train, new))
-    labels = train.label.to_numpy(int)
-    return found | on_features(chain(study, train), study.settings.seed, labels, *parts)
+    if features is not None:
+        parts = (features.loc[part.patient] for part in (train, new))
+        asked = chain(study, train), study.settings.seed, train.label.to_numpy(int), *parts
+        found |= on_features(*asked, classifiers.on_signature(study.settings))
+    return found | on_embeddings(study, train, new)
 
 
 def network_scores(

@@ -9,12 +9,12 @@ import pandas as pd
 
 from radiogenomics.comparison.evidence import labelled
 from radiogenomics.comparison.plan import Judged
-from radiogenomics.models import classical
+from radiogenomics.models import classical, classifiers
 from radiogenomics.models.predictions import by_cohort
 from radiogenomics.statistics import discrimination
 from radiogenomics.statistics.pooling import pooled_auc
 from radiogenomics.statistics.sample_size import cox_snell, riley_minimum, validation_minimum
-from radiogenomics.study import contract, tables
+from radiogenomics.study import tables
 from radiogenomics.study.contract import IN_SAMPLE, TRAIN, kind_of
 from radiogenomics.study.settings import Plan
 from radiogenomics.study.study import Study
@@ -62,9 +62,13 @@ def parameter_counts(study: Study, scores: pd.DataFrame) -> dict[str, tuple[floa
         steps = study.table(tables.SELECTION_STEPS)
         kept, offered = steps.kept.iloc[-1], steps.kept.iloc[0] + steps.dropped.iloc[0]
         own |= {model.name: (kept if model.name == "LR" else np.nan, offered)
-                for model in contract.ON_SIGNATURE}  # fmt: skip
+                for model in classifiers.on_signature(study.settings)}  # fmt: skip
         if "CNN" in own:
             own |= dict.fromkeys(("Com", IN_SAMPLE), (STACKED, trained + offered + STACKED))
+    if study.settings.features.table and study.has(tables.EMBEDDING_STEPS):
+        given = study.table(tables.EMBEDDING_STEPS)
+        candidates = given.kept.iloc[0] + given.dropped.iloc[0]
+        own[study.settings.features.model_name] = (given.kept.iloc[-1], candidates)
     return own
 
 

@@ -3,5 +3,14 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["classical", "cnn_training", "figures", "network", "predictions"]
+    __name__,
+    submodules=[
+        "classical",
+        "classifiers",
+        "cnn_training",
+        "figures",
+        "importance",
+        "network",
+        "predictions",
+    ],
 )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +19,7 @@ from sklearn.svm import SVC
 
 from radiogenomics.cohort.eligibility import refused_folds, refused_hospitals
 from radiogenomics.cohort.included import split
-from radiogenomics.models import platt, predictions
+from radiogenomics.models import classifiers, platt, predictions
 from radiogenomics.models.platt import fit_after_selection
 from radiogenomics.statistics.saturation import unsaturated
 from radiogenomics.study import contract
@@ -157,27 +155,22 @@ def support_vectors(seed: int) -> platt.Platt:
     return platt.Platt(SVC(kernel="rbf", C=1.0, tol=1e-8), seed)
 
 
-def signature_models(seed: int) -> dict[str, BaseEstimator]:
-    """Return the models on the signature, unfitted, by name (`contract.MODELS`)."""
-    return {model.name: _made(model, seed) for model in contract.ON_SIGNATURE}
+def signature_models(
+    seed: int, models: Iterable[contract.Model] = contract.ON_SIGNATURE
+) -> dict[str, BaseEstimator]:
+    """Return the models on the signature, unfitted, by name (`classifiers.on_signature`)."""
+    return {model.name: classifiers.made(model, seed) for model in models}
 
 
-def _made(model: contract.Model, seed: int) -> BaseEstimator:
-    """Return what a model's entry names, given the seed where it takes one."""
-    module, _, name = model.estimator.rpartition(".")
-    maker = getattr(importlib.import_module(module), name)
-    takes = inspect.signature(maker).parameters
-    seeded = {word: seed for word in ("seed", "random_state") if word in takes}
-    return maker(**seeded | model.parameters)
-
-
-def radiomics_models(seed: int) -> dict[str, Pipeline]:
+def radiomics_models(
+    seed: int, models: Iterable[contract.Model] = contract.ON_SIGNATURE
+) -> dict[str, Pipeline]:
     """Return `signature_models` behind a scaler.
 
     Features are scaled by the population SD, and naive Bayes takes the population variance of
     each label; R's scale and e1071 take the sample's, so that scores differ by about 1 / n.
     """
-    kinds = signature_models(seed)
+    kinds = signature_models(seed, models)
     return {name: make_pipeline(StandardScaler(), kind) for name, kind in kinds.items()}
 
 
@@ -237,11 +230,16 @@ def probability(model: BaseEstimator, inputs: pd.DataFrame | np.ndarray) -> np.n
 
 
 def save_model(study: Study, name: str, model: BaseEstimator) -> None:
-    """Write a fitted scikit-learn model with skops: data, no code that runs on reading."""
+    """Write a fitted scikit-learn model with skops: data, no code that runs on reading.
+
+    Raises:
+        ModelMismatch: it holds types that `load_model` would refuse.
+    """
     import skops.io  # takes a second, and few callers save or load
 
     with whole_file(model_file(study, name), sealed=True) as part:
         skops.io.dump(model, part)
+        _allowed(study, name, part)
 
 
 def model_file(study: Study, name: str) -> Path:
@@ -261,10 +259,22 @@ def load_model(study: Study, name: str) -> BaseEstimator:
     if not path.exists():
         raise study.not_yet(f"models/{path.name}", contract.SELECTION)
     require_sound(path, contract.SELECTION)
-    strange = set(skops.io.get_untrusted_types(file=path)) - TRUSTED
+    return skops.io.load(path, trusted=_allowed(study, name, path))
+
+
+def _allowed(study: Study, name: str, path: Path) -> list[str]:
+    """Return the types that a model's file may hold.
+
+    Raises:
+        ModelMismatch: it holds others.
+    """
+    import skops.io
+
+    allowed = TRUSTED | classifiers.trusted(study.settings, name)
+    strange = set(skops.io.get_untrusted_types(file=path)) - allowed
     if strange:
-        raise ModelMismatch(f"{path.name} holds {', '.join(strange)}, which no model here has.")
-    return skops.io.load(path, trusted=sorted(TRUSTED))
+        raise ModelMismatch(f"{name}.skops holds {', '.join(strange)}, which no model here has.")
+    return sorted(allowed)
 
 
 def save_signature(study: Study, features: list[str]) -> None:
@@ -284,7 +294,7 @@ def keep_models(
     study: Study, models: dict[str, BaseEstimator], train: Side, test: Side,
     oof: dict[str, np.ndarray], fold: np.ndarray,
 ) -> None:  # fmt: skip
-    """Keep fitted models and their scores, without labels.
+    """Keep fitted models and their scores, without labels; those of models that went, go.
 
     Args:
         study: whose models/ and predictions.csv they go to.
@@ -294,6 +304,7 @@ def keep_models(
         oof: each model's out-of-fold scores.
         fold: of each training patient.
     """
+    predictions.drop_others(study, classifiers.names(study.settings))
     for name, model in models.items():
         sides = [(patients, probability(model, inputs)) for patients, inputs in (train, test)]
         predictions.save(study, name, *sides, oof[name], fold)

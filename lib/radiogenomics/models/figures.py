@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,10 +14,12 @@ from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.settings import CNN, Clinical, Preprocessing
 from radiogenomics.study.style import BACK, LABELS, empty, titled
 
+MOST_BARS = 20  # features of `importance`
+
 
 def steps(
     flow: pd.DataFrame, chosen: pd.DataFrame, layers: pd.DataFrame, clinical: Clinical,
-    image: Preprocessing, training: CNN, folds: int,
+    image: Preprocessing, training: CNN, folds: int, models: Iterable[str],
 ) -> go.Figure:  # fmt: skip
     """Draw the technical steps from CT to test with a run's numbers (CLEAR, item 12).
 
@@ -27,6 +29,7 @@ def steps(
         layers: `cnn_layers.csv`.
         clinical, image, training: the settings that the notebooks ran with.
         folds: of the out-of-fold scores.
+        models: names of those on the signature.
     """
     sides = flow[flow.step == "included"].set_index("reason").n
     low, high = image.window_hu
@@ -41,7 +44,7 @@ def steps(
                      if tested else f"{sides[TRAIN]} patients"]),
         (0.5, 0.82, [f"CT and outline: {image.spacing_mm:g} mm, {low:g} to {high:g} HU, {seen}"]),
         (0.14, 0.5, ["<b>Clinical</b>", *clinical.predictors, "logistic regression"]),
-        (0.5, 0.5, ["<b>Radiomics</b>", f"{features:,} features", *selection, "LR, SVM, Bayes"]),
+        (0.5, 0.5, ["<b>Radiomics</b>", f"{features:,} features", *selection, ", ".join(models)]),
         (0.85, 0.5, ["<b>CNN</b>", f"input {shape}", f"{parameters:,} parameters",
                      f"{training.epochs} epochs at most",
                      f"augmentation: {', '.join(training.augmentation) or 'none'}"]),
@@ -135,6 +138,25 @@ def bars(table: pd.DataFrame, value: str, name: str, title: str, x: str) -> go.F
     colours = np.where(chosen, LABELS[0], BACK).tolist()
     figure.add_bar(x=table[value], y=table[name], orientation="h", marker={"color": colours})
     return figure.update_yaxes(autorange="reversed", automargin=True)
+
+
+def importance(table: pd.DataFrame, colours: Mapping[str, str]) -> go.Figure:
+    """Draw importance.csv: the features that matter most to each model, a colour a model.
+
+    Args:
+        table: of the models and features.
+        colours: `style.palette` of all the study's models.
+    """
+    first = table.drop_duplicates("feature").head(MOST_BARS).feature.tolist()
+    shown = table[table.feature.isin(first)]
+    figure = empty(
+        "Permutation importance, out of fold", "fall of the AUC", "", height=200 + 26 * len(shown)
+    )
+    for model, rows in shown.groupby("model", sort=False):
+        bar = {"x": rows.importance, "y": rows.feature, "name": model, "orientation": "h"}
+        figure.add_bar(**bar, marker={"color": colours[model]}, showlegend=True)
+    figure.update_yaxes(autorange="reversed", automargin=True, categoryarray=first)
+    return figure.update_layout(barmode="group")
 
 
 def slices(pictures: Mapping[str, np.ndarray], title: str, columns: int = 4) -> go.Figure:

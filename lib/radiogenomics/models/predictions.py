@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -27,6 +29,14 @@ def save_scores(study: Study, rows: pd.DataFrame) -> None:
         kept = read_scores(study)
         rows = pd.concat([kept[~kept.model.isin(rows.model.unique())], rows])
     write_scores(study, rows)
+
+
+def drop_others(study: Study, names: Collection[str]) -> None:
+    """Take the scores of models that are not of the study, any more, out of predictions.csv."""
+    if study.predictions_csv.exists():
+        kept = read_scores(study)
+        if not kept.model.isin(names).all():
+            write_scores(study, kept[kept.model.isin(names)])
 
 
 def write_scores(study: Study, rows: pd.DataFrame) -> None:

@@ -15,7 +15,8 @@ from radiogenomics.study.values import section_of
 
 FIRST_READ = {  # the notebook in which a section's settings act, where none declares them
     "label": "01", "codes": "01", "cohorts": "01", "eligibility": "01", "images": "01",
-    "preprocessing": "02", "radiomics": "03", "clinical": "03", "cnn": "04", "evaluation": "05",
+    "preprocessing": "02", "radiomics": "03", "clinical": "03",
+    "models": "03", "features": "03", "cnn": "04", "evaluation": "05",
     "plan": "05", "lesions": "05", "gradcam": "06",
 }  # fmt: skip
 
@@ -33,7 +34,7 @@ def declaring(name: str, files: tuple[Path, ...]) -> frozenset[str]:
 
 def _acts(name: str, files: tuple[Path, ...]) -> frozenset[str]:
     """Return the numbers of the notebooks in which a setting acts, none where that is unknown."""
-    first = FIRST_READ.get(section_of().get(name, ""))
+    first = FIRST_READ.get(section_of().get(name, name))
     return declaring(name, files) or frozenset([first] if first else [])
 
 
@@ -62,13 +63,13 @@ def outdated(study: Study, files: tuple[Path, ...]) -> list[str]:
            for n in contract.NOTEBOOKS if "settings" in states.get(n.name, {})}  # fmt: skip
     lines = []
     for section, kind in sections().items():
-        for name in keys(kind):
-            now = _value(study.settings, section, name)
+        for name in keys(kind) or [section]:  # [models] has the classifiers' own names
+            now, said = _value(study.settings, section, name), _named(section, name)
             for number in sorted(_acts(name, files) & set(ran)):
                 then, given = ran[number]
                 if name not in given and _value(then, section, name) != now:
                     lines.append(
-                        f"study.toml has [{section}] {name} = {_said(now)} now; notebook {number} "
+                        f"study.toml has {said} = {_said(now)} now; notebook {number} "
                         f"ran with {_said(_value(then, section, name))}, and so do the results "
                         f"here. Run again: workbook run --from {number}"
                     )
@@ -77,7 +78,13 @@ def outdated(study: Study, files: tuple[Path, ...]) -> list[str]:
 
 
 def _value(settings: Settings, section: str, name: str) -> Any:
+    if name == section:
+        return getattr(settings, section).others
     return getattr(getattr(settings, section) if section else settings, name)
+
+
+def _named(section: str, name: str) -> str:
+    return f"[{section}] {name}" if name != section else f"[{section}]"
 
 
 def _said(value: Any) -> str:

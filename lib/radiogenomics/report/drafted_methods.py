@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics.models import augmentation
+from radiogenomics.models import augmentation, classifiers
+from radiogenomics.report.manifest import FURTHER
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import IN_SAMPLE, Table
 from radiogenomics.study.files import read_json
@@ -68,11 +69,13 @@ def _selection(study: Study) -> Facts:
 
 def _models(study: Study) -> Facts:
     there = set(pd.read_csv(study.predictions_csv, usecols=["model"]).model) - {IN_SAMPLE}
-    used = study.ran_with(contract.SELECTION).clinical.predictors
+    settings = study.ran_with(contract.SELECTION)
+    used = settings.clinical.predictors
     named = listed(WORDS.get(name, name.replace("_", " ")) for name in used)
     what = {m.name: m.what.replace("the clinical predictors", named) for m in contract.MODELS}
     if _own_network(study):
         what["CNN"] = "a network of this study on the lesion's volume"
+    what |= classifiers.added(settings)
     return {"models": [f"{name} ({text})" for name, text in what.items() if name in there]}
 
 
@@ -82,6 +85,17 @@ def _own_network(study: Study) -> OwnCode | None:
 
 def _network(study: Study) -> Facts:
     return {"layers": study.table(tables.CNN_LAYERS), "own": _own_network(study)}
+
+
+def _embeddings(study: Study) -> Facts:
+    settings = study.ran_with(contract.SELECTION)
+    steps = study.table(tables.EMBEDDING_STEPS)
+    return {
+        "features": settings.features,
+        "entered": steps.kept.iloc[0] + steps.dropped.iloc[0],
+        "steps": [f"{r.step} ({r.rule}; {r.kept:,} kept)" for r in steps.itertuples()],
+        "folds": settings.evaluation.folds,
+    }
 
 
 def _training(study: Study) -> Facts:
@@ -136,7 +150,10 @@ def _internal_method(study: Study) -> Facts:
 
 def _software(study: Study) -> Facts:
     made = study.manifest()
-    named = [f"{name} {made['versions'][name]}" for name in PACKAGES if made["versions"].get(name)]
+    classes = study.ran_with(contract.SELECTION).models.others.values()
+    used = [n for n in FURTHER if any(given["class"].startswith(f"{n}.") for given in classes)]
+    versions = made["versions"]
+    named = [f"{n} {versions[n]}" for n in (*PACKAGES, *used) if versions.get(n)]
     seed = study.ran_with(contract.COMPARISON).seed
     return {"python": made["python"], "packages": named, "seed": seed}
 
@@ -150,6 +167,7 @@ METHODS: list[Part] = [
      lambda s: {"made": read_json(s.tables / "features_settings.json")}, "Radiomics"),
     (tables.SELECTION_STEPS, "selection", _selection, "Radiomics"),
     ("predictions.csv", "models", _models, "Models"),
+    (tables.EMBEDDING_STEPS, "embeddings", _embeddings, "Models"),
     (tables.CNN_LAYERS, "network", _network, "Models"),
     (tables.CNN_HISTORY, "training", _training, "Models"),
     (tables.METRICS, "statistics", _statistics, "Statistical analysis"),

@@ -169,11 +169,13 @@ PACKAGES = (
     "radiogenomics", "tensorflow", "keras", "pyradiomics-bhklab", "simpleitk", "scikit-learn",
     "statsmodels", "numpy", "scipy", "pandas", "plotly", "papermill", "nbconvert",
 )  # fmt: skip
+FURTHER = ("xgboost", "lightgbm")  # whose classifiers [models] may name, where they are installed
 
 
 def versions() -> dict[str, str | None]:
     """Return the version of each package; None where it is not installed."""
-    return {name: _version(name) for name in PACKAGES}
+    further = [name for name in FURTHER if _version(name)]
+    return {name: _version(name) for name in (*PACKAGES, *further)}
 
 
 def _version(name: str) -> str | None:

@@ -14,6 +14,7 @@ from nbconvert import HTMLExporter
 
 from radiogenomics.comparison import readings
 from radiogenomics.comparison.paper import paper_of
+from radiogenomics.models import classifiers
 from radiogenomics.report import acting, captions, summary
 from radiogenomics.report.print_tables import save_print_tables, table1
 from radiogenomics.study import contract, design, tables
@@ -184,7 +185,7 @@ def build_index(study: Study, states: list[dict[str, Any]]) -> Path:
         "tested": design.tested(used),
         "made_of": listed(words for part, words in MADE_OF.items() if part in there),
         "source": used.source,
-        "legend": _legend(headline),
+        "legend": _legend(study, headline),
         "headline_note": "AUC with DeLong's interval on the logit scale; others at threshold 0.5 "
         "with Wilson's" + _of_paper(study),
         "table1": _table1(study),
@@ -245,10 +246,12 @@ def _warnings(study: Study) -> list[str]:
     return pd.read_csv(path).warning.tolist() if path.exists() else []
 
 
-def _legend(headline: list[list[str]]) -> str:
+def _legend(study: Study, headline: list[list[str]]) -> str:
     """Return what the models of the headline are, those of the study."""
     named = {row[headline[0].index("model")] for row in headline[1:]}
-    return " ".join(f"{m.name}: {m.what}." for m in contract.MODELS if m.name in named)
+    what = {model.name: model.what for model in contract.MODELS}
+    what |= classifiers.added(study.ran_with(contract.SELECTION))
+    return " ".join(f"{name}: {text}." for name, text in what.items() if name in named)
 
 
 def _headline(study: Study) -> list[list[str]]:

@@ -104,6 +104,10 @@ def run_study(
     parameters = {"folder": str(study.folder), "reports": str(study.reports), **overrides}
     refuse_raw_data(study)
     refuse_another_study(study)
+    if study.settings.models.others:
+        from radiogenomics.models import classifiers  # scikit-learn: a second
+
+        classifiers.require(study.settings)
     states, shared = earlier_states(study), standing.common(study)
     every = tuple(notebooks())
     further = {
@@ -120,7 +124,7 @@ def run_study(
             states[path.stem] |= {"state": NOT_NEEDED, "message": why, "seconds": 0.0}
             continue
         earlier = [state for name, state in states.items() if name < path.stem]
-        source = standing.made_from(shared, path, settings, used, earlier)
+        source = standing.made_from(shared, path, settings, used, earlier, study.folder)
         if not (only or start or force) and standing.stands(study, states[path.stem], source):
             states[path.stem]["stands"] = True
             print(f"{path.stem} stands: inputs, settings and code are as they were", flush=True)
@@ -185,28 +189,36 @@ def _run_one(
             made = (tried, failed(page)) if tried.exists() else (output, page)
             export_html(*made, banner(study, path.stem), nav(study))
         standing.own(states, path.stem, standing.written_since(study, before))
-        write_manifest(study, states, overrides, [study.cohort_csv])
+        write_manifest(study, states, overrides, _tables_of(with_overrides(study, overrides)))
         _draw_steps(study)
         checklists.build(study)
         build_index(study, list(states.values()))
 
 
+def _tables_of(study: Study) -> list[Path]:
+    """Return the tables that a study is made from: patients, features made elsewhere."""
+    named = study.settings.features.table
+    elsewhere = [study.folder / named] if named and (study.folder / named).is_file() else []
+    return [study.cohort_csv, *elsewhere]
+
+
 def _draw_steps(study: Study) -> None:
     """Keep the figure of the technical steps once the tables are there that it is read from."""
     # which no other command needs
-    from radiogenomics.models import figures
+    from radiogenomics.models import classifiers, figures
     from radiogenomics.study import style
 
     if all(map(study.has, (tables.FLOW, tables.SELECTION_STEPS, tables.CNN_LAYERS))):
-        training = study.ran_with(contract.TRAINING)
+        training, selection = map(study.ran_with, (contract.TRAINING, contract.SELECTION))
         steps = figures.steps(
             study.table(tables.FLOW),
             study.table(tables.SELECTION_STEPS),
             study.table(tables.CNN_LAYERS),
-            study.ran_with(contract.SELECTION).clinical,
+            selection.clinical,
             study.ran_with(contract.PREPROCESSING).preprocessing,
             training.cnn,
             training.evaluation.folds,
+            [model.name for model in classifiers.on_signature(selection)],
         )
         style.keep(study, "steps", steps)
 

@@ -30,8 +30,9 @@ def common(study: Study) -> str:
 
 
 def made_from(
-    shared: str, path: Path, settings: Settings, given: dict[str, Any], earlier: list[dict]
-) -> str:
+    shared: str, path: Path, settings: Settings, given: dict[str, Any], earlier: list[dict],
+    folder: Path | None = None,
+) -> str:  # fmt: skip
     """Return a digest of all that a notebook's work follows from.
 
     Args:
@@ -40,6 +41,7 @@ def made_from(
         settings: those that it runs with.
         given: parameters beside these.
         earlier: the states of the notebooks before it, whose results are inputs.
+        folder: the study's, with the table of features made elsewhere that `settings` may name.
     """
     number = int(path.name[:2])
     kept = dataclasses.asdict(settings)
@@ -48,6 +50,8 @@ def made_from(
             del kept[name]
     del kept[ON_PAGES]
     results = [state.get("results") for state in earlier]
+    if folder and settings.features.table and number >= contract.SELECTION.number:
+        results.append(_of_files([folder / settings.features.table]))
     return digest(shared, _of_files([path]), kept, given, results)
 
 

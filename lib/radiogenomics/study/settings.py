@@ -200,6 +200,36 @@ class Radiomics:
     stability: int = key(100, "resamples that judge the selection's stability", 0, 1000)
 
 
+@dataclass(frozen=True)
+class Models:
+    """Further classifiers on the signature, beside LR, SVM and Bayes: docs/classifiers.md.
+
+    Each key is a model's name, such as forest = "sklearn.ensemble.RandomForestClassifier". One with
+    parameters is a section of its own, [models.forest], in which `class` names it and every other
+    key is a parameter of it.
+    """
+
+    others: dict[str, dict[str, Any]] = field(default_factory=dict, metadata={"others": True})
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features made elsewhere, such as a foundation model's embeddings: docs/embeddings.md.
+
+    They are selected as the radiomic features are, and are a model of their own.
+    """
+
+    table: str = key(
+        "", "file in the study folder, CSV or parquet: column patient, then numbers; empty: none"
+    )
+    model_name: str = key("Embeddings", "the model's name in every table and figure")
+    made_by: str = key("", "what they are and what made them, for the methods")
+    penalty: str = key(
+        "none", "of the logistic regression: none, as LR, or ridge (C = 1)",
+        choices=("none", "ridge"),
+    )  # fmt: skip
+
+
 AS_THE_PAPER = {
     "augmentation": (), "class_weights": "none", "schedule": "constant", "networks": 1,
     "attempts": 1, "warm_up": 0, "statistics": "moving",
@@ -416,6 +446,8 @@ class Settings:
     images: Images = field(default_factory=Images)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     radiomics: Radiomics = field(default_factory=Radiomics)
+    models: Models = field(default_factory=Models)
+    features: Features = field(default_factory=Features)
     cnn: CNN = field(default_factory=CNN)
     plan: Plan = field(default_factory=Plan)
     evaluation: Evaluation = field(default_factory=Evaluation)

@@ -152,6 +152,28 @@ SELECTION_OPTIMISM = declared(SELECTION, "selection_optimism.csv", "a model", ""
     nested_auc: mean over folds, features selected within each fold
     optimism: their difference
 """)  # fmt: skip
+IMPORTANCE = declared(SELECTION, "importance.csv", "a further classifier and feature", """
+    model
+    feature: PyRadiomics' name
+    importance: fall of the AUC where it is permuted, out of fold, mean over folds
+    folds: whose selection chose it
+""")  # fmt: skip
+EMBEDDINGS = declared(SELECTION, "embeddings.parquet", "a patient", """
+    patient
+    ...: every column of the table of `[features]` in study.toml
+""")  # fmt: skip
+EMBEDDING_STEPS = declared(SELECTION, "embedding_steps.csv", "a step of their selection", """
+    step: its name
+    rule: what it keeps
+    kept, dropped: features
+    fell_back: True where no feature passed and the best was kept
+""")  # fmt: skip
+EMBEDDING_SIGNATURE = declared(SELECTION, "embedding_signature.csv", "a selected column", """
+    feature: the column's name
+    mann_whitney_p: of the first step
+    lasso_coefficient: at lambda.min, of the z-scored feature
+    univariate_p: likelihood ratio test
+""")  # fmt: skip
 
 # ---- 04 cnn
 CNN_LAYERS = declared(TRAINING, "cnn_layers.csv", "a layer", """

@@ -8,10 +8,17 @@ import re
 from collections.abc import Iterable
 from typing import Any, get_args, get_origin, get_type_hints
 
+from radiogenomics.study.contract import MODELS
 from radiogenomics.study.errors import SettingsFault, StudyError, UsageError
 from radiogenomics.study.files import shipped
-from radiogenomics.study.settings import MOVED, Settings, key_of, keys, sections
+from radiogenomics.study.settings import MOVED, Models, Settings, key_of, keys, sections
 
+CLASSES_OF = ("sklearn", "xgboost", "lightgbm")  # packages that a further classifier may be of
+CLASS = rf"({'|'.join(CLASSES_OF)})(\.[A-Za-z_]\w*)+"
+EXAMPLE = "sklearn.ensemble.RandomForestClassifier"
+MODEL_NAME = r"[A-Za-z][A-Za-z0-9_-]{0,39}"
+TAKEN = (*(model.name for model in MODELS), "all", "none", "features")  # other meanings in tables
+MOST_MODELS = 5
 SHORT = 20  # names that one can read in a line
 
 
@@ -98,6 +105,8 @@ def build(kind: type, raw: dict[str, Any], where: str) -> Any:
     Raises:
         StudyError: an unknown key, or a value of another kind or beyond its limits.
     """
+    if kind is Models:
+        return Models(_classifiers(raw, where))
     names, hints = [f.name for f in dataclasses.fields(kind)], get_type_hints(kind)
     if any("others" in f.metadata for f in dataclasses.fields(kind)):
         raw = _with_others(raw, names, where)
@@ -130,6 +139,48 @@ def _with_others(raw: dict[str, Any], names: list[str], where: str) -> dict[str,
             )
     kept = {name: value for name, value in raw.items() if name in names and name != "others"}
     return ({"test": []} if others else {}) | kept | {"others": others}
+
+
+def _classifiers(raw: dict[str, Any], where: str) -> dict[str, dict[str, Any]]:
+    """Return [models]: by name, each further classifier's `class` and parameters.
+
+    Raises:
+        SettingsFault: a name that is taken, a class of another package, a value that is no
+            parameter, more models than there are colours.
+    """
+    fitted = raw.get("others")  # as the settings of fitted models are written
+    raw = fitted if isinstance(fitted, dict) and "class" not in fitted else raw
+    made = {name: {"class": part} if isinstance(part, str) else part for name, part in raw.items()}
+    seen = {name.casefold() for name in TAKEN}
+    for name, part in made.items():
+        said, found, expected = f"{where} {name}", repr(part), ""
+        of = part.get("class") if isinstance(part, dict) else None
+        if name.casefold() in seen or not re.fullmatch(MODEL_NAME, name):
+            found = "not a name for a further model"
+            expected = f"letters, digits, _ or - (at most 40), and none of {', '.join(TAKEN)}"
+        elif not isinstance(of, str) or not re.fullmatch(CLASS, of):
+            expected = f"a class of {', '.join(CLASSES_OF)}, such as {EXAMPLE!r}"
+        elif "random_state" in part:
+            expected = "no random_state: it is the study's seed"
+        elif odd := [n for n, value in part.items() if not _plain_value(value)]:
+            said, found = f"{said}, {odd[0]}", repr(part[odd[0]])
+            expected = "a number, text, true, false, or a list of these"
+        if expected:
+            raise SettingsFault(f"{said}: {found}. Expected: {expected}.")
+        seen.add(name.casefold())
+    if len(made) > MOST_MODELS:
+        raise SettingsFault(
+            f"{where}: {len(made)} classifiers. Expected: at most {MOST_MODELS}, which figures can "
+            "tell apart by colour. Leave some out."
+        )
+    return made
+
+
+def _plain_value(value: Any) -> bool:
+    """Return whether a parameter is a number, text, a truth value, or a list of these."""
+    if isinstance(value, list):
+        return all(map(_plain_value, value))
+    return isinstance(value, (str, int, float))
 
 
 def _implied(kind: type, values: dict[str, Any]) -> dict[str, Any]:

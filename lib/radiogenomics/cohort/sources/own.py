@@ -11,6 +11,7 @@ from radiogenomics.cohort.sources.found import patients_in
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import shipped, whole_file
 from radiogenomics.study.settings import Author, key_of, keys, sections
+from radiogenomics.study.values import EXAMPLE
 
 COLUMNS = (
     "patient", "hospital", "label", "age", "sex", "smoking", "cea", "lobe", "stage",
@@ -19,6 +20,7 @@ COLUMNS = (
 
 HEAD = """# Settings of this study. A line that begins with # shows a default; remove the #
 # to change it. docs/settings.md lists limits and choices."""
+FURTHER = f'# forest = "{EXAMPLE}"  # a further classifier'  # of [models]
 FILLED_IN = ("title", "seed", "train", "test", *keys(Author))  # written without #
 
 
@@ -26,7 +28,7 @@ def study_toml() -> str:
     """Return the study.toml of a new study: every setting with its default and its meaning."""
     parts = [HEAD]
     for section, kind in sections().items():
-        lines = [_line(kind, name) for name in keys(kind)]
+        lines = [_line(kind, name) for name in keys(kind)] or [FURTHER]
         parts.append("\n".join([f"[{section}]", *lines] if section else lines))
     return "\n\n".join(parts) + "\n"
 

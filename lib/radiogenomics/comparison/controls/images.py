@@ -9,6 +9,7 @@ import pandas as pd
 from radiogenomics.cohort.included import split
 from radiogenomics.comparison import refitted
 from radiogenomics.images.changes import REGIONS, Change, filled, redrawn, shuffled
+from radiogenomics.models import classifiers
 from radiogenomics.radiomics import agreement, signature
 from radiogenomics.study import design, tables
 from radiogenomics.study.settings import NETWORK, RADIOMICS
@@ -87,7 +88,8 @@ def _fitted(
     parts = (features.loc[side.patient] for side in (train, test))
     selector = signature.signature_pipeline(study.settings.radiomics, study.settings.seed)
     labels = train.label.to_numpy(int)
-    found = refitted.on_features(selector, study.settings.seed, labels, *parts)
+    models = classifiers.on_signature(study.settings)
+    found = refitted.on_features(selector, study.settings.seed, labels, *parts, models)
     for model, scores in found.items():
         yield _rows(test, control, model, scores)
 

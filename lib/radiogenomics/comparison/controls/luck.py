@@ -14,6 +14,8 @@ from sklearn.pipeline import Pipeline
 
 from radiogenomics.cohort.included import split
 from radiogenomics.comparison import refitted
+from radiogenomics.models import classifiers
+from radiogenomics.radiomics import embeddings
 from radiogenomics.study import design, tables
 from radiogenomics.study.files import digest
 from radiogenomics.study.kept import digest_of, once
@@ -47,8 +49,8 @@ def permutations(
 ) -> pd.DataFrame:  # fmt: skip
     """Return permutations.csv without its AUCs: every model's test scores after each permutation.
 
-    Clinical, LR, SVM and Bayes: all that orders patients is fitted again, selection first (Ojala
-    & Garriga 2010, test 1). The CNN's final training with `checks = "full"` alone.
+    Clinical and those on the signature: all that orders patients is fitted again, selection first
+    (Ojala & Garriga 2010, test 1). The CNN's final training with `checks = "full"` alone.
 
     Args:
         study: settings, seed, features; `permutations` of study.toml.
@@ -60,7 +62,7 @@ def permutations(
         study has no models to fit again.
     """
     times, parts = study.settings.evaluation.permutations, design.parts(study.settings)
-    if not refitted.of_parts(study) or (RADIOMICS in parts and not study.has(tables.FEATURES)):
+    if not refitted.models(study) or (RADIOMICS in parts and not study.has(tables.FEATURES)):
         times = 0  # nothing to fit, or a table of scores
     train, test = split(patients)
     full = study.settings.evaluation.checks == "full" and study.has(tables.CNN_TRAININGS)
@@ -98,6 +100,8 @@ def _classical(
         selector = refitted.chain(study, train)
         fixed = digest_of([inside.to_numpy(), outside.to_numpy()]), list(features.columns)
     key = fixed, study.settings.radiomics, study.settings.clinical, seed, sklearn.__version__, CHAIN
+    key += further_key(study)
+    given = embeddings.load(study) if study.settings.features.table else None
     used = ["patient", *study.settings.clinical.predictors]
     clinical = [side[used].astype(str).to_csv() for side in (train, test)]
     jobs = []
@@ -107,15 +111,27 @@ def _classical(
         path = study.derived / "permuted" / f"{name}.json"
         jobs.append(
             delayed(_scored)(
-                study, selector and clone(selector), again, test, inside, outside, path
+                study, selector and clone(selector), again, test, inside, outside, given, path
             )
         )
     yield from each(jobs, study.workers)
 
 
+def further_key(study: Study) -> tuple:
+    """Return what the scores of further models follow from; empty where there are none."""
+    key = tuple(map(classifiers.key, classifiers.further(study.settings)))
+    named = study.settings.features
+    if not named.table:
+        return key
+    given = embeddings.load(study)
+    about = digest_of([given.to_numpy()]), list(given.columns), named.model_name, named.penalty
+    return (*key, *about)
+
+
 def _scored(
     study: Study, selector: Pipeline | None, train: pd.DataFrame, test: pd.DataFrame,
-    inside: pd.DataFrame | None, outside: pd.DataFrame | None, path: Path,
+    inside: pd.DataFrame | None, outside: pd.DataFrame | None, given: pd.DataFrame | None,
+    path: Path,
 ) -> Scores:  # fmt: skip
     def scores() -> Scores:
         labels, found = train.label.to_numpy(int), {}
@@ -123,7 +139,9 @@ def _scored(
             found["Clinical"] = refitted.on_clinical(study, train, test)
         if selector is not None:
             parts = selector, study.settings.seed, labels, inside, outside
-            found |= refitted.ranked_by_features(*parts)
+            asked = classifiers.on_signature(study.settings)
+            found |= refitted.ranked_by_features(*parts, asked)
+        found |= refitted.on_embeddings(study, train, test, given)
         return {model: values.tolist() for model, values in found.items()}
 
     return once(path, scores)
@@ -145,9 +163,9 @@ def ranked(
     """
     path = folder / f"{digest(known, *_lists(train), new.patient.tolist())}.json"
     if features is None:
-        return _scored(study, None, train, new, None, None, path)
+        return _scored(study, None, train, new, None, None, None, path)
     sides = (features.loc[part.patient] for part in (train, new))
-    return _scored(study, refitted.chain(study, train), train, new, *sides, path)
+    return _scored(study, refitted.chain(study, train), train, new, *sides, None, path)
 
 
 def _lists(train: pd.DataFrame) -> tuple[list, list]:
