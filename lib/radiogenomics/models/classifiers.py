@@ -19,10 +19,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils import all_estimators
 
-from radiogenomics.study import contract
+from radiogenomics.study import contract, design
 from radiogenomics.study.contract import Model
 from radiogenomics.study.errors import SettingsFault
-from radiogenomics.study.settings import Settings
+from radiogenomics.study.settings import RADIOMICS, Settings
 from radiogenomics.study.values import CLASSES_OF, EXAMPLE, did_you_mean
 
 SPOKEN = {"sklearn": "scikit-learn"}
@@ -54,7 +54,9 @@ def added(settings: Settings) -> dict[str, str]:
 
 
 def further(settings: Settings) -> tuple[Model, ...]:
-    """Return the models that study.toml adds, in its order."""
+    """Return the models on the signature that study.toml adds, in its order."""
+    if RADIOMICS not in design.parts(settings):
+        return ()
     found = []
     for name, given in settings.models.others.items():
         parameters = {word: value for word, value in given.items() if word != "class"}
