@@ -21,7 +21,7 @@ FORMULA = re.compile(r"\s*(?:[=@]|[+-]\s*[^\d\s.,])")  # a cell that a spreadshe
 def read_cells(path: Path) -> pd.DataFrame:
     """Read a user's CSV table as text: no cell is changed but for spaces around it.
 
-    Commas or Excel's semicolons separate; with semicolons a decimal comma is a decimal point.
+    Commas, Excel's semicolons or tabs separate; with semicolons a decimal comma is a decimal point.
     Headers are read without regard to capitals.
 
     Raises:
@@ -29,9 +29,9 @@ def read_cells(path: Path) -> pd.DataFrame:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        semicolons = _separator(text) == ";"
+        separator = _separator(text)
         raw = pd.read_csv(
-            io.StringIO(text), dtype=str, keep_default_na=False, sep=";" if semicolons else ",",
+            io.StringIO(text), dtype=str, keep_default_na=False, sep=separator,
             header=None, index_col=False, on_bad_lines="error",
         )  # fmt: skip
     except FileNotFoundError:
@@ -54,7 +54,9 @@ def read_cells(path: Path) -> pd.DataFrame:
     raw = raw[: 1 + max(np.flatnonzero((raw != "").any(axis=1)), default=-1)]  # and last rows
     _refuse_columns(path, raw)
     decimal = re.compile(r"^(-?\d+),(\d+)$")
-    return raw.apply(lambda c: c.str.replace(decimal, r"\1.\2", regex=True)) if semicolons else raw
+    if separator != ";":
+        return raw
+    return raw.apply(lambda c: c.str.replace(decimal, r"\1.\2", regex=True))
 
 
 def header_of(path: Path) -> list[str]:
@@ -67,7 +69,7 @@ def header_of(path: Path) -> list[str]:
 
 def _separator(text: str) -> str:
     line = text.partition("\n")[0]
-    return ";" if line.count(";") > line.count(",") else ","
+    return max(",;\t", key=line.count)  # of equally many the first
 
 
 def read_written(path: Path, needed: Iterable[str], **how: Any) -> pd.DataFrame:
