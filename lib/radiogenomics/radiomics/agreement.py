@@ -48,19 +48,19 @@ def icc(ratings: np.ndarray, confidence: float = 0.95) -> np.ndarray:
     return np.stack([np.where(exact, 1.0, part) for part in (value, low, high)], axis=1)
 
 
-def icc_table(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    """Return icc.csv: feature, icc, ci_low, ci_high, n of the patients who were measured twice.
+def icc_table(first: pd.DataFrame, *others: pd.DataFrame) -> pd.DataFrame:
+    """Return icc.csv: feature, icc, ci_low, ci_high, n of the patients with every measurement.
 
     Args:
         first: features (patient, feature).
-        second: those of the second reader's outlines, or of perturbed images.
+        others: those of other readers' outlines, of another scan, or of perturbed images.
     """
-    both = first.index.intersection(second.index)
-    if len(both) < 3:
+    every = first.index[np.all([first.index.isin(other.index) for other in others], axis=0)]
+    if len(every) < 3:
         return tables.ICC.frame()
-    ratings = np.stack([first.loc[both], second.loc[both, first.columns]], axis=1).astype(float)
-    value, low, high = icc(ratings).T
-    return tables.ICC.frame(list(zip(first.columns, value, low, high, repeat(len(both)))))
+    measured = [table.loc[every, first.columns] for table in (first, *others)]
+    value, low, high = icc(np.stack(measured, axis=1).astype(float)).T
+    return tables.ICC.frame(list(zip(first.columns, value, low, high, repeat(len(every)))))
 
 
 STEPS = {  # of the selection, by the setting that asks for it
