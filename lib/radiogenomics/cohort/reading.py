@@ -18,7 +18,7 @@ from radiogenomics.study.cells import read_cells
 from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import shipped
-from radiogenomics.study.settings import Codes, Cohorts, Label, Settings
+from radiogenomics.study.settings import Author, Codes, Cohorts, Label, Settings, key_of
 from radiogenomics.study.study import Study
 
 EVER = {"never": "never", "former": "ever", "current": "ever"}  # the paper's two groups
@@ -26,6 +26,7 @@ NUMBERS = ("age", "interval_days")
 NO_NAMES = ("na", "n/a", "nan", "null", "none", "<na>")  # which programs read as missing
 NEEDED = ("patient", "ct", "mask")
 IMAGES = ("ct", "mask", "mask_2")
+SEGMENTATION = key_of(Author, "segmentation_kind").choices[1:]  # how a patient's outline was made
 OLDEST = 120  # years
 
 
@@ -127,14 +128,15 @@ def read_table(study: Study) -> Reading:
 def _optional(study: Study) -> set[str]:
     """Return the columns that a patient can do without."""
     needed = {*study.settings.eligibility.required, *study.settings.clinical.predictors}
-    return {*OPTIONAL, "smoking", "cea", "sex"} - needed
+    return {*OPTIONAL, "smoking", "cea", "sex", "segmentation"} - needed
 
 
 def canonical(raw: pd.DataFrame, codes: Codes) -> pd.DataFrame:
     """Write a table's codes as data/README.md does (F: female), paths with forward slashes."""
     known = {c: coded(c, raw[c], codes) for c in CODES if c in raw}
     paths = {c: raw[c].str.replace("\\", "/", regex=False) for c in IMAGES if c in raw}
-    return raw.assign(**known, **paths)
+    how = {c: raw[c].str.casefold() for c in ["segmentation"] if c in raw}
+    return raw.assign(**known, **paths, **how)
 
 
 def name_faults(raw: pd.DataFrame) -> list[str]:
@@ -168,6 +170,9 @@ def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
             years = numbers.between(0, OLDEST) | ~good | (raw[column] == "")
             checks.append((column, years, f"years, 0 to {OLDEST}"))
     checks += [(c, raw[c] != UNREAD, EXPECTED) for c in DATES if c in raw]
+    if "segmentation" in raw:
+        known = raw.segmentation.isin([*SEGMENTATION, ""])
+        checks.append(("segmentation", known, f"one of {', '.join(SEGMENTATION)}, or nothing"))
     for column in [c for c in IMAGES if c in raw]:
         checks.append((column, raw[column].map(_inside), "a path inside the study folder"))
     label = study.settings.label

@@ -81,6 +81,7 @@ def warnings(study: Study, signs: dict[str, dict[str, Any]], scored: pd.DataFram
     said = dict.fromkeys(say("comparison", "acquisition_signs", **one) for one in signs.values())
     text = [("acquisition", words) for words in said]
     text += [("CNN", idle(study)), ("Clinical", _separating(study))]
+    text.append(("outlines", _outlines(study)))
     if seal.plan_changed(study):
         text.append(("plan", say("comparison", "plan_changed")))
     rows = [(where, words) for where, words in text if words]
@@ -93,6 +94,16 @@ def _separating(study: Study) -> str:
         return ""
     columns = separating(study.settings, read_included(study))
     return say("cohort", "separating", columns=columns) if columns else ""
+
+
+def _outlines(study: Study) -> str:
+    """Return the sentence on outlines that software alone made, "" without one."""
+    patients = read_included(study) if study.included_csv.exists() else pd.DataFrame()
+    if "segmentation" not in patients or not (alone := patients.segmentation == "automatic").any():
+        return ""
+    by = alone.groupby(patients.cohort, sort=False)
+    counts = [(int(part.sum()), len(part), in_words(cohort)) for cohort, part in by if part.any()]
+    return say("comparison", "outlines", counts=counts)
 
 
 def idle(study: Study) -> str:

@@ -32,6 +32,10 @@ from radiogenomics.study.study import Study
 ACQUISITION = ("scanner", "kernel", "thickness_mm")  # where no DICOM header gives them
 
 RECORD = 2  # of what is kept of a patient's images: another number where the code finds more
+BY_SOFTWARE = {  # column segmentation of cohort.csv, and what the audit notes
+    "automatic": "outlined by software alone",
+    "semi-automatic": "outlined with software, corrected by a person",
+}
 THICKER = 2.0  # times the usual slice: features of both do not compare
 COUNTED = (
     "vendor",
@@ -71,7 +75,7 @@ def inspect_cohort(
     prints = {record["patient"]: record["print"] for record in good}
     twins = [*_one_person(cohort, ids), *same_voxels(cohort, prints)]
     by_patient = {record["patient"]: record["mask"] for record in good}
-    for patient, note in [*alike(prints).items(), *_thicker(good)]:
+    for patient, note in [*alike(prints).items(), *_thicker(good), *_by_software(cohort, good)]:
         by_patient[patient]["notes"] = "; ".join(filter(None, (by_patient[patient]["notes"], note)))
     failures = [
         (record["patient"], "images", record["reason"]) for record in records if record["reason"]
@@ -96,6 +100,14 @@ def _thicker(records: list[dict]) -> list[tuple[str, str]]:
     usual = slices.median()
     return [(patient, f"slices of {mm:g} mm, the others' median is {usual:g} mm")
             for patient, mm in slices.items() if mm > THICKER * usual]  # fmt: skip
+
+
+def _by_software(cohort: pd.DataFrame, records: list[dict]) -> list[tuple[str, str]]:
+    """Return patient and note where cohort.csv says that software made the outline."""
+    if "segmentation" not in cohort:
+        return []
+    how = cohort.set_index("patient").segmentation.map(BY_SOFTWARE).dropna()
+    return [(r["patient"], how[r["patient"]]) for r in records if r["patient"] in how]
 
 
 def _inspected(row: dict, study: Study) -> dict:
