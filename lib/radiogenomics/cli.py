@@ -24,7 +24,10 @@ EXAMPLES = {  # of every command, below its --help
         "workbook run data/mystudy --dask tcp://node1:8786",
     ),
     "phantom": ("workbook phantom data/null --signal none --patients 240",),
-    "fetch": ("workbook fetch nsclc-radiogenomics data/nsclc --dry-run",),
+    "fetch": (
+        "workbook fetch nsclc-radiogenomics data/nsclc --dry-run",
+        "workbook fetch egfr-public data/egfr --genotypes alterations_across_samples.tsv",
+    ),
     "new": ("workbook new data/mystudy",),
     "check": ("workbook check data/mystudy",),
     "predict": (
@@ -146,10 +149,14 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--faults", type=int, default=0, help="faulty patients on top (default 0)")
     made.set_defaults(command="phantom")
 
-    fetch = commands.add_parser("fetch", help="make a study of a public collection (network)")
-    fetch.add_argument("collection", help="such as nsclc-radiogenomics (data/collections)")
+    fetch = commands.add_parser("fetch", help="make a study of public collections (network)")
+    fetch.add_argument("collection", help="such as nsclc-radiogenomics (docs/public.md)")
     fetch.add_argument("folder", type=Path, help="new, such as data/nsclc")
     fetch.add_argument("--dry-run", action="store_true", help="list patients, series, gigabytes")
+    fetch.add_argument(
+        "--genotypes", type=Path, metavar="TABLE",
+        help="mutations by sample from cBioPortal, where the collection has none (docs/public.md)",
+    )  # fmt: skip
     fetch.set_defaults(command="fetch")
 
     begin = commands.add_parser("new", help="begin a study of your own in a folder")

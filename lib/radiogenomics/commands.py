@@ -105,14 +105,20 @@ def fetch(given: argparse.Namespace) -> int:
     from radiogenomics.cohort.sources import public
 
     if given.dry_run:
-        mapping, _, chosen = public.plan(given.collection, public.client())
+        mapping, _, chosen = public.plan(given.collection, public.client().index)
         print(public.listing(chosen, mapping).to_csv(index=False))
         table = public.summary(chosen, mapping)
         print(table.to_string(index=False))
-        print(f"{table.patients.sum()} patients, {table.series.sum()} series, "
-              f"{table.gigabytes.sum():.1f} GB. {mapping['split']}")  # fmt: skip
+        found = chosen[chosen.reason == ""].drop_duplicates(["seg", "ct"])
+        series = len({*found.seg, *found.ct})
+        print(f"{chosen.patient.nunique()} patients, {series} series, {found.mb.sum() / 1000:.1f} "
+              f"GB. {mapping['split']}")  # fmt: skip
         return DONE
-    rows = public.fetch(given.collection, given.folder)
+    rows = public.fetch(given.collection, given.folder, given.genotypes)
+    if "measurement" in rows:
+        print(f"{len(rows)} measurements of {rows.patient.nunique()} patients in {given.folder}: "
+              "docs/public.md says how they give the ICC of each feature")  # fmt: skip
+        return DONE
     print(f"{len(rows)} patients in {given.folder}; look at them with: workbook check")
     return DONE
 
