@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from radiogenomics.radiomics.features import IMAGE_TYPES
-from radiogenomics.study.settings import Radiomics
+from radiogenomics.study.settings import IMAGE_TYPES, Radiomics
 
 SETTINGS = Radiomics()
 CLASSES = "firstorder", "shape", "glcm", "gldm", "glrlm", "glszm", "ngtdm"  # PyRadiomics'

@@ -44,7 +44,7 @@ def drawn(shape, seed, smooth=1.0, spread=250.0):
 def test_every_value_of_the_real_ct_is_pyradiomics():
     pair = pair_of(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz", 1)
     held_to_pyradiomics(*resample(*pair, 1.0, 16.0))
-    finer = Radiomics(radiomics_spacing_mm=1.3, bin_width=10.0, log_sigma_mm=(1.5, 2.6))
+    finer = Radiomics(radiomics_spacing_mm=(1.3,), bin_width=10.0, log_sigma_mm=(1.5, 2.6))
     held_to_pyradiomics(*resample(*pair, 1.3, 16.0), finer)
 
 

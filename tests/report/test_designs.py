@@ -107,7 +107,7 @@ def test_parts_decide_which_notebooks_and_cells_are_run():
     bare = settings(clinical={"predictors": []})
     assert design.parts(bare) == ("radiomics", "network") and design.stacked(bare)
     assert not design.stacked(settings(parts=["network"]))
-    with pytest.raises(StudyError, match="parts = .*one or more of clinical"):
+    with pytest.raises(StudyError, match="parts = .*1 to 3 values"):
         settings(parts=[])
 
 

@@ -31,7 +31,9 @@ def another(kind, name):
     if isinstance(value, bool):
         return not value
     if known.choices:
-        other = next(c for c in known.choices if c not in (value, *np.atleast_1d(value)))
+        other = next((c for c in known.choices if c not in (value, *np.atleast_1d(value))), None)
+        if other is None:  # every choice is chosen
+            return value[1:]
         return (other,) if isinstance(value, tuple) else other
     if isinstance(value, str):
         return f"{value}another"

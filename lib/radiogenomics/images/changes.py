@@ -101,6 +101,13 @@ def surroundings(ct: sitk.Image, mask: sitk.Image) -> tuple[sitk.Image, sitk.Ima
     return sitk.Cast(near, sitk.sitkFloat32), lesion
 
 
+def put_back(whole: sitk.Image, part: sitk.Image) -> sitk.Image:
+    """Return the whole image with a changed part of it in its place."""
+    at = whole.TransformPhysicalPointToIndex(part.GetOrigin())
+    stored = sitk.Round(part) if whole.GetPixelID() == sitk.sitkInt16 else part
+    return sitk.Paste(whole, sitk.Cast(stored, whole.GetPixelID()), part.GetSize(), (0, 0, 0), at)
+
+
 def noise_hu(ct: sitk.Image) -> float:
     """Return the SD (HU) of a CT's noise: of its slices' finest wavelet coefficients, by MAD.
 

@@ -77,8 +77,9 @@ def _rounded(values: float | tuple[float, ...], parts: int) -> np.ndarray:
 
 
 def lattice(
-    ct: sitk.Image, low: np.ndarray, high: np.ndarray, spacing_mm: float, pad_mm: float = 0.0
-) -> sitk.Image:
+    ct: sitk.Image, low: np.ndarray, high: np.ndarray, spacing_mm: float | tuple[float, ...],
+    pad_mm: float = 0.0,
+) -> sitk.Image:  # fmt: skip
     """Return an empty grid of points that every file of a patient shares, around a box of voxels.
 
     Along each of the CT's axes d the points p lie where d · p is a whole multiple of the spacing:
@@ -88,10 +89,10 @@ def lattice(
         ct: in canonical form.
         low: first voxel (x, y, z) of the box.
         high: last voxel.
-        spacing_mm: of the points along all three axes.
+        spacing_mm: of the points along all three axes, or one an axis.
         pad_mm: how far the grid reaches beyond the box, inside the CT.
     """
-    size, spacing = np.array(ct.GetSize()), np.array(ct.GetSpacing())
+    size, spacing, spacing_mm = map(np.array, (ct.GetSize(), ct.GetSpacing(), spacing_mm))
     first = axes(ct) @ np.array(ct.GetOrigin())
     ends = [(low - 0.5) * spacing - pad_mm, (high + 0.5) * spacing + pad_mm]
     ends = [first + np.maximum(ends[0], -0.5 * spacing),
@@ -99,7 +100,7 @@ def lattice(
     start = np.ceil(ends[0] / spacing_mm - NEAR)
     end = np.maximum(np.floor(ends[1] / spacing_mm + NEAR), start)
     grid = sitk.Image([int(n) for n in end - start + 1], sitk.sitkUInt8)
-    grid.SetSpacing([spacing_mm] * 3)
+    grid.SetSpacing(np.broadcast_to(spacing_mm, 3).tolist())
     grid.SetDirection(ct.GetDirection())
     grid.SetOrigin((axes(ct).T @ (start * spacing_mm)).tolist())
     return grid

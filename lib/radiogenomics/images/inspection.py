@@ -116,7 +116,7 @@ def _inspected(row: dict, study: Study) -> dict:
     No PatientID is kept or returned, but a digest of it.
     """
     measured = study.settings.radiomics
-    decides = study.settings.images, measured.pad_mm, measured.radiomics_spacing_mm, RECORD
+    decides = study.settings.images, measured.pad_mm, measured.edges_mm, RECORD
     key = digest(row["patient"], read_from(row), row.get("mask_2_hash", ""), *decides)
     path = study.derived / "inspected" / f"{key}.json"
     record = kept(path)
@@ -155,7 +155,7 @@ def _hidden(name: str) -> str:
 
 def _refuse_by_settings(scan: Scan, settings: Settings) -> None:
     """Refuse a lesion too small to be measured, and sides that are not known where that matters."""
-    grid = lattice(scan.ct, *bounds(scan.mask), settings.radiomics.radiomics_spacing_mm)
+    grid = lattice(scan.ct, *bounds(scan.mask), settings.radiomics.edges_mm)
     require_voxels(nearest(scan.mask, grid))
     if settings.images.unknown_orientation == "refuse" and NO_SIDES in "; ".join(scan.notes):
         raise ImageFault(

@@ -29,7 +29,7 @@ HU_DECIMALS = 3  # of resampled HU
 
 
 def resample(
-    ct: sitk.Image, mask: sitk.Image, spacing_mm: float, pad_mm: float = 0.0
+    ct: sitk.Image, mask: sitk.Image, spacing_mm: float | tuple[float, ...], pad_mm: float = 0.0
 ) -> tuple[sitk.Image, sitk.Image]:
     """Step 1 and 2: CT by third-order spline, mask by nearest neighbour, around the lesion.
 
@@ -39,7 +39,7 @@ def resample(
     Args:
         ct: in canonical form, HU.
         mask: 1 in the lesion, on the CT's grid.
-        spacing_mm: of the new grid, isotropic.
+        spacing_mm: of the new grid, along all axes or one an axis.
         pad_mm: how far it reaches beyond the lesion's voxels, inside the CT.
 
     Raises:
@@ -61,9 +61,15 @@ def require_voxels(lesion: sitk.Image) -> None:
     voxels = int(sitk.GetArrayViewFromImage(lesion).sum())
     if voxels < SMALLEST:
         raise ImageFault(
-            f"the lesion has {voxels} voxels at {lesion.GetSpacing()[0]:g} mm. Expected: at least "
+            f"the lesion has {voxels} voxels at {edges_said(lesion)} mm. Expected: at least "
             f"{SMALLEST}. Check mask and mask_label."
         )
+
+
+def edges_said(image: sitk.Image) -> str:
+    """Return a voxel's edge in words, or its three where they differ."""
+    edges = image.GetSpacing()
+    return f"{edges[0]:g}" if len(set(edges)) == 1 else "×".join(f"{edge:g}" for edge in edges)
 
 
 def scale(hu: np.ndarray, window: tuple[float, float]) -> np.ndarray:

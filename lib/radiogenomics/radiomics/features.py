@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,7 +18,7 @@ from radiomics.featureextractor import RadiomicsFeatureExtractor
 from threadpoolctl import ThreadpoolController
 
 from radiogenomics.images import anonymity
-from radiogenomics.images.changes import Change
+from radiogenomics.images.changes import Change, put_back
 from radiogenomics.images.grids import bounds, crop
 from radiogenomics.images.scans import read_from, read_pair
 from radiogenomics.images.volumes import SPLINE_REACH, require_voxels, resample
@@ -27,35 +28,48 @@ from radiogenomics.study.errors import ImageFault
 from radiogenomics.study.files import damaged, digest, whole_file, write_json
 from radiogenomics.study.kept import once
 from radiogenomics.study.parallel import each
-from radiogenomics.study.settings import Radiomics
+from radiogenomics.study.settings import FEATURE_CLASSES, IMAGE_TYPES, Radiomics
 from radiogenomics.study.study import Study
 
-IMAGE_TYPES = (
-    "Original", "Wavelet", "Square", "SquareRoot", "Logarithm", "Exponential", "Gradient", "LoG",
-)  # fmt: skip
 VERSIONS = {
     "pyradiomics": radiomics.__version__,
     "SimpleITK": sitk.__version__,
     "numpy": np.__version__,
     "PyWavelets": pywt.__version__,
 }
-MEASURED = ("radiomics_spacing_mm", "bin_width", "grid", "pad_mm", "log_sigma_mm", "engine")
+MEASURED = ("bin_width", "grid", "pad_mm", "log_sigma_mm", "engine")
+CHOSEN = (
+    "parameter_file",
+    "bin_count",
+    "image_types",
+    "feature_classes",
+)  # told where not the default
 
 
 def measured_settings(settings: Radiomics) -> dict:
     """Return the settings that a feature's value depends on (not those of the selection)."""
-    return {name: getattr(settings, name) for name in MEASURED}
+    chosen = [name for name in CHOSEN if getattr(settings, name) != getattr(Radiomics(), name)]
+    named = {name: getattr(settings, name) for name in (*MEASURED, *chosen)}
+    return {"radiomics_spacing_mm": settings.edges_mm} | named
 
 
 def extractor(settings: Radiomics, diagnostics: bool = False) -> RadiomicsFeatureExtractor:
-    """Return PyRadiomics with all 3D classes on eight image types (by default 1,688 features)."""
+    """Return PyRadiomics as the settings, or the parameter file that they name, say.
+
+    By default that is 1,688 features: all 3D classes on eight image types.
+    """
     logging.getLogger("radiomics").setLevel(logging.ERROR)
+    if settings.parameter_file:
+        held = json.loads(settings.parameter_file)
+        return RadiomicsFeatureExtractor(held, additionalInfo=diagnostics)
     made = RadiomicsFeatureExtractor(
-        binWidth=settings.bin_width, label=1, additionalInfo=diagnostics, correctMask=False
-    )
+        binWidth=settings.bin_width, binCount=settings.bin_count or None, label=1,
+        additionalInfo=diagnostics, correctMask=False,
+    )  # fmt: skip
     made.disableAllImageTypes()
-    made.enableAllFeatures()
-    for name in IMAGE_TYPES:
+    made.disableAllFeatures()
+    made.enableFeaturesByName(**{c: [] for c in FEATURE_CLASSES if c in settings.feature_classes})
+    for name in [kind for kind in IMAGE_TYPES if kind in settings.image_types]:
         made.enableImageTypeByName(
             name, customArgs={"sigma": list(settings.log_sigma_mm)} if name == "LoG" else {}
         )
@@ -63,20 +77,20 @@ def extractor(settings: Radiomics, diagnostics: bool = False) -> RadiomicsFeatur
 
 
 def resampled_on_full_grid(
-    ct: sitk.Image, mask: sitk.Image, spacing_mm: float, pad_mm: float
+    ct: sitk.Image, mask: sitk.Image, spacing_mm: float | tuple[float, ...], pad_mm: float
 ) -> tuple[sitk.Image, sitk.Image]:
     """Return CT and mask around the lesion as PyRadiomics would resample the whole images.
 
     The grid is the one that `radiomics.imageoperations.resampleImage` computes from the full
-    images (isotropic, padDistance = pad_mm / spacing_mm); the voxels come from a crop that
+    images (padDistance = pad_mm / spacing_mm); the voxels come from a crop that
     reaches far enough for the B-spline, which spares the transform of the whole CT.
     """
     low, high = bounds(mask)
-    pad = pad_mm / spacing_mm
+    pad = pad_mm / np.array(spacing_mm)
     old = np.array(ct.GetSpacing())
     new = np.where(high > low, spacing_mm, old)  # PyRadiomics leaves one-slice directions alone
     if np.allclose(old, new):
-        reach = int(np.ceil(pad))
+        reach = np.ceil(pad).astype(int)
         return crop(ct, low - reach, high + reach), crop(mask, low - reach, high + reach)
     ratio = old / new
     first = np.maximum(np.floor((low - 0.5) * ratio - pad), 0)
@@ -109,14 +123,17 @@ def extract(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
         ct: the whole CT in canonical form, HU.
         mask: 1 in the lesion, on the CT's grid.
         settings: spacing, grid, bin width, padding, LoG sigmas. With `grid = "pyradiomics"` values
-            are those of PyRadiomics' own call on these images.
+            are those of PyRadiomics' own call on these images, and with `parameter_file` it is that
+            call, which resamples and crops as the file says.
 
     Raises:
         StudyError: fewer than 8 voxels are left at the new spacing, or values are not finite.
     """
-    resampled = resampled_on_full_grid if settings.grid == "pyradiomics" else resample
-    pair = resampled(ct, mask, settings.radiomics_spacing_mm, settings.pad_mm)
-    require_voxels(pair[1])
+    pair = as_stored(ct), mask
+    if not settings.parameter_file:
+        resampled = resampled_on_full_grid if settings.grid == "pyradiomics" else resample
+        pair = resampled(ct, mask, settings.edges_mm, settings.pad_mm)
+        require_voxels(pair[1])
     values = measured(*pair, settings)
     bad = [name for name, value in values.items() if not np.isfinite(value)]
     if bad:
@@ -124,10 +141,17 @@ def extract(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
     return pd.Series(values)
 
 
+def as_stored(ct: sitk.Image) -> sitk.Image:
+    """Return a CT as files hold it, int16 if its HU are whole: PyRadiomics rounds such to whole."""
+    hu = sitk.GetArrayViewFromImage(ct)
+    return sitk.Cast(ct, sitk.sitkInt16) if (hu == hu.astype(np.int16)).all() else ct
+
+
 def measured(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> dict[str, float]:
     """Return the features of a resampled lesion, by the fast engine where that was proven."""
     with _pools().limit(limits=1, user_api="blas"):  # small matrices: more threads only spin
-        if settings.engine == "fast" and serves(ct, settings.log_sigma_mm):
+        proven = settings.engine == "fast" and not set(measured_settings(settings)) & {*CHOSEN}
+        if proven and serves(ct, settings.log_sigma_mm):
             return extract_fast(ct, mask, settings.bin_width, settings.log_sigma_mm)
         return {k: float(v) for k, v in extractor(settings).execute(ct, mask, label=1).items()}
 
@@ -143,7 +167,8 @@ def output_columns(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.
     low, high = bounds(mask)
     near = [crop(image, low - SPLINE_REACH, high + SPLINE_REACH) for image in (ct, mask)]
     made = extractor(settings, diagnostics=True)
-    made.settings["resampledPixelSpacing"] = [settings.radiomics_spacing_mm] * 3
+    if not settings.parameter_file:
+        made.settings["resampledPixelSpacing"] = np.broadcast_to(settings.edges_mm, 3).tolist()
     names = list(made.execute(*near, label=1))
     diagnostics = sum(name.startswith("diagnostics") for name in names)
     counts = {"features": len(names) - diagnostics, "diagnostics": diagnostics, "Image, Mask": 2}
@@ -169,15 +194,27 @@ def extract_cohort(
     """
     jobs = (delayed(_extract_one)(study, row, change) for row in cohort.to_dict("records"))
     results = each(jobs, study.workers)
-    rows, failures = {}, []
+    rows, failures, most = {}, [], []
     for done, (patient, values, reason) in enumerate(results, start=1):
         if reason:
             failures.append((patient, "radiomics", reason))
         else:
             rows[patient] = values
+            most = max(most, list(values), key=len)
         progress(done, len(cohort))
+    for patient in [name for name, values in rows.items() if len(values) < len(most)]:
+        values = rows.pop(patient)
+        failures.append((patient, "radiomics", _lacks([n for n in most if n not in values])))
     features = pd.DataFrame.from_dict(rows, orient="index").rename_axis("patient")
     return features, tables.EXCLUSIONS.frame(failures)
+
+
+def _lacks(names: list[str]) -> str:
+    return (
+        f"PyRadiomics gives no {names[0]}, and {len(names)} features in all that other patients "
+        "have: the image is too small for a filter. Expected: all features of every patient. Take "
+        "a wider margin (pad_mm, padDistance) or a smaller sigma."
+    )
 
 
 def _cache_path(study: Study, row: dict, change: Change | None = None) -> Path:
@@ -189,7 +226,10 @@ def _cache_path(study: Study, row: dict, change: Change | None = None) -> Path:
 def _extract_one(study: Study, row: dict, change: Change | None) -> tuple[str, dict, str]:
     def extracted() -> dict:
         pair = read_pair(row)
-        return extract(*(change.of(*pair) if change else pair), study.settings.radiomics).to_dict()
+        changed = change.of(*pair) if change else pair
+        if study.settings.radiomics.parameter_file:  # what a file asks of the whole CT, it is given
+            changed = put_back(as_stored(pair[0]), changed[0]), put_back(pair[1], changed[1])
+        return extract(*changed, study.settings.radiomics).to_dict()
 
     try:
         return row["patient"], once(_cache_path(study, row, change), extracted), ""
@@ -205,12 +245,29 @@ def save_features(study: Study, features: pd.DataFrame, cohort: pd.DataFrame) ->
     content = {
         "synthetic": study.settings.synthetic,
         "features": features.shape[1],
-        "image_types": IMAGE_TYPES,
-        "settings": measured_settings(study.settings.radiomics),
+        **described(study.settings.radiomics),
         "versions": VERSIONS,
         "inputs": hashes,
     }
     write_json(study.tables / "features_settings.json", content)
+
+
+def described(settings: Radiomics) -> dict:
+    """Return how features are measured, by the settings or by the parameter file they name."""
+    made = extractor(settings)
+    asked, told = made.settings, measured_settings(settings)
+    if settings.parameter_file:
+        told = {"parameters": json.loads(settings.parameter_file)}
+    bins = {"bin_count": asked.get("binCount")}
+    own = asked["resampledPixelSpacing"] if asked["interpolator"] else None
+    resampled = own if settings.parameter_file else settings.edges_mm
+    return {
+        "image_types": list(made.enabledImagetypes),
+        "feature_classes": [c for c in FEATURE_CLASSES if c in made.enabledFeatures],
+        "discretisation": bins if bins["bin_count"] else {"bin_width": asked.get("binWidth", 25)},
+        "spacing_mm": resampled or "as the CT has it",
+        "settings": told,
+    }
 
 
 def load_features(study: Study) -> pd.DataFrame:

@@ -58,6 +58,24 @@ def _acquisition(study: Study) -> Facts:
     return {"middle": mm.median(), "low": mm.min(), "high": mm.max(), "scanners": scanners}
 
 
+def measured_facts(made: dict[str, Any]) -> Facts:
+    """Return what features_settings.json says of how features are measured, in words."""
+    used, edges = made["settings"], made["settings"].get("radiomics_spacing_mm", ())
+    held = used.get("parameters", {})
+    given = dict(held.get("setting", {}))
+    given |= {f"{name} of {image}": value for image, own in held.get("imageType", {}).items()
+              for name, value in own.items()}  # fmt: skip
+    given |= {f"features of {kind}": names for kind, names in held.get("featureClass", {}).items()
+              if names}  # fmt: skip
+    file = [f"{name} {_in_words(value)}" for name, value in given.items()]
+    edges = edges if isinstance(edges, list) else [edges]
+    return {"made": made, "used": used, "edges": edges, "file": file or ["none given"] * bool(held)}
+
+
+def _in_words(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def _selection(study: Study) -> Facts:
     steps = study.table(tables.SELECTION_STEPS)
     return {
@@ -164,7 +182,7 @@ METHODS: list[Part] = [
     (tables.VOLUMES, "preprocessing",
      lambda s: {"image": s.ran_with(contract.PREPROCESSING).preprocessing}, "Imaging"),
     ("tables/features_settings.json", "features",
-     lambda s: {"made": read_json(s.tables / "features_settings.json")}, "Radiomics"),
+     lambda s: measured_facts(read_json(s.tables / "features_settings.json")), "Radiomics"),
     (tables.SELECTION_STEPS, "selection", _selection, "Radiomics"),
     ("predictions.csv", "models", _models, "Models"),
     (tables.EMBEDDING_STEPS, "embeddings", _embeddings, "Models"),

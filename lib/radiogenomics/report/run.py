@@ -30,6 +30,7 @@ from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import UsageError
 from radiogenomics.study.files import write_json
 from radiogenomics.study.own_code import own_code, place_of, read, with_digest
+from radiogenomics.study.parameters import with_parameters
 from radiogenomics.study.progress import minutes, progress
 from radiogenomics.study.settings import NETWORK, Settings
 from radiogenomics.study.study import Study
@@ -155,6 +156,7 @@ def with_overrides(study: Study, overrides: dict[str, Any]) -> Study:
     """Return the study with the settings that these parameters change."""
     changed = {name: value for name, value in overrides.items() if name in section_of()}
     settings = with_digest(overridden(study.settings, changed), study.folder)
+    settings = with_parameters(study.folder, settings)
     return dataclasses.replace(study, settings=settings)
 
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple, get_type_hints
 class Key(NamedTuple):
     """What is known of a setting: its meaning, its limits (of each number), its choices.
 
-    `rising`: of a pair, the lower number comes first. `step`: a multiple of it. `fewest`: of a
-    list, so many values at least. `means`: of a choice, the other settings of its section that it
-    stands for, where they are not given. `later`: it came when studies had caches
-    already, whose keys do not hold its default.
+    `rising`: of a pair, the lower number comes first. `step`: a multiple of it. `means`: of a
+    choice, the other settings of its section that it stands for, where they are not given.
+    `later`: it came when studies had caches already, whose keys do not hold its default.
+    `counts`: how many values a list may have.
     """
 
     meaning: str
@@ -27,9 +27,9 @@ class Key(NamedTuple):
     choices: tuple[str, ...] = ()
     rising: bool = False
     step: int = 1
-    fewest: int = 0
     means: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     later: bool = False
+    counts: tuple[int, ...] = ()
 
 
 def key(default: Any, *declared: Any, **more: Any) -> Any:
@@ -169,12 +169,40 @@ class Preprocessing:
     )
 
 
+IMAGE_TYPES = (
+    "Original", "Wavelet", "Square", "SquareRoot", "Logarithm", "Exponential", "Gradient", "LoG",
+)  # fmt: skip
+FEATURE_CLASSES = ("shape", "firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm")
+
+
 @dataclass(frozen=True)
 class Radiomics:
-    """PyRadiomics, and the limits of the signature's four steps of selection."""
+    """PyRadiomics, and the limits of the signature's four steps of selection.
 
-    radiomics_spacing_mm: float = key(1.0, "voxel edge after resampling, mm", 0.2, 5)
+    As a study is loaded, `parameter_file` becomes what that file holds (JSON): these settings then
+    say all that a feature's value depends on.
+    """
+
+    parameter_file: str = key(
+        "", "a PyRadiomics parameter file (YAML) in the study folder, which then says all of how "
+        "features are measured; empty: the settings below", later=True,
+    )  # fmt: skip
+    radiomics_spacing_mm: tuple[float, ...] = key(
+        (1.0,), "voxel edge after resampling, mm; or three, along x, y and z", 0.2, 5, counts=(1, 3)
+    )
     bin_width: float = key(25.0, "width of a grey-level bin, HU", 1, 500)
+    bin_count: int = key(
+        0, "grey-level bins in each image's range, instead of bin_width; 0: bin_width", 0, 1000,
+        later=True,
+    )  # fmt: skip
+    image_types: tuple[str, ...] = key(
+        IMAGE_TYPES, "PyRadiomics' images that features are measured in", choices=IMAGE_TYPES,
+        counts=tuple(range(1, len(IMAGE_TYPES) + 1)), later=True,
+    )  # fmt: skip
+    feature_classes: tuple[str, ...] = key(
+        FEATURE_CLASSES, "PyRadiomics' classes of features", choices=FEATURE_CLASSES,
+        counts=tuple(range(1, len(FEATURE_CLASSES) + 1)), later=True,
+    )  # fmt: skip
     grid: str = key(
         "patient", "points of the resampled CT: fixed in the patient, or as PyRadiomics lays them",
         choices=("patient", "pyradiomics"),
@@ -198,6 +226,12 @@ class Radiomics:
         0.0, "lowest agreement (ICC) of a feature with itself after small errors; 0: any", 0, 1
     )
     stability: int = key(100, "resamples that judge the selection's stability", 0, 1000)
+
+    @property
+    def edges_mm(self) -> float | tuple[float, ...]:
+        """The voxel edge after resampling, or the three of them."""
+        edges = self.radiomics_spacing_mm
+        return edges[0] if len(edges) == 1 else edges
 
 
 @dataclass(frozen=True)
@@ -436,7 +470,7 @@ class Settings:
     )
     parts: tuple[str, ...] = key(
         PARTS, "what is run: clinical, radiomics (with its models), network; one or more",
-        choices=PARTS, fewest=1,
+        choices=PARTS, counts=(1, 2, 3),
     )  # fmt: skip
     label: Label = field(default_factory=Label)
     codes: Codes = field(default_factory=Codes)
@@ -468,8 +502,9 @@ class Settings:
         return "from clinical data" if self.parts == (CLINICAL,) else "from chest CT"
 
 
-MOVED = {  # where a setting was in earlier study.toml files, and where it is
+MOVED = {  # where a setting was in earlier study.toml files or is looked for, and where it is
     ("evaluation", "decision_range"): ("plan", "decision_range"),
     ("evaluation", "subgroups"): ("plan", "subgroups"),
     ("author", "protocol"): ("author", "study_protocol"),
+    ("radiomics", "parameters"): ("radiomics", "parameter_file"),
 }

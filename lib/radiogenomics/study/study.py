@@ -17,6 +17,7 @@ from radiogenomics.study.errors import MissingFile
 from radiogenomics.study.files import damaged, digest, read_json, read_toml, write_json
 from radiogenomics.study.own_code import with_digest
 from radiogenomics.study.parallel import workers_that_fit
+from radiogenomics.study.parameters import with_parameters
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.values import build, in_place, overridden
 
@@ -238,4 +239,5 @@ def load_study(
     beside = folder.parent.parent if folder.parent.name == "data" else Path.cwd()
     reports = Path(reports) if reports else beside / "reports" / folder.name
     settings = with_digest(overridden(settings, override), folder)
+    settings = with_parameters(folder, settings)
     return Study(folder, reports.resolve(), settings, tuple(notes))

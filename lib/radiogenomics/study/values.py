@@ -22,11 +22,14 @@ MOST_MODELS = 5
 SHORT = 20  # names that one can read in a line
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return the name that is most like a wrong one, as a question, or else the names."""
+def did_you_mean(name: str, names: Iterable[str], page: str = "docs/settings.md") -> str:
+    """Return the name that is most like a wrong one, as a question, or else the names.
+
+    Of many names the message gives the shipped page that lists them.
+    """
     near = difflib.get_close_matches(name, names, n=1)
     every = sorted(names)
-    there = ", ".join(every) if len(every) <= SHORT else f"a name of {shipped('docs/settings.md')}"
+    there = ", ".join(every) if len(every) <= SHORT else f"a name of {shipped(page)}"
     return f"Did you mean {near[0]}?" if near else f"Expected: {there}."
 
 
@@ -199,8 +202,9 @@ def _checked(kind: type, name: str, value: Any, where: str) -> Any:
     expected = ""
     if new is None:
         expected = f"something like {getattr(kind(), name)!r}"
-    elif len(numbers) < declared.fewest:
-        expected = f"one or more of {', '.join(declared.choices)}"
+    elif declared.counts and len(numbers) not in declared.counts:
+        least, *_, most = declared.counts
+        expected = f"{least} {'or' if len(declared.counts) == 2 else 'to'} {most} values"
     elif declared.choices and not set(numbers) <= set(declared.choices):
         expected = f"one of {', '.join(choice or 'empty' for choice in declared.choices)}"
     elif declared.low is not None and not all(declared.low <= n <= declared.high for n in numbers):
