@@ -25,13 +25,13 @@ from radiogenomics.study.study import Study
 EXAMPLE = SHIPPED / "data" / "example_patient"
 
 
-def read_images(ct: str, mask: str, mask_label: str = "") -> Scan:
-    """Read a new patient's CT and mask; the shipped example's where neither is named.
+def read_images(ct: str, mask: str, mask_label: str = "", box: str = "") -> Scan:
+    """Read a new patient's CT and mask or box; the shipped example's where none is named.
 
     Raises:
         StudyError: only one of them is named, or they cannot be used.
     """
-    if bool(ct) != bool(mask):
+    if bool(ct) != bool(mask or box):
         named, other = ("ct", "mask") if ct else ("mask", "ct")
         raise UsageError(
             f"{named} is {Path(ct or mask).name}, {other} is not named. Expected: both of one "
@@ -39,7 +39,7 @@ def read_images(ct: str, mask: str, mask_label: str = "") -> Scan:
         )
     if not ct:
         return read_scan(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz", mask_label)
-    return read_scan(ct, mask, mask_label)
+    return read_scan(ct, mask, mask_label, lesion_box="" if mask else box)
 
 
 def predict(

@@ -10,11 +10,12 @@ import pandas as pd
 
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.images import anonymity
+from radiogenomics.images.boxes import boxed
 from radiogenomics.images.formats import content_hash
 from radiogenomics.study import design, tables
 from radiogenomics.study.contract import PLATT_FOLDS, TRAIN
 from radiogenomics.study.errors import TableFault
-from radiogenomics.study.files import there
+from radiogenomics.study.files import digest, there
 from radiogenomics.study.settings import Evaluation, key_of
 from radiogenomics.study.study import Study
 
@@ -59,8 +60,9 @@ def exclude(
         gone = table[column].isna() if column in table else pd.Series(True, table.index)
         checks.append(("clinical data", f"{column} missing", gone))
     for column in ("ct", "mask") if design.imaged(study.settings) else ():
-        checks.append(("files", f"{column} not named in cohort.csv", table[column] == ""))
-        gone = ~table[column].map(lambda p: p != "" and there(p))
+        drawn = ~boxed(table) if column == "mask" else True
+        checks.append(("files", f"{column} not named in cohort.csv", (table[column] == "") & drawn))
+        gone = ~table[column].map(lambda p: p != "" and there(p)) & drawn
         checks.append(("files", f"{column} file missing", gone))
     out = _first_reason(table, checks)
     paths = table.set_index("patient")[["ct", "mask"]]
@@ -80,14 +82,14 @@ def exclude(
     )
     left["label"] = left.label.astype(int)
     for column in ("ct", "mask"):
-        left[f"{column}_hash"] = [readable_hash(Path(p)) if p else "" for p in left[column]]
+        left[f"{column}_hash"] = _hashes(left, column)
         locked = left[(left[f"{column}_hash"] == "") & (left[column] != "")]
         reason = [f"{column} file may not be read: {as_written(study, p)}. Expected: permission to "
                   "read it. Ask who owns it." for p in locked[column]]  # fmt: skip
         out = pd.concat([out, locked[["patient"]].assign(step="files", reason=reason)])
         left = left.drop(locked.index)
     if "mask_2" in left:  # a missing or locked one does not exclude a patient
-        left["mask_2_hash"] = [readable_hash(Path(p)) if p else "" for p in left["mask_2"]]
+        left["mask_2_hash"] = _hashes(left, "mask_2")
     if complete:
         require_both(study, left, out)
     flow = _flow(table, out, left, study.settings.cohorts.sides)
@@ -96,11 +98,20 @@ def exclude(
 
 def with_images(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     """Return the patients whose CT and mask are there, whatever else is wrong with their rows."""
-    named = table.ct.ne("") & table["mask"].ne("")
-    left = table[named & table.ct.map(there) & table["mask"].map(there)]
-    images = [c for c in ("ct", "mask", "mask_2") if c in left]
-    hashes = {f"{c}_hash": [readable_hash(Path(p)) if p else "" for p in left[c]] for c in images}
-    return left.assign(**hashes)
+    ct, mask = (table[c].map(lambda p: p != "" and there(p)) for c in ("ct", "mask"))
+    left = table[ct & (mask | boxed(table))]
+    for column in [c for c in ("ct", "mask", "mask_2") if c in left]:
+        left = left.assign(**{f"{column}_hash": _hashes(left, column)})
+    return left
+
+
+def _hashes(left: pd.DataFrame, column: str) -> list[str]:
+    """Return the content hash of each image, "" where none is named; a box's with its CT's."""
+    hashes = [readable_hash(Path(p)) if p else "" for p in left[column]]
+    if column != "mask" or "box" not in left:
+        return hashes
+    rows = zip(hashes, left.box, left.ct_hash, strict=True)
+    return [digest(box, ct) if box else own for own, box, ct in rows]
 
 
 def further(out: pd.DataFrame, failures: pd.DataFrame) -> list[tuple[str, str]]:

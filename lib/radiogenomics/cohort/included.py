@@ -68,11 +68,18 @@ def read_included(study: Study) -> pd.DataFrame:
     table = read_written(
         study.included_csv, [*NEEDED, "cohort", "label"], dtype=str, keep_default_na=False
     )
-    words = [*NEEDED, *IMAGES, "mask_label", *CHOICE, *(c for c in table if c.endswith(ENDINGS))]
+    words = [
+        *NEEDED,
+        *IMAGES,
+        "mask_label",
+        "box",
+        *CHOICE,
+        *(c for c in table if c.endswith(ENDINGS)),
+    ]
     table = table.replace("", np.nan)
     values = [c for c in table if c not in words]
     table[values] = table[values].apply(numbered)
-    written = [c for c in ("mask_label", *CHOICE) if c in table]
+    written = [c for c in ("mask_label", "box", *CHOICE) if c in table]
     table[written] = table[written].fillna("")
     table = table.assign(label=table.label.astype(int))
     here = {
@@ -81,6 +88,7 @@ def read_included(study: Study) -> pd.DataFrame:
         if c in table
     }
     table = table.assign(**here)
+    table["mask"] = table["mask"].fillna("")  # of a box
     _refuse_changed(study, table)
     return table.drop(columns="made_from", errors="ignore")
 

@@ -13,6 +13,7 @@ from radiogenomics.cohort.codes import CODES, OPTIONAL, coded
 from radiogenomics.cohort.dates import DATES, EXPECTED, UNREAD, with_interval
 from radiogenomics.cohort.roles import role_faults
 from radiogenomics.cohort.sides import assigned, of_dates, twice
+from radiogenomics.images import boxes
 from radiogenomics.study import design
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.contract import TRAIN
@@ -26,6 +27,7 @@ NUMBERS = ("age", "interval_days")
 NO_NAMES = ("na", "n/a", "nan", "null", "none", "<na>")  # which programs read as missing
 NEEDED = ("patient", "ct", "mask")
 IMAGES = ("ct", "mask", "mask_2")
+NO_IMAGES = dict.fromkeys(IMAGES, "")
 SEGMENTATION = key_of(Author, "segmentation_kind").choices[1:]  # how a patient's outline was made
 OLDEST = 120  # years
 
@@ -86,7 +88,9 @@ def read_table(study: Study) -> Reading:
         TableFault: a column that is needed is not there.
     """
     path = study.cohort_csv
-    raw = read_cells(path)
+    raw = boxes.with_columns(read_cells(path))
+    if not design.imaged(study.settings):
+        raw = raw.drop(columns=list(boxes.COLUMNS), errors="ignore").assign(**NO_IMAGES)
     label_column = study.settings.label.column.lower()
     deciding = study.settings.cohorts.column.lower()
     named = [*always(study.settings), label_column, *study.settings.clinical.predictors]
@@ -96,8 +100,6 @@ def read_table(study: Study) -> Reading:
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
             f"Expected: the columns of {shipped('data/README.md')}." + _without_images(absent)
         )
-    if not design.imaged(study.settings):
-        raw = raw.assign(**dict.fromkeys(IMAGES, ""))
     raw = canonical(raw, study.settings.codes)
     raw, split_faults = _split(raw, study.settings.cohorts)
     lost = (raw.cohort == "") & (raw.get(deciding, "") != "")
@@ -188,7 +190,9 @@ def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
     sides = study.settings.cohorts.sides
     expected = f"one of {', '.join(dict.fromkeys(sum(sides.values(), ())))} (study.toml [cohorts])"
     checks.append((study.settings.cohorts.column.lower(), raw.cohort != "", expected))
-    return [(int(i), c, e) for c, good, e in checks for i in np.flatnonzero(~good.astype(bool))]
+    found = [(int(i), c, e) for c, good, e in checks for i in np.flatnonzero(~good.astype(bool))]
+    rows = enumerate(raw.to_dict("records") if boxes.SIZE in raw else ())
+    return found + [(i, *fault) for i, row in rows for fault in boxes.faults(row)]
 
 
 def _negative(label: Label) -> tuple[str, ...]:
@@ -295,8 +299,11 @@ def _split(raw: pd.DataFrame, cohorts: Cohorts) -> tuple[pd.DataFrame, list[str]
 def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     settings = study.settings
     days = [settings.cohorts.column.lower()] if of_dates(settings.cohorts) else []
+    raw = boxes.with_boxes(raw)
     table = raw.drop(columns=[c for c in (*DATES, *days) if c in raw]).replace("", np.nan)
     table["cohort"] = raw.cohort
+    if "box" in raw:
+        table["box"] = raw.box
     table["label"] = _numbered(raw[settings.label.column.lower()], settings.label)
     for column in [c for c in NUMBERS if c in table]:
         table[column] = pd.to_numeric(table[column], errors="coerce")

@@ -9,6 +9,7 @@ import pandas as pd
 from radiogenomics.cohort import seal
 from radiogenomics.cohort.included import read_included
 from radiogenomics.cohort.roles import separating
+from radiogenomics.images import boxes
 from radiogenomics.models.predictions import by_cohort, select
 from radiogenomics.statistics.saturation import saturated
 from radiogenomics.study import tables
@@ -82,6 +83,9 @@ def warnings(study: Study, signs: dict[str, dict[str, Any]], scored: pd.DataFram
     text = [("acquisition", words) for words in said]
     text += [("CNN", idle(study)), ("Clinical", _separating(study))]
     text.append(("outlines", _outlines(study)))
+    counts = boxes.counted(study.table(tables.MASKS)) if study.has(tables.MASKS) else {}
+    if counts.get("boxes"):
+        text.append(("outlines", say("comparison", "boxes", **counts)))
     if seal.plan_changed(study):
         text.append(("plan", say("comparison", "plan_changed")))
     rows = [(where, words) for where, words in text if words]

@@ -16,7 +16,7 @@ from radiogenomics.images.description import acquisition_row, mask_row
 from radiogenomics.images.dicom.headers import first_of, patient_id
 from radiogenomics.images.grids import bounds, lattice, nearest
 from radiogenomics.images.nifti import NO_SIDES
-from radiogenomics.images.scans import Scan, choice_of, read_ct, read_from, read_scan
+from radiogenomics.images.scans import Scan, choice_of, read_ct, read_from, read_row, read_scan
 from radiogenomics.images.thumbnails import thumbnail
 from radiogenomics.images.time_limit import time_limit
 from radiogenomics.images.twins import Fingerprint, alike, fingerprint, same_voxels
@@ -133,7 +133,7 @@ def _inspect_one(row: dict, settings: Settings) -> dict:
     record = {"patient": row["patient"], "patient_id": "", "reason": "", "print": None}
     try:
         with time_limit(settings.images.time_limit_s):
-            scan = read_scan(row["ct"], row["mask"], row["mask_label"], choice_of(row))
+            scan = read_row(row)
         record["patient_id"] = _hidden(scan.patient_id)
         _refuse_by_settings(scan, settings)
         second = {"second_mask": _second_mask(row)} if _named(row.get("mask_2")) else {}

@@ -12,6 +12,7 @@ import pandas as pd
 import pydicom
 import SimpleITK as sitk
 
+from radiogenomics.images import boxes
 from radiogenomics.images.dicom import drawings, rtstruct, seg
 from radiogenomics.images.dicom.acquisition import acquisition
 from radiogenomics.images.dicom.choice import Wanted, choose_ct
@@ -98,9 +99,9 @@ def _read_series(series: Series, folder: Path) -> sitk.Image:
 
 def read_scan(
     ct_path: Path | str, mask_path: Path | str, label: str | int = "",
-    choice: Wanted | None = None,
+    choice: Wanted | None = None, lesion_box: str = "",
 ) -> Scan:  # fmt: skip
-    """Read a CT and the lesion that was drawn on it.
+    """Read a CT and the lesion that was drawn on it, or the box that was put around it.
 
     A mask on another grid is taken over by nearest neighbour only when the CT's grid holds
     every voxel of the lesion. Of several CT series in a folder the one is taken that the rules
@@ -112,16 +113,26 @@ def read_scan(
         label: the lesion's value, or number or name of its segment or ROI; empty: 1 in a file,
             the only segment or ROI of a drawing.
         choice: which series of a DICOM folder, where cohort.csv or study.toml says so.
+        lesion_box: a box in the place of a mask (`boxes`), whose path is not looked at then.
 
     Raises:
         ImageFault: unreadable, empty or misplaced files, voxels that are not finite.
     """
-    ct_path, mask_path, choice = _there(ct_path), _there(mask_path), choice or Wanted()
-    drawing = drawings.read_drawing(mask_path)
-    mask, held, said = (None, "", []) if drawing else file_mask(mask_path, str(label))
+    ct_path, choice = _there(ct_path), choice or Wanted()
+    mask_path = Path("the box") if lesion_box else _there(mask_path)
+    drawing = None if lesion_box else drawings.read_drawing(mask_path)
+    if lesion_box:
+        mask, held, said = boxes.in_mm(lesion_box), boxes.LABEL, [boxes.NOTE]
+    else:
+        mask, held, said = (None, "", []) if drawing else file_mask(mask_path, str(label))
     mask = mask and canonical(mask)
     notes, about, patient_id = list(said), {}, ""
     if ct_path.is_dir():
+        if lesion_box and mask is None:
+            raise ImageFault(
+                f"{ct_path.name} is DICOM, and its slices are counted in several ways. Expected: a "
+                "box in mm. Write centre and size, box_x_mm and so on, or convert the CT to NIfTI."
+            )
         if drawing:
             choice = replace(
                 choice, referenced=drawings.referenced_series(drawing),
@@ -150,8 +161,10 @@ def read_scan(
     if drawing:
         mask, further = _drawn(drawing, str(label), in_file, mask_path.name)
         notes += further
+    if lesion_box:
+        mask = boxes.on_ct(lesion_box, in_file, ct)
     mask, moved = on_the_cts_grid(ct, mask, mask_path.name)
-    notes += padded + moved
+    notes += padded + moved * (not lesion_box)
     refuse_litres(mask, mask_path.name)
     held = drawings.names(drawing) if drawing else held
     return Scan(ct, mask, grid_of(in_file), tuple(notes), about, patient_id, held)
@@ -205,13 +218,19 @@ def read_pair(patient: pd.Series | Mapping[str, Any]) -> tuple[sitk.Image, sitk.
     """Return a patient's CT (HU) and mask (uint8, 0 or 1) on the CT's grid.
 
     Args:
-        patient: a row with `ct`, `mask` and `mask_label`.
+        patient: a row with `ct`, `mask` and `mask_label`, or `box`.
 
     Raises:
         ImageFault: as `read_scan`.
     """
-    scan = read_scan(patient["ct"], patient["mask"], patient["mask_label"], choice_of(patient))
+    scan = read_row(patient)
     return scan.ct, scan.mask
+
+
+def read_row(patient: pd.Series | Mapping[str, Any]) -> Scan:
+    """Return a patient's images, whom a row of the cohort names."""
+    images = patient["ct"], patient["mask"], patient["mask_label"]
+    return read_scan(*images, choice_of(patient), patient.get("box", ""))
 
 
 def choice_of(patient: pd.Series | Mapping[str, Any]) -> Wanted:

@@ -17,14 +17,14 @@ from joblib import delayed
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 from threadpoolctl import ThreadpoolController
 
-from radiogenomics.images import anonymity
+from radiogenomics.images import anonymity, boxes
 from radiogenomics.images.changes import Change, put_back
 from radiogenomics.images.grids import bounds, crop
 from radiogenomics.images.scans import read_from, read_pair
 from radiogenomics.images.volumes import SPLINE_REACH, require_voxels, resample
 from radiogenomics.radiomics.fast import extract_fast, serves
 from radiogenomics.study import contract, tables
-from radiogenomics.study.errors import ImageFault
+from radiogenomics.study.errors import ImageFault, SettingsFault
 from radiogenomics.study.files import damaged, digest, whole_file, write_json
 from radiogenomics.study.kept import once
 from radiogenomics.study.parallel import each
@@ -37,6 +37,7 @@ VERSIONS = {
     "numpy": np.__version__,
     "PyWavelets": pywt.__version__,
 }
+SHAPE = "original_shape"  # how the names of features of the outline alone begin
 MEASURED = ("bin_width", "grid", "pad_mm", "log_sigma_mm", "engine")
 CHOSEN = (
     "parameter_file",
@@ -190,7 +191,8 @@ def extract_cohort(
         change: of images or outlines before they are measured.
 
     Returns:
-        Features (one row per patient, index `patient`) and failures (patient, step, reason).
+        Features (one row per patient, index `patient`) and failures (patient, step, reason). Where
+        a patient has a box in the place of an outline nobody has features of shape.
     """
     jobs = (delayed(_extract_one)(study, row, change) for row in cohort.to_dict("records"))
     results = each(jobs, study.workers)
@@ -206,7 +208,20 @@ def extract_cohort(
         values = rows.pop(patient)
         failures.append((patient, "radiomics", _lacks([n for n in most if n not in values])))
     features = pd.DataFrame.from_dict(rows, orient="index").rename_axis("patient")
+    if boxes.boxed(cohort).any():
+        features = _without_shape(features)
     return features, tables.EXCLUSIONS.frame(failures)
+
+
+def _without_shape(features: pd.DataFrame) -> pd.DataFrame:
+    """Return features without those of shape, which say nothing of a lesion in a box."""
+    kept = [name for name in features if not name.startswith(SHAPE)]
+    if len(features) and not kept:
+        raise SettingsFault(
+            "[radiomics] measures shape alone, and some patients have a box, whose shape says "
+            "nothing of the lesion. Expected: another class too. Add one to feature_classes."
+        )
+    return features[kept]
 
 
 def _lacks(names: list[str]) -> str:

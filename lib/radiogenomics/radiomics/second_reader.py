@@ -10,6 +10,7 @@ import pandas as pd
 import SimpleITK as sitk
 
 from radiogenomics.images import anonymity
+from radiogenomics.images.boxes import boxed
 from radiogenomics.images.formats import content_hash
 from radiogenomics.images.scans import read_pair
 from radiogenomics.radiomics.features import extract_cohort
@@ -21,7 +22,7 @@ def with_second(patients: pd.DataFrame) -> pd.DataFrame:
     """Return the patients whom a second reader outlined, his mask in the place of `mask`."""
     if "mask_2" not in patients:
         return patients.iloc[:0]
-    both = patients[patients.mask_2.map(_there)]
+    both = patients[patients.mask_2.map(_there) & ~boxed(patients)]  # a box is no first reading
     hashes = [content_hash(Path(p)) for p in both.mask_2]
     return both.assign(mask_1=both["mask"], mask=both.mask_2, mask_hash=hashes)
 

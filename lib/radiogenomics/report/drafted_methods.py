@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from radiogenomics.images import boxes
 from radiogenomics.models import augmentation, classifiers
 from radiogenomics.report.manifest import FURTHER
 from radiogenomics.study import contract, tables
@@ -179,6 +180,7 @@ def _software(study: Study) -> Facts:
 METHODS: list[Part] = [
     (tables.FLOW, "split", _split, "Patients"),
     (tables.ACQUISITION, "acquisition", _acquisition, "Imaging"),
+    (tables.MASKS, "outlines", lambda s: boxes.counted(s.table(tables.MASKS)), "Imaging"),
     (tables.VOLUMES, "preprocessing",
      lambda s: {"image": s.ran_with(contract.PREPROCESSING).preprocessing}, "Imaging"),
     ("tables/features_settings.json", "features",

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.cohort.reading import NEEDED, canonical, name_faults
+from radiogenomics.images import boxes
 from radiogenomics.report import mailable
 from radiogenomics.report.in_process import run_in_process
 from radiogenomics.report.pages import NOTEBOOKS, banner, export_html
@@ -27,7 +28,8 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
 
     Args:
         study: whose models are used.
-        patient: the notebook's parameters `ct`, `mask`, `mask_label`, `sex`, `smoking`, `clinical`.
+        patient: the notebook's parameters `ct`, `mask` or `box`, `mask_label`, `sex`, `smoking`,
+            `clinical`.
         out: a folder for this patient's results.
 
     Raises:
@@ -49,13 +51,13 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
 def read_patients(study: Study, path: Path) -> list[tuple[str, dict[str, Any]]]:
     """Read a table of new patients: the name of each and `run_prediction`'s parameters.
 
-    Columns as in cohort.csv: patient, ct and mask (paths from the table's folder); mask_label and
-    the study's clinical predictors where there are any.
+    Columns as in cohort.csv: patient, ct and mask (paths from the table's folder) or a box;
+    mask_label and the study's clinical predictors where there are any.
 
     Raises:
         StudyError: the table cannot be read, or a name is missing, doubled or no folder's name.
     """
-    raw = read_cells(path)
+    raw = boxes.with_columns(read_cells(path))
     needed = NEEDED if design.imaged(study.settings) else NEEDED[:1]
     if absent := [column for column in needed if column not in raw]:
         raise TableFault(
@@ -68,17 +70,21 @@ def read_patients(study: Study, path: Path) -> list[tuple[str, dict[str, Any]]]:
         for i, name in enumerate(raw.patient)
         if set(name) & set("/\\:") or name in (".", "..")
     ]
+    rows = enumerate(raw.to_dict("records") if boxes.SIZE in raw else ())
+    faults += [f"row {i + 2}: {column} is {row[column]!r}. Expected: {expected}."
+               for i, row in rows for column, expected in boxes.faults(row)]  # fmt: skip
     if faults:
         raise TableFault("\n".join([f"{path.name} has {len(faults)} faults:", *faults]))
-    rows = canonical(raw, study.settings.codes).to_dict("records")
+    rows = canonical(boxes.with_boxes(raw), study.settings.codes).to_dict("records")
     predictors = study.as_fitted().settings.clinical.predictors
     return [(row["patient"], _parameters(row, path.parent, predictors)) for row in rows]
 
 
 def _parameters(row: dict[str, str], folder: Path, predictors: tuple[str, ...]) -> dict[str, Any]:
-    own = {name: row.get(name, "") for name in ("mask_label", "sex", "smoking")}
+    own = {name: row.get(name, "") for name in ("mask_label", "box", "sex", "smoking")}
     named = {name: row.get(name, "") for name in ("ct", "mask")}
     images = {n: str((folder / path).resolve()) if path else "" for n, path in named.items()}
+    images |= {"mask": ""} if own["box"] else {}
     further = {name: row[name] for name in predictors if name not in own and row.get(name)}
     return own | images | {"clinical": further}
 

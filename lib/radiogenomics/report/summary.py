@@ -12,6 +12,7 @@ from radiogenomics.comparison import readings
 from radiogenomics.comparison.cautions import TEST_COHORT
 from radiogenomics.comparison.controls import luck
 from radiogenomics.comparison.plan import Judged, judged
+from radiogenomics.images import boxes
 from radiogenomics.study import contract, design, tables
 from radiogenomics.study.contract import IN_SAMPLE, TRAIN
 from radiogenomics.study.files import filled
@@ -112,7 +113,10 @@ def checks(study: Study) -> list[Check]:
     """Return the checks in their order; one whose table is not there is `not run`."""
     made, settings = [], study.ran_with(contract.COHORT)
     idle = {n.name for n in contract.NOTEBOOKS if design.not_needed(settings, n)}
-    for name, table, notebook, anchor, look in [row for row in CHECKS if row[2] not in idle]:
+    asked = [row for row in CHECKS if row[2] not in idle]
+    if not design.imaged(settings):
+        asked = [row for row in asked if row[1] is not tables.MASKS]
+    for name, table, notebook, anchor, look in asked:
         there = study.has(table) if table else study.manifest_json.exists()
         state, text = look(study) if there else (OPEN, "")
         made.append(Check(name, state, text, f"{notebook}.html#{anchor}" if notebook else ""))
@@ -157,6 +161,11 @@ def _trainings(study: Study) -> State:
     return state, say("report", "check_trainings", **facts, again=int((table.attempts > 1).sum()))
 
 
+def _outlines(study: Study) -> State:
+    counts = boxes.counted(study.table(tables.MASKS))
+    return LOOK if counts["boxes"] else FINE, say("report", "check_outlines", **counts)
+
+
 def _size(study: Study) -> State:
     table = study.table(tables.WARNINGS)
     words = table.warning[table["where"] == TEST_COHORT].tolist()
@@ -194,6 +203,7 @@ def _privacy(study: Study) -> State:
 
 CHECKS: list[tuple[str, Any, str, str, Callable[[Study], State]]] = [
     ("leakage", tables.METRICS, contract.COMPARISON.name, "The-test-set-is-opened", _leakage),
+    ("outlines", tables.MASKS, contract.COHORT.name, "Masks", _outlines),
     ("calibration", tables.METRICS, contract.COMPARISON.name, "Four-plots-first", _calibration),
     ("controls", tables.VERDICT, contract.COMPARISON.name,
      "Luck,-volume,-scanner,-or-the-lesion?", _controls),

@@ -29,7 +29,7 @@ EXCLUSIONS = declared(COHORT, "exclusions.csv", "a patient left out", """
 """)  # fmt: skip
 MASKS = declared(COHORT, "masks.csv", "a patient with images", """
     patient
-    labels: values, segments or ROIs that the mask's file holds
+    labels: values, segments or ROIs that the mask's file holds; box: there is none, but a box
     voxels: of the lesion
     volume_mm3: of the lesion, mm³
     components: separate parts; voxels that touch at a corner are one
