@@ -20,6 +20,7 @@ from radiogenomics.report.print_tables import save_print_tables, table1
 from radiogenomics.study import contract, design, tables
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import SHIPPED, read_json, whole_file
+from radiogenomics.study.own_code import own_code
 from radiogenomics.study.pictures import PLOTLY
 from radiogenomics.study.progress import minutes
 from radiogenomics.study.settings import CLINICAL, NETWORK, RADIOMICS, Settings
@@ -288,8 +289,11 @@ def _with_published(study: Study, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_paper(study: Study) -> str:
-    printed = paper_of(study)
-    return f"; in the paper: {printed.get('short', printed['title'])}" if printed else ""
+    if (printed := paper_of(study)) is None:
+        return ""
+    own = own_code(study.ran_with(contract.TRAINING).cnn.network)
+    other = f", whose CNN is another network than {own}" if own else ""
+    return f"; in the paper: {printed.get('short', printed['title'])}{other}"
 
 
 def _bold(markdown: str) -> str:
