@@ -104,7 +104,7 @@ def test_any_setting_is_given_by_its_name_or_with_its_section(tmp_path, monkeypa
     phantom.make_phantom(tmp_path / "s", 24, seed=1)
     study, ran = load_study(tmp_path / "s", tmp_path / "r"), {}
 
-    def note(path, output, parameters):
+    def note(path, output, parameters, left_out):
         ran[path.stem[:2]] = execution.declared_here(path, parameters)
         output.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, output)

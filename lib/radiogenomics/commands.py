@@ -14,7 +14,7 @@ from typing import Any
 from radiogenomics.report import duration, folders, single
 from radiogenomics.report import run as report
 from radiogenomics.report.pages import NOT_NEEDED
-from radiogenomics.study import design, own_code, parallel, tables
+from radiogenomics.study import design, parallel, tables
 from radiogenomics.study.errors import DONE, FAULTS, DamagedFile, StudyError, UsageError
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import Study, found_study, load_study
@@ -171,9 +171,8 @@ def check(given: argparse.Namespace) -> int:
     faults = [*read.faults, *eligibility.cannot_run(study, left)]
     for line in faults:
         print(f"cohort.csv: {line}")
-    if own := own_code.own_code(study.settings.cnn.network):
-        own_code.read(own, study.folder)
-        print(f"[cnn] network: {own.file} was read, not run. Notebook 04 builds it and checks it.")
+    for line in report.looked_at(study):
+        print(line)
     further = [*classifiers.faults(study.settings), *embeddings.faults(study, left)]
     for line in further:
         print(line)

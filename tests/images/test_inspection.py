@@ -17,7 +17,7 @@ from radiogenomics.cohort import eligibility
 from radiogenomics.cohort.reading import read_cohort
 from radiogenomics.images import description, inspection, thumbnails
 from radiogenomics.images.grids import grid_of
-from radiogenomics.images.scans import Scan, read_scan
+from radiogenomics.images.scans import Scan, read_row, read_scan
 from radiogenomics.study import tables
 from radiogenomics.study.study import load_study
 
@@ -151,13 +151,13 @@ def test_reading_that_does_not_end_excludes_its_patient_alone(tmp_path, monkeypa
     study = three_patients(tmp_path, "[images]\ntime_limit_s = 1\n")
     cohort = eligibility.with_images(study, read_cohort(study))
 
-    def stalled(ct, *rest):
-        while Path(ct) == Path(cohort.ct[1]):
+    def stalled(row):
+        while Path(row["ct"]) == Path(cohort.ct[1]):
             with contextlib.suppress(Exception):  # as around a file that cannot be read
                 time.sleep(0.01)
-        return read_scan(ct, *rest)
+        return read_row(row)
 
-    monkeypatch.setattr(inspection, "read_scan", stalled)
+    monkeypatch.setattr(inspection, "read_row", stalled)
     masks, _, failures, _ = inspection.inspect_cohort(study, cohort)
     assert failures.patient.tolist() == ["P01"] and masks.patient.tolist() == ["P00", "P02"]
     assert "not read within 1 seconds" in failures.reason[0]
@@ -167,8 +167,8 @@ def test_reading_that_does_not_end_excludes_its_patient_alone(tmp_path, monkeypa
 def test_check_and_notebook_01_read_each_scan_once_between_them(tmp_path, monkeypatch):
     study = three_patients(tmp_path)
     table = read_cohort(study)
-    read, original = [], inspection.read_scan
-    monkeypatch.setattr(inspection, "read_scan", lambda *a: read.append(a[0]) or original(*a))
+    read, original = [], inspection.read_row
+    monkeypatch.setattr(inspection, "read_row", lambda row: read.append(row) or original(row))
     first = inspection.inspect_cohort(study, eligibility.with_images(study, table))
     assert len(read) == len(table)
     second = inspection.inspect_cohort(study, eligibility.exclude(study, table, complete=False)[0])

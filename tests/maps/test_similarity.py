@@ -81,7 +81,7 @@ def test_checks_of_a_network(network):
     means = similarity.similarity_checks(table).set_index("check")
     assert means.value["input moved along z: ssim"] > means.value["another patient: ssim"]
     stages = table[table.comparison.str.startswith(similarity.RESET)]
-    told = say("maps", "resets", **similarity.last_reset(stages, table), patients=2)
+    told = say("maps", "resets", **similarity.last_reset(stages, table), patients=2, layer="x")
     assert "After all weights are re-initialised" in told and "Spearman" in told
     told = say("maps", "stability", rows=similarity.likeness(copy), learned=None)
     assert "maps agree with Spearman **1.00**" in told

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 import statsmodels.api as sm
 from radiogenomics.cohort import seal
 from radiogenomics.models import classical, predictions
 from radiogenomics.study.errors import StudyError
+from radiogenomics.study.files import whole_file
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 from scipy.special import logit
@@ -171,7 +173,10 @@ def test_saved_models_score_the_same_and_code_is_refused(tmp_path, patients):
         classical.save_model(study, name, fitted)
         again = classical.load_model(study, name)
         assert np.allclose(*(classical.probability(m, inputs) for m in (fitted, again)), atol=1e-12)
-    classical.save_model(study, "strange", Strange())
+    with pytest.raises(StudyError, match="strange.skops holds"):
+        classical.save_model(study, "strange", Strange())
+    with whole_file(classical.model_file(study, "strange"), sealed=True) as part:
+        skops.io.dump(Strange(), part)
     with pytest.raises(StudyError, match="strange.skops holds"):
         classical.load_model(study, "strange")
 

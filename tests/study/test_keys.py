@@ -82,7 +82,9 @@ def test_a_setting_that_came_later_leaves_the_keys_of_its_default_as_they_were()
     assert before.pop("margin_mm") == 0
     assert digest(["a"], Preprocessing()) == digest(["a"], before)
     assert digest(["a"], Preprocessing(margin_mm=2.0)) != digest(["a"], before)
-    assert digest(CNN(), Radiomics()) == digest(*map(dataclasses.asdict, (CNN(), Radiomics())))
+    later = ("parameter_file", "bin_count", "image_types", "feature_classes")
+    before = {n: v for n, v in dataclasses.asdict(Radiomics()).items() if n not in later}
+    assert digest(CNN(), Radiomics()) == digest(dataclasses.asdict(CNN()), before)
 
 
 @pytest.mark.parametrize("section", ["label", "cohorts", "eligibility", "images"])

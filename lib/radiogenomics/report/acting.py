@@ -12,6 +12,7 @@ from radiogenomics.study import contract
 from radiogenomics.study.settings import Settings, keys, sections
 from radiogenomics.study.study import Study
 from radiogenomics.study.values import section_of
+from radiogenomics.study.words import listed
 
 FIRST_READ = {  # the notebook in which a section's settings act, where none declares them
     "label": "01", "codes": "01", "cohorts": "01", "eligibility": "01", "images": "01",
@@ -48,7 +49,7 @@ def idle(chosen: Iterable[str], overrides: Iterable[str], files: tuple[Path, ...
     """
     acts, chosen = {name: _acts(name, files) for name in overrides}, set(chosen)
     return [
-        f"-p {name} acts in notebook {' and '.join(sorted(where))}, which is not run: it changes "
+        f"-p {name} acts in notebook {listed(sorted(where))}, which is not run: it changes "
         "nothing here." for name, where in acts.items() if where and not where & chosen
     ]  # fmt: skip
 

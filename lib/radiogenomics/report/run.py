@@ -115,15 +115,10 @@ def run_study(
         name: value for name, value in overrides.items() if not acting.declaring(name, every)
     }
     parameters["further"] = further or None
-    for path in chosen:
+    idle = _set_aside(study, overrides, states, only or [])
+    for path in [path for path in chosen if path.stem not in idle]:
         used = declared_here(path, overrides) | further
         settings = with_overrides(study, used).settings
-        if why := design.not_needed(settings, contract.NOTEBOOKS[every.index(path)]):
-            if only and path.name[:2] in only:
-                raise UsageError(f"--only {path.name[:2]}: {why}. Expected: another notebook.")
-            standing.forget(study, states[path.stem])
-            states[path.stem] |= {"state": NOT_NEEDED, "message": why, "seconds": 0.0}
-            continue
         earlier = [state for name, state in states.items() if name < path.stem]
         source = standing.made_from(shared, path, settings, used, earlier, study.folder)
         if not (only or start or force) and standing.stands(study, states[path.stem], source):
@@ -135,6 +130,24 @@ def run_study(
         _run_one(study, path, parameters, states, overrides)
     build_index(study, list(states.values()))
     return [states[path.stem] for path in chosen]
+
+
+def _set_aside(
+    study: Study, overrides: dict[str, Any], states: dict[str, dict[str, Any]], only: list[str]
+) -> set[str]:
+    """Note which notebooks have nothing to do in this design, and return their names.
+
+    Raises:
+        UsageError: one of them is asked for by its number.
+    """
+    settings = with_overrides(study, overrides).settings
+    idle = {n: why for n in contract.NOTEBOOKS if (why := design.not_needed(settings, n))}
+    for notebook, why in idle.items():
+        if notebook.digits in only:
+            raise UsageError(f"--only {notebook.digits}: {why}. Expected: another notebook.")
+        standing.forget(study, states[notebook.name])
+        states[notebook.name] |= {"state": NOT_NEEDED, "message": why, "seconds": 0.0}
+    return {notebook.name for notebook in idle}
 
 
 def finish(study: Study, states: Iterable[dict[str, Any]] = ()) -> None:
@@ -268,6 +281,18 @@ def idle(only: list[str] | None, start: str | None, overrides: dict[str, Any]) -
     """Return a line for each setting that none of the chosen notebooks reads."""
     chosen = [path.name[:2] for path in _chosen(only, start)]
     return acting.idle(chosen, overrides, tuple(notebooks()))
+
+
+def looked_at(study: Study) -> list[str]:
+    """Return a line for the network's file of a study, which is read and not run.
+
+    Raises:
+        StudyError: the file cannot be used.
+    """
+    if (own := own_code(study.settings.cnn.network)) is None:
+        return []
+    read(own, study.folder)
+    return [f"[cnn] network: {own.file} was read, not run. Notebook 04 builds it and checks it."]
 
 
 def executed(

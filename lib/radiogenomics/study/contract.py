@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 TRAIN = "train"  # the cohort that models are fitted to; every other one is a test cohort
 PLATT_FOLDS = 5  # that calibrate the SVM, within the patients that it is fitted on
@@ -156,6 +157,8 @@ class Table:
 
     def frame(self, rows: Sequence = ()) -> pd.DataFrame:
         """Return rows (values in the declared order, or by column) as a data frame of this form."""
+        import pandas as pd  # of no use to `workbook --help`
+
         return pd.DataFrame(rows, columns=list(self.columns))
 
     def ordered(self, given: Iterable[str]) -> list[str]:
