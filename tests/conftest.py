@@ -15,7 +15,8 @@ from radiogenomics.report import run
 from radiogenomics.study.study import load_study
 from xdist.scheduler import LoadScopeScheduling
 
-QUICK = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1, "stability": 2, "permutations": 3}
+QUICK = {"epochs": 1, "folds": 2, "bootstrap": 100, "shown": 1, "stability": 2, "permutations": 3,
+         "repeats": 2}  # fmt: skip
 
 
 class ByStudy(LoadScopeScheduling):

@@ -17,6 +17,8 @@ QUICKLY = """
 [evaluation]
 folds = {folds}
 bootstrap = {bootstrap}
+permutations = {permutations}
+repeats = {repeats}
 
 [gradcam]
 shown = {shown}

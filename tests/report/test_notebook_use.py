@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from radiogenomics.report import lab, pages
 from radiogenomics.study import tables
-from radiogenomics.study.contract import NOTEBOOKS
+from radiogenomics.study.contract import INTERNAL, NOTEBOOKS
 from radiogenomics.study.study import load_study
 
 KERNEL = {"kernel_name": "python3", "timeout": 600}
@@ -70,7 +70,7 @@ def shown(output):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [notebook.name for notebook in NOTEBOOKS])
+@pytest.mark.parametrize("name", [n.name for n in NOTEBOOKS if n != INTERNAL])
 def test_every_cell_can_be_run_twice(copied, name):
     """Each code cell runs two times in a row and says the same both times."""
     place = lab.prepare(copied)
