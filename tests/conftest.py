@@ -1,6 +1,8 @@
 """One small study, run once by papermill for every test that reads its reports, and a browser."""
 
+import contextlib
 import dataclasses
+import os
 import re
 import shutil
 from pathlib import Path
@@ -57,11 +59,23 @@ def make_tiny(folder):
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    """All notebooks run on the tiny study."""
-    folder = tmp_path_factory.mktemp("study") / "data" / "tiny"
-    make_tiny(folder)
-    study = load_study(folder, **QUICK)
+    """All notebooks run on the tiny study.
+
+    Where WORKBOOK_FINISHED names a folder, the run of an earlier pytest is taken from there: the
+    quick and the slow tests of one commit need it made once.
+    """
+    place, kept = tmp_path_factory.mktemp("study") / "of", os.environ.get("WORKBOOK_FINISHED", "")
+    if kept and Path(kept).is_dir():
+        shutil.copytree(kept, place)
+        return load_study(place / "data" / "tiny", **QUICK)
+    make_tiny(place / "data" / "tiny")
+    study = load_study(place / "data" / "tiny", **QUICK)
     run.finish(study, run.run_study(study, overrides=QUICK))
+    if kept:
+        part = Path(kept).with_suffix(f".{os.getpid()}")
+        shutil.copytree(place, part)
+        with contextlib.suppress(OSError):  # another worker was first
+            part.rename(kept)
     return study
 
 
