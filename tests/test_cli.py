@@ -93,7 +93,7 @@ def test_a_setting_that_changes_nothing_is_told():
     asked = {"bin_width": 32, "folds": 4, "min_age": 20, "epochs": 3, "title": "T"}
     assert report.idle(["05"], None, asked) == [
         f"-p {name} acts in notebook {where}, which is not run: it changes nothing here."
-        for name, where in (("bin_width", "03"), ("folds", "03 and 04"), ("min_age", "01"),
+        for name, where in (("bin_width", "03"), ("folds", "03, 04 and 09"), ("min_age", "01"),
                             ("epochs", "04"))
     ]  # fmt: skip
     assert not report.idle(None, None, asked) and len(report.idle(None, "04", asked)) == 2
