@@ -14,7 +14,7 @@ from radiogenomics.comparison.controls import luck
 from radiogenomics.comparison.controls.verdict import FEATURES
 from radiogenomics.comparison.plan import judged
 from radiogenomics.radiomics.perturbations import GOOD
-from radiogenomics.report.drafted_methods import Facts, Part, sizes
+from radiogenomics.report.drafted_methods import Facts, Part, or_none, sizes
 from radiogenomics.report.summary import FAULT, LOOK, checks
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import IN_SAMPLE
@@ -179,7 +179,7 @@ def _internal(study: Study) -> Facts:
         "level": study.ran_with(contract.INTERNAL).evaluation.confidence,
         "models": [f"{row.model} {_told(row, 3)}" for _, row in auc.iterrows()],
         "shares": _by_model(half, dict(zip(words, words, strict=True)), 3),
-        "chance": luck.chance(study.table(tables.PERMUTATIONS)),
+        "chance": luck.chance(or_none(study, tables.PERMUTATIONS)),
     }  # fmt: skip
 
 
