@@ -86,7 +86,8 @@ def test_a_design_runs_to_a_report_that_says_what_it_is(finished, tmp_path, name
     draft = (study.reports / "manuscript.md").read_text()
     assert ("There was no test cohort" in draft) == untested and "nan" not in draft
     if "hospital" in name and "three" in name:
-        assert set(study.table(tables.HOSPITALS).hospital) == {"A", "B", "C", "pooled"}
+        left_out = set(study.table(tables.HOSPITALS).hospital)
+        assert left_out - {"pooled"} == {"A", "B", "C"}  # pooled where three AUCs have a variance
     row = read_cells(finished.cohort_csv).iloc[[0]]
     row.to_csv(study.folder / "new.csv", index=False)
     patients = predicting.read_patients(study, study.folder / "new.csv")
