@@ -1,5 +1,6 @@
 """A study with a further classifier and features made elsewhere, from study.toml to the draft."""
 
+import os
 import runpy
 from pathlib import Path
 
@@ -24,6 +25,9 @@ model_name = "PCA"
 made_by = "principal components of the volumes"
 """
 ADDED = {"forest", "PCA"}
+pytestmark = pytest.mark.skipif(
+    "DESIGNS" not in os.environ, reason="a whole run, by hand: DESIGNS=4"
+)
 
 
 @pytest.fixture(scope="module")
