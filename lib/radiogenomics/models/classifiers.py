@@ -170,7 +170,7 @@ def _is(kind: type, of: Callable[[BaseEstimator], bool]) -> bool:
     """
     try:
         return of(kind())
-    except TypeError:
+    except (TypeError, AttributeError):  # its estimator is None
         raise Unusable(
             f"{kind.__name__} needs other estimators, which study.toml cannot name. Expected: a "
             f"class that stands alone, such as {EXAMPLE}."
