@@ -104,9 +104,8 @@ def read_table(study: Study) -> Reading:
     raw, split_faults = _split(raw, study.settings.cohorts)
     lost = (raw.cohort == "") & (raw.get(deciding, "") != "")
     raw = with_interval(raw)
-    if deciding in raw and of_dates(
-        study.settings.cohorts
-    ):  # of a day nothing is left but whether it is of use
+    # of a day nothing is left but whether it is of use
+    if deciding in raw and of_dates(study.settings.cohorts):
         said = np.where(lost, "a day in no cohort", "")
         raw = raw.assign(**{deciding: np.where(raw[deciding] == UNREAD, UNREAD, said)})
     cells = _cell_faults(raw, study)

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.cohort import seal
+from radiogenomics.cohort.eligibility import HOSPITALS
 from radiogenomics.comparison import refitted
 from radiogenomics.statistics.calibration import calibration
 from radiogenomics.statistics.discrimination import auc_interval, delong
 from radiogenomics.statistics.pooling import pooled_auc
 from radiogenomics.study import contract, tables
+from radiogenomics.study.contract import PLATT_FOLDS
 from radiogenomics.study.study import Study
 
-FEWEST = 3  # hospitals
 POOLED, ONE_LABEL = "pooled", "one label only"
-NEEDED = 5  # patients of each label in the others: the SVM's Platt scaling has five folds
 
 
 def leave_one_out(
@@ -40,7 +40,7 @@ def leave_one_out(
         hospitals.csv; no rows with fewer than three hospitals, or where the study has no features.
     """
     possible = "hospital" in patients and study.has(tables.FEATURES)
-    if not possible or patients.hospital.nunique() < FEWEST:
+    if not possible or patients.hospital.nunique() < HOSPITALS:
         return tables.HOSPITALS.frame()
     seal.record(study, contract.COMPARISON.name, "leave out hospitals")
     # PyRadiomics, of no use to `compare`
@@ -127,5 +127,5 @@ def _reason(others: pd.Series, labels: np.ndarray) -> str:
     if not 0 < labels.sum() < len(labels):
         return ONE_LABEL
     rarer = min(int((others == label).sum()) for label in (0, 1))
-    few = f"{rarer} patients of a label in the other hospitals, {NEEDED} are needed"
-    return few if rarer < NEEDED else ""
+    few = f"{rarer} patients of a label in the other hospitals, {PLATT_FOLDS} are needed"
+    return few if rarer < PLATT_FOLDS else ""

@@ -57,7 +57,8 @@ def repeated(
     rows = rows.sort_values("model", key=lambda m: m.map(order.index)).assign(repeat=1)
     parts, how = [rows[["model", "repeat", "fold", "patient", "score"]]], study.settings.evaluation
     again = range(2, how.repeats + 1) if how.folds_by == "patient" else ()
-    jobs = [job for repeat in again for job in _jobs(study, patients, repeat)]
+    measured = _features(study, patients) if again else (None, "")
+    jobs = [job for repeat in again for job in _jobs(study, patients, repeat, *measured)]
     found = each([delayed(_fitted)(study, *job[2:]) for job in jobs], study.workers)
     for done, (job, scores) in enumerate(zip(jobs, found, strict=True), start=1):
         held = job[3].patient.to_numpy()
@@ -70,11 +71,12 @@ def repeated(
 Job = tuple[int, int, pd.DataFrame, pd.DataFrame, pd.DataFrame | None, Path]
 
 
-def _jobs(study: Study, patients: pd.DataFrame, repeat: int) -> Iterator[Job]:
+def _jobs(
+    study: Study, patients: pd.DataFrame, repeat: int, features: pd.DataFrame | None, known: str
+) -> Iterator[Job]:
     """Yield, of a repeat, each fold: the others' patients, its own, features, where it is kept."""
     how, seed = study.settings.evaluation, study.settings.seed
     fold = classical.folds(patients, how.folds, seed + repeat - 1)
-    features, known = _features(study, patients)
     for number in np.unique(fold):
         rest, held = patients[fold != number], patients[fold == number]
         name = digest(known, rest.patient.tolist(), rest.label.tolist(), held.patient.tolist())

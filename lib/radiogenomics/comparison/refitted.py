@@ -153,11 +153,8 @@ def network_scores(
     from radiogenomics.images import volumes  # TensorFlow, which few runs need here
     from radiogenomics.models import cnn_training, cross_fitting, network
 
-    settings, seed, labels = (
-        network.recipe_of(study),
-        study.settings.seed,
-        train.label.to_numpy(int),
-    )
+    settings, seed = network.recipe_of(study), study.settings.seed
+    labels = train.label.to_numpy(int)
     key = [purpose, volumes.volume_keys(study, train, change), labels.tolist()]
     folder = cross_fitting.folder_to_train(study.derived, key, settings, seed)
     inside, outside = (volumes.load_volumes(study, part, change) for part in (train, new))

@@ -117,7 +117,7 @@ def _embeddings(study: Study) -> Facts:
     }
 
 
-def or_none(study: Study, table: Table) -> pd.DataFrame:
+def or_empty(study: Study, table: Table) -> pd.DataFrame:
     """Return a table, without rows where it is not there."""
     return study.table(table) if study.has(table) else table.frame()
 
@@ -133,7 +133,7 @@ def _training(study: Study) -> Facts:
         "cnn": used,
         "own": _own_network(study),
         "changes": [told.get(kind, kind) for kind in used.augmentation if kind != "none"],
-        "norms": "BatchNormalization" in set(or_none(study, tables.CNN_LAYERS).kind),
+        "norms": "BatchNormalization" in set(or_empty(study, tables.CNN_LAYERS).kind),
         "epochs": len(final),
         "best": final.epoch[final.val_loss.idxmin()],
         "folds": outcome.training.nunique() - 1,
@@ -164,7 +164,7 @@ def _internal_method(study: Study) -> Facts:
     results, used = study.table(tables.INTERNAL_RESULTS), study.ran_with(contract.INTERNAL)
     repeats, how = results.repeats.max(), used.evaluation
     once = results.model[(results.repeats < repeats) & (results.metric == "auc")].tolist()
-    permuted = or_none(study, tables.PERMUTATIONS)
+    permuted = or_empty(study, tables.PERMUTATIONS)
     return {
         "folds": how.folds, "by_hospital": how.folds_by == "hospital", "repeats": repeats,
         "once": once, "level": how.confidence, "permuted": permuted.model.unique().tolist(),

@@ -14,7 +14,7 @@ from radiogenomics.comparison.controls import luck
 from radiogenomics.comparison.controls.verdict import FEATURES
 from radiogenomics.comparison.plan import judged
 from radiogenomics.radiomics.perturbations import GOOD
-from radiogenomics.report.drafted_methods import Facts, Part, or_none, sizes
+from radiogenomics.report.drafted_methods import Facts, Part, or_empty, sizes
 from radiogenomics.report.summary import FAULT, LOOK, checks
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import IN_SAMPLE
@@ -76,7 +76,7 @@ def _auc(study: Study) -> Facts:
         models = [f"{row.model} {_told(row, 3)}" for _, row in rows.iterrows()]
         n, events = rows[["n", "events"]].iloc[0].astype(int)
         parts.append({"cohort": cohort, "models": models, "n": n, "events": events})
-    over = study.table(tables.POOLED) if study.has(tables.POOLED) else tables.POOLED.frame()
+    over = or_empty(study, tables.POOLED)
     pooled = [
         f"{r.model} {with_interval(r.auc, r.ci_low, r.ci_high)}, a further cohort's expected from "
         f"{r.prediction_low:.3f} to {r.prediction_high:.3f}" for r in over.itertuples()
@@ -179,7 +179,7 @@ def _internal(study: Study) -> Facts:
         "level": study.ran_with(contract.INTERNAL).evaluation.confidence,
         "models": [f"{row.model} {_told(row, 3)}" for _, row in auc.iterrows()],
         "shares": _by_model(half, dict(zip(words, words, strict=True)), 3),
-        "chance": luck.chance(or_none(study, tables.PERMUTATIONS)),
+        "chance": luck.chance(or_empty(study, tables.PERMUTATIONS)),
     }  # fmt: skip
 
 

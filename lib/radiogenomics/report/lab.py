@@ -71,7 +71,7 @@ def _copy_notebooks(own: Study, states: dict[str, dict[str, Any]]) -> list[str]:
     made = read_json(own.reports / MADE) if (own.reports / MADE).exists() else {}
     folder, changed = _relative(own.folder, own.reports), []
     settings = own.settings
-    here = [n.name for n in contract.NOTEBOOKS if not design.not_needed(settings, n)]
+    here = [notebook.name for notebook in design.needed(settings)]
     for path in [p for p in notebooks() if p.stem in here]:
         copy, name = own.reports / path.name, path.stem
         if copy.exists() and _sources(copy) != made.get(name):
@@ -130,8 +130,7 @@ def _start_page(study: Study, states: dict[str, dict], changed: Iterable[str]) -
     """Return the page that JupyterLab opens first: each notebook, its question, state and time."""
     head = say("report", "lab_head", title=study.settings.heading, report=study.reports.name)
     rows = ["| notebook | question | last run | time (min:s) |", "|---|---|---|---|"]
-    here = [n for n in contract.NOTEBOOKS if not design.not_needed(study.settings, n)]
-    rows += [_row(notebook, states[notebook.name]) for notebook in here]
+    rows += [_row(notebook, states[notebook.name]) for notebook in design.needed(study.settings)]
     foot = say("report", "lab_foot", changed=list(changed))
     return "\n\n".join([head, "\n".join(rows), foot]) + "\n"
 

@@ -150,8 +150,7 @@ def _design(study: Study) -> Settings:
 
 def nav(study: Study) -> list[tuple[str, str]]:
     """Return address and name of the pages that every report links to."""
-    settings = _design(study)
-    names = [n.name for n in contract.NOTEBOOKS if not design.not_needed(settings, n)]
+    names = [notebook.name for notebook in design.needed(_design(study))]
     return [("index.html", "index"), *((f"{name}.html", name.replace("_", " ")) for name in names)]
 
 

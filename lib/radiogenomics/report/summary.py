@@ -112,8 +112,8 @@ def _gap(study: Study, cohort: str, models: Judged) -> pd.Series | None:
 def checks(study: Study) -> list[Check]:
     """Return the checks in their order; one whose table is not there is `not run`."""
     made, settings = [], study.ran_with(contract.COHORT)
-    idle = {n.name for n in contract.NOTEBOOKS if design.not_needed(settings, n)}
-    asked = [row for row in CHECKS if row[2] not in idle]
+    there = {"", *(notebook.name for notebook in design.needed(settings))}
+    asked = [row for row in CHECKS if row[2] in there]
     if not design.imaged(settings):
         asked = [row for row in asked if row[1] is not tables.MASKS]
     for name, table, notebook, anchor, look in asked:

@@ -8,6 +8,7 @@ from radiogenomics.study.contract import (
     INTERNAL,
     MAPS,
     NEW_PATIENT,
+    NOTEBOOKS,
     ON_SIGNATURE,
     PREPROCESSING,
     TRAINING,
@@ -70,3 +71,8 @@ def not_needed(settings: Settings, notebook: Notebook) -> str:
     if notebook == NEW_PATIENT and not imaged(settings):
         return WITHOUT_IMAGES
     return WITH_TEST if notebook == INTERNAL and tested(settings) else ""
+
+
+def needed(settings: Settings) -> list[Notebook]:
+    """Return the notebooks that have something to do in this design, in their order."""
+    return [notebook for notebook in NOTEBOOKS if not not_needed(settings, notebook)]

@@ -116,12 +116,13 @@ PERTURBATION = declared(SELECTION, "perturbation.csv", "a feature and small erro
     ci_low, ci_high
     n: training patients who could be measured after it
 """)  # fmt: skip
-SELECTION_STEPS = declared(SELECTION, "selection_steps.csv", "a step of the selection", """
+_STEPS = """
     step: its name
     rule: what it keeps
     kept, dropped: features
     fell_back: True where no feature passed and the best was kept
-""")  # fmt: skip
+"""
+SELECTION_STEPS = declared(SELECTION, "selection_steps.csv", "a step of the selection", _STEPS)
 LASSO_PATH = declared(SELECTION, "lasso_path.csv", "a lambda and feature", """
     lambda: weight of the penalty
     feature: PyRadiomics' name
@@ -162,12 +163,7 @@ EMBEDDINGS = declared(SELECTION, "embeddings.parquet", "a patient", """
     patient
     ...: every column of the table of `[features]` in study.toml
 """)  # fmt: skip
-EMBEDDING_STEPS = declared(SELECTION, "embedding_steps.csv", "a step of their selection", """
-    step: its name
-    rule: what it keeps
-    kept, dropped: features
-    fell_back: True where no feature passed and the best was kept
-""")  # fmt: skip
+EMBEDDING_STEPS = declared(SELECTION, "embedding_steps.csv", "a step of their selection", _STEPS)
 EMBEDDING_SIGNATURE = declared(SELECTION, "embedding_signature.csv", "a selected column", """
     feature: the column's name
     mann_whitney_p: of the first step

@@ -161,15 +161,12 @@ def ranked(
         folder: where what was computed is kept.
         known: a digest of features and settings, by which it is kept.
     """
-    path = folder / f"{digest(known, *_lists(train), new.patient.tolist())}.json"
+    asked = train.patient.tolist(), train.label.tolist(), new.patient.tolist()
+    path = folder / f"{digest(known, *asked)}.json"
     if features is None:
         return _scored(study, None, train, new, None, None, None, path)
     sides = (features.loc[part.patient] for part in (train, new))
     return _scored(study, refitted.chain(study, train), train, new, *sides, None, path)
-
-
-def _lists(train: pd.DataFrame) -> tuple[list, list]:
-    return train.patient.tolist(), train.label.tolist()
 
 
 def p_value(observed: float, permuted: np.ndarray) -> float:
