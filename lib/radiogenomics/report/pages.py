@@ -139,8 +139,8 @@ def _check_traces(notebook: nbformat.NotebookNode, name: str) -> None:
 def banner(study: Study, notebook: str = "") -> str:
     """Return what is said over every page: simulated patients, no test cohort; else ""."""
     simulated = SYNTHETIC + OTHER_DATA.get(notebook, "") if study.settings.synthetic else ""
-    untested = study.has(tables.INTERNAL_RESULTS) and not design.tested(_design(study))
-    return " ".join(filter(None, (simulated, UNTESTED if untested else "")))
+    untested = "" if design.tested(_design(study)) else UNTESTED
+    return " ".join(filter(None, (simulated, untested)))
 
 
 def _design(study: Study) -> Settings:
