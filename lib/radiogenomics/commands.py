@@ -196,6 +196,7 @@ def verify(given: argparse.Namespace) -> int:
 
 def predict(given: argparse.Namespace) -> int:
     """Score new patients with the saved models."""
+    from radiogenomics.images import lesions
     from radiogenomics.report import predicting
 
     study = load_study(given.study or BUILT_IN, given.reports)
@@ -207,6 +208,7 @@ def predict(given: argparse.Namespace) -> int:
         "ct": str(given.ct.resolve()) if given.ct else "",
         "mask": str(given.mask.resolve()) if given.mask else "",
         "mask_label": given.mask_label,
+        "lesions": lesions.of_mask(study.as_fitted().settings.lesions),
         "sex": given.sex,
         "smoking": given.smoking,
         "clinical": dict(given.clinical),

@@ -11,8 +11,9 @@ import pandas as pd
 import SimpleITK as sitk
 
 from radiogenomics.cohort.reading import EVER
+from radiogenomics.images import lesions
 from radiogenomics.images.description import acquisition_row
-from radiogenomics.images.scans import Scan, read_scan
+from radiogenomics.images.scans import Scan, read_row, read_scan
 from radiogenomics.images.volumes import preprocess
 from radiogenomics.models import classical, classifiers, network, predictions
 from radiogenomics.radiomics.features import extract
@@ -25,8 +26,15 @@ from radiogenomics.study.study import Study
 EXAMPLE = SHIPPED / "data" / "example_patient"
 
 
-def read_images(ct: str, mask: str, mask_label: str = "", box: str = "") -> Scan:
+def read_images(ct: str, mask: str, mask_label: str = "", box: str = "", several: str = "") -> Scan:
     """Read a new patient's CT and mask or box; the shipped example's where none is named.
+
+    Args:
+        ct: image file or DICOM folder.
+        mask: image file, DICOM SEG or RTSTRUCT.
+        mask_label: the lesion's value, segment or ROI.
+        box: in the place of a mask (`images.boxes`).
+        several: of several lesions, which is meant (`images.lesions`).
 
     Raises:
         StudyError: only one of them is named, or they cannot be used.
@@ -39,7 +47,8 @@ def read_images(ct: str, mask: str, mask_label: str = "", box: str = "") -> Scan
         )
     if not ct:
         return read_scan(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz", mask_label)
-    return read_scan(ct, mask, mask_label, lesion_box="" if mask else box)
+    row = {"ct": ct, "mask": mask, "mask_label": mask_label, "box": "" if mask else box}
+    return read_row(row | {lesions.COLUMN: several})
 
 
 def predict(

@@ -202,8 +202,8 @@ def test_boxes_are_told_in_methods_checklists_index_and_notebooks(tmp_path):
         ("radiomics", "features",
          {"features": 9, "patients": 12, "failed": 0, "made": {"settings": {}}}),
     ):  # fmt: skip
-        assert "box" in say(room, block, **facts, boxes=5)
-        assert "box" not in say(room, block, **facts, boxes=0)
+        assert "box" in say(room, block, **facts, several=0, boxes=5)
+        assert "box" not in say(room, block, **facts, several=0, boxes=0)
 
 
 def test_new_patients_may_have_boxes(tmp_path, monkeypatch):

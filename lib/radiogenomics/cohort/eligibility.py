@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from radiogenomics.cohort.reading import IMAGES
-from radiogenomics.images import anonymity
+from radiogenomics.images import anonymity, lesions
 from radiogenomics.images.boxes import boxed
 from radiogenomics.images.formats import content_hash
 from radiogenomics.study import design, tables
@@ -106,12 +107,18 @@ def with_images(study: Study, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _hashes(left: pd.DataFrame, column: str) -> list[str]:
-    """Return the content hash of each image, "" where none is named; a box's with its CT's."""
-    hashes = [readable_hash(Path(p)) if p else "" for p in left[column]]
-    if column != "mask" or "box" not in left:
-        return hashes
-    rows = zip(hashes, left.box, left.ct_hash, strict=True)
-    return [digest(box, ct) if box else own for own, box, ct in rows]
+    """Return the content hash of each image, "" where none is named."""
+    if column != "mask":
+        return [readable_hash(Path(p)) if p else "" for p in left[column]]
+    return [mask_hash(row) for row in left.to_dict("records")]
+
+
+def mask_hash(row: Mapping[str, Any]) -> str:
+    """Return the hash of what a patient's lesion is made from: masks and rule, box and CT."""
+    if row.get("box"):
+        return digest(row["box"], row["ct_hash"])
+    hashes = [readable_hash(Path(path)) if path else "" for path in lesions.masks(row)]
+    return digest(*hashes, row[lesions.COLUMN]) if row.get(lesions.COLUMN) else hashes[0]
 
 
 def further(out: pd.DataFrame, failures: pd.DataFrame) -> list[tuple[str, str]]:

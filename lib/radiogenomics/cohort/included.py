@@ -7,9 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from radiogenomics.cohort.eligibility import as_written, exclude, readable_hash, require_both
+from radiogenomics.cohort.eligibility import (
+    as_written,
+    exclude,
+    mask_hash,
+    readable_hash,
+    require_both,
+)
 from radiogenomics.cohort.reading import IMAGES, NEEDED, read_cohort
 from radiogenomics.cohort.roles import sealed
+from radiogenomics.images import lesions
 from radiogenomics.images.formats import content_hash, image_files
 from radiogenomics.images.scans import CHOICE
 from radiogenomics.study import contract, tables
@@ -36,7 +43,7 @@ def keep_included(
     study.save_table(flow, tables.FLOW)
     require_both(study, left, out, twins)
     with whole_file(study.included_csv) as part:
-        stamps = {f"{c}_stamp": left[c].map(_stamp) for c in IMAGES if c in left}
+        stamps = {f"{c}_stamp": _stamps(left, c) for c in IMAGES if c in left}
         table = left.assign(**_relative(study, left), **stamps, made_from=_source(study))
         table.to_csv(part, index=False)
 
@@ -45,7 +52,8 @@ def _source(study: Study) -> str:
     """Return a digest of cohort.csv and of the settings that decide who takes part, and as what."""
     rules = study.settings
     table = content_hash(study.cohort_csv) if study.cohort_csv.exists() else ""
-    return digest(table, rules.label, rules.cohorts, rules.eligibility, rules.images)
+    several = [rules.lesions] if rules.lesions.rule in lesions.RULES else []
+    return digest(table, rules.label, rules.cohorts, rules.eligibility, rules.images, *several)
 
 
 def _relative(study: Study, left: pd.DataFrame) -> dict[str, list[str]]:
@@ -73,13 +81,14 @@ def read_included(study: Study) -> pd.DataFrame:
         *IMAGES,
         "mask_label",
         "box",
+        lesions.COLUMN,
         *CHOICE,
         *(c for c in table if c.endswith(ENDINGS)),
     ]
     table = table.replace("", np.nan)
     values = [c for c in table if c not in words]
     table[values] = table[values].apply(numbered)
-    written = [c for c in ("mask_label", "box", *CHOICE) if c in table]
+    written = [c for c in ("mask_label", "box", lesions.COLUMN, *CHOICE) if c in table]
     table[written] = table[written].fillna("")
     table = table.assign(label=table.label.astype(int))
     here = {
@@ -91,6 +100,14 @@ def read_included(study: Study) -> pd.DataFrame:
     table["mask"] = table["mask"].fillna("")  # of a box
     _refuse_changed(study, table)
     return table.drop(columns="made_from", errors="ignore")
+
+
+def _stamps(table: pd.DataFrame, column: str) -> list[str]:
+    """Return `_stamp` of each patient's file, of all his masks where they are several lesions'."""
+    if column != "mask" or lesions.COLUMN not in table:
+        return table[column].map(_stamp).tolist()
+    rows = table.to_dict("records")
+    return ["+".join(filter(None, map(_stamp, lesions.masks(row)))) for row in rows]
 
 
 def _stamp(path: str | float) -> str:
@@ -117,10 +134,11 @@ def _refuse_changed(study: Study, table: pd.DataFrame) -> None:
             f"notebook 01. Expected: no change. Run again: {contract.COHORT.run_from}"
         )
     for column in [c for c in IMAGES if f"{c}_stamp" in table]:
-        now = table[column].map(_stamp)
+        now = pd.Series(_stamps(table, column), table.index)
         for i in np.flatnonzero((now != "") & (now != table[f"{column}_stamp"].fillna(""))):
             row = table.iloc[i]
-            if readable_hash(Path(row[column])) != row[f"{column}_hash"]:
+            own = mask_hash(row) if column == "mask" else readable_hash(Path(row[column]))
+            if own != row[f"{column}_hash"]:
                 raise TableFault(
                     f"patient {row.patient}: {as_written(study, row[column])} has changed since "
                     "notebook 01. Expected: the same content. Run again: "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import combinations
-from pathlib import PureWindowsPath
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +11,9 @@ import pandas as pd
 from radiogenomics.cohort.codes import CODES, OPTIONAL, coded
 from radiogenomics.cohort.dates import DATES, EXPECTED, UNREAD, with_interval
 from radiogenomics.cohort.roles import role_faults
+from radiogenomics.cohort.several import inside, with_lesions
 from radiogenomics.cohort.sides import assigned, of_dates, twice
-from radiogenomics.images import boxes
+from radiogenomics.images import boxes, lesions
 from radiogenomics.study import design
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.contract import TRAIN
@@ -100,7 +100,7 @@ def read_table(study: Study) -> Reading:
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
             f"Expected: the columns of {shipped('data/README.md')}." + _without_images(absent)
         )
-    raw = canonical(raw, study.settings.codes)
+    raw, lesion_faults = with_lesions(canonical(raw, study.settings.codes), study.settings)
     raw, split_faults = _split(raw, study.settings.cohorts)
     lost = (raw.cohort == "") & (raw.get(deciding, "") != "")
     raw = with_interval(raw)
@@ -111,7 +111,7 @@ def read_table(study: Study) -> Reading:
     cells = _cell_faults(raw, study)
     spare = _optional(study)
     needed = [cell for cell in cells if cell[1] not in spare]
-    faults = [*name_faults(raw), *split_faults, *_hopeless(raw, needed)]
+    faults = [*name_faults(raw), *lesion_faults, *split_faults, *_hopeless(raw, needed)]
     faults += _label_faults(raw, study.settings.label)
     bad = pd.DataFrame(
         [(i, column, raw[column].iloc[i], expected) for i, column, expected in cells],
@@ -122,7 +122,7 @@ def read_table(study: Study) -> Reading:
              (("fault", bad[~optional]), ("unread", bad[optional]))}  # fmt: skip
     for cell in bad[optional].itertuples():
         raw.iloc[cell.row, raw.columns.get_loc(cell.column)] = ""
-    table = _typed(raw, study)
+    table = _typed(raw, study).reset_index(drop=True)
     return Reading(table.assign(**texts), [*faults, *role_faults(study, table)], bad)
 
 
@@ -144,15 +144,18 @@ def name_faults(raw: pd.DataFrame) -> list[str]:
     """Return what is wrong with a table's names of patients, a line each."""
     faults = []
     for patient in raw.patient[raw.patient.duplicated() & (raw.patient != "")].unique():
-        rows = ", ".join(str(i + 2) for i in np.flatnonzero(raw.patient == patient))
-        faults.append(f"rows {rows}: patient {patient} appears more than once. Keep one row.")
+        rows = ", ".join(str(i + 2) for i in raw.index[raw.patient == patient])
+        faults.append(
+            f"rows {rows}: patient {patient} appears more than once. Keep one row, or name each "
+            "lesion in a column lesion."
+        )
     for i in np.flatnonzero(raw.patient.str.casefold().isin(NO_NAMES)):
         faults.append(
-            f"row {i + 2}: patient is {raw.patient.iloc[i]!r}, which other programs read as "
-            "missing. Give another pseudonym."
+            f"row {raw.index[i] + 2}: patient is {raw.patient.iloc[i]!r}, which other programs "
+            "read as missing. Give another pseudonym."
         )
     for i in np.flatnonzero(raw.patient == ""):
-        faults.append(f"row {i + 2}: patient is empty. Give every patient a pseudonym.")
+        faults.append(f"row {raw.index[i] + 2}: patient is empty. Give every patient a pseudonym.")
     return faults
 
 
@@ -175,7 +178,7 @@ def _cell_faults(raw: pd.DataFrame, study: Study) -> list[tuple[int, str, str]]:
         known = raw.segmentation.isin([*SEGMENTATION, ""])
         checks.append(("segmentation", known, f"one of {', '.join(SEGMENTATION)}, or nothing"))
     for column in [c for c in IMAGES if c in raw]:
-        checks.append((column, raw[column].map(_inside), "a path inside the study folder"))
+        checks.append((column, raw[column].map(inside), "a path inside the study folder"))
     label = study.settings.label
     if (negative := _negative(label)) and label.positive:
         accepted = {"", *_codes(*label.positive, *negative, *label.missing)}
@@ -246,12 +249,6 @@ def _numbered(values: pd.Series, label: Label) -> np.ndarray:
     return np.where(known & (one | zero), one, np.nan)
 
 
-def _inside(path: str) -> bool:
-    """Return whether a path cannot leave the study folder, on any system."""
-    windows = PureWindowsPath(path)
-    return not (windows.drive or windows.root or ".." in windows.parts)
-
-
 def _hopeless(raw: pd.DataFrame, cells: list[tuple[int, str, str]]) -> list[str]:
     """Return the faults of columns in which no value can be read: the coding is another one."""
     faults = []
@@ -268,15 +265,14 @@ def _by_row(raw: pd.DataFrame, bad: pd.DataFrame) -> list[str]:
     told = [""] * len(raw)
     for row, part in bad.groupby("row"):
         said = [f"{c.column} is {c.value!r}. Expected: {c.expected}" for c in part.itertuples()]
-        told[row] = f"row {row + 2}, patient {raw.patient.iloc[row]}: {'; '.join(said)}."
+        told[row] = f"row {raw.index[row] + 2}, patient {raw.patient.iloc[row]}: {'; '.join(said)}."
     return told
 
 
 def _fault(raw: pd.DataFrame, i: int, column: str, expected: str) -> str:
     value = raw[column].iloc[i]
-    return (
-        f"row {i + 2}, patient {raw.patient.iloc[i]}: {column} is {value!r}. Expected: {expected}."
-    )
+    where = f"row {raw.index[i] + 2}, patient {raw.patient.iloc[i]}"
+    return f"{where}: {column} is {value!r}. Expected: {expected}."
 
 
 def _split(raw: pd.DataFrame, cohorts: Cohorts) -> tuple[pd.DataFrame, list[str]]:
@@ -290,7 +286,7 @@ def _split(raw: pd.DataFrame, cohorts: Cohorts) -> tuple[pd.DataFrame, list[str]
     if "cohort" in raw and column != "cohort":
         other = raw.cohort.str.casefold() != side.str.casefold()
         wrong = (raw.cohort != "") & (side != "") & other
-        faults += [_fault(raw, i, "cohort", f"{side[i]}, as its {column} says")
+        faults += [_fault(raw, i, "cohort", f"{side.iloc[i]}, as its {column} says")
                    for i in np.flatnonzero(wrong)]  # fmt: skip
     return raw.assign(cohort=side), faults
 
@@ -301,8 +297,8 @@ def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     raw = boxes.with_boxes(raw)
     table = raw.drop(columns=[c for c in (*DATES, *days) if c in raw]).replace("", np.nan)
     table["cohort"] = raw.cohort
-    if "box" in raw:
-        table["box"] = raw.box
+    for column in [c for c in ("box", lesions.COLUMN) if c in raw]:
+        table[column] = raw[column]
     table["label"] = _numbered(raw[settings.label.column.lower()], settings.label)
     for column in [c for c in NUMBERS if c in table]:
         table[column] = pd.to_numeric(table[column], errors="coerce")

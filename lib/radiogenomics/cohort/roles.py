@@ -10,8 +10,8 @@ from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.settings import Settings
 from radiogenomics.study.study import Study
 
-OWN_COLUMNS = ("fault", "unread", "ct", "mask", "mask_2", "mask_label", "box", "ct_series",
-               "ct_acquisition", "ct_kernels", "patient", "cohort", "label")  # fmt: skip
+OWN_COLUMNS = ("fault", "unread", "ct", "mask", "mask_2", "mask_label", "box", "lesions", "patient",
+               "ct_series", "ct_acquisition", "ct_kernels", "cohort", "label")  # fmt: skip
 OF_FILES = ("_hash", "_stamp")  # endings of columns that say which files were read
 ENOUGH = 10  # training patients of each label: so many do not agree with another column by chance
 ALIKE = 5  # patients a value, on average: a column of fewer is not one of categories

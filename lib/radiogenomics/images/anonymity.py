@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
+from itertools import chain, repeat
 from pathlib import Path
 
 import pydicom
@@ -48,13 +49,13 @@ def anonymous(text: str, images: Iterable[str], patient: str = "") -> str:
 
     Args:
         text: the message.
-        images: paths of the CT and of the mask, "" for none.
+        images: paths of the CT, of the mask, and of those of further lesions, "" for none.
         patient: the pseudonym.
     """
     images = list(images)
     pattern = words_of(identifiers(Path(p) for p in images if p and there(p)))
     text = pattern.sub("[DICOM header]", text) if pattern else text
-    for role, path in zip(ROLES, images, strict=False):
+    for role, path in zip(chain(ROLES, repeat(ROLES[-1])), images, strict=False):
         for name in _names_of(path) if path else ():
             if name in text and private_tokens(name, [patient]):
                 text = text.replace(name, role)

@@ -11,12 +11,12 @@ import pandas as pd
 import SimpleITK as sitk
 from joblib import delayed
 
-from radiogenomics.images import anonymity
+from radiogenomics.images import anonymity, lesions
 from radiogenomics.images.description import acquisition_row, mask_row
 from radiogenomics.images.dicom.headers import first_of, patient_id
 from radiogenomics.images.grids import bounds, lattice, nearest
 from radiogenomics.images.nifti import NO_SIDES
-from radiogenomics.images.scans import Scan, choice_of, read_ct, read_from, read_row, read_scan
+from radiogenomics.images.scans import Scan, read_ct, read_from, read_row
 from radiogenomics.images.thumbnails import thumbnail
 from radiogenomics.images.time_limit import time_limit
 from radiogenomics.images.twins import Fingerprint, alike, fingerprint, same_voxels
@@ -144,7 +144,8 @@ def _inspect_one(row: dict, settings: Settings) -> dict:
         record["print"] = fingerprint(scan)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
         record["patient_id"] = _hidden(patient_id(Path(row["ct"])))
-        record["reason"] = anonymity.reason(fault, (row["ct"], row["mask"]), row["patient"])
+        images = row["ct"], *lesions.masks(row)
+        record["reason"] = anonymity.reason(fault, images, row["patient"])
         record["acquisition"] = _of_ct_alone(row["ct"])
     return record
 
@@ -173,7 +174,7 @@ def _second_mask(row: dict) -> str:
     if row.get("mask_2_hash", 0) == row.get("mask_hash"):
         return "the same as the first reader's mask"
     try:
-        mask = read_scan(row["ct"], row["mask_2"], row["mask_label"], choice_of(row)).mask
+        mask = read_row(row | {"mask": row["mask_2"], "box": ""}).mask
     except Exception as fault:  # noqa: BLE001 - it takes no part then, the patient does
         return anonymity.reason(fault, (row["ct"], row["mask_2"]), row["patient"])
     voxels = int(sitk.GetArrayViewFromImage(mask).sum())

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from radiogenomics.images import nrrd
-from radiogenomics.images.dicom.drawings import chosen
+from radiogenomics.images.dicom.drawings import chosen, numbers, read_drawing
 from radiogenomics.images.formats import notes_of, read_file, read_with
 from radiogenomics.images.grids import (
     axes,
@@ -39,6 +39,21 @@ def file_mask(path: Path, label: str) -> tuple[sitk.Image, str, list[str]]:
     present = np.unique(sitk.GetArrayViewFromImage(labels))
     mask = _labelled(labels, present, label, path.name)
     return mask, _listed(present[present != 0]), _notes(path) + _others(present) * (not label)
+
+
+def labels_in(path: Path) -> list[str]:
+    """Return the labels of a mask, or the numbers of its segments or ROIs, as mask_label has them.
+
+    One that holds none has "", so that reading it says what is wrong.
+    """
+    if drawing := read_drawing(path):
+        return [str(number) for number in numbers(drawing)] or [""]
+    if path.suffix.lower() == ".nrrd":
+        segments = read_with(path, lambda kind: nrrd.segments(path))
+        if segments:
+            return [str(number) for number in _numbered(segments)]
+    values = np.unique(sitk.GetArrayFromImage(whole(read_file(path))))
+    return [f"{value:g}" for value in values if value] or [""]
 
 
 def _notes(path: Path) -> list[str]:

@@ -12,7 +12,7 @@ import pandas as pd
 import pydicom
 import SimpleITK as sitk
 
-from radiogenomics.images import boxes
+from radiogenomics.images import boxes, lesions
 from radiogenomics.images.dicom import drawings, rtstruct, seg
 from radiogenomics.images.dicom.acquisition import acquisition
 from radiogenomics.images.dicom.choice import Wanted, choose_ct
@@ -218,7 +218,8 @@ def read_pair(patient: pd.Series | Mapping[str, Any]) -> tuple[sitk.Image, sitk.
     """Return a patient's CT (HU) and mask (uint8, 0 or 1) on the CT's grid.
 
     Args:
-        patient: a row with `ct`, `mask` and `mask_label`, or `box`.
+        patient: a row with `ct`, `mask` and `mask_label`, or `box`; `lesions` where there are
+            several.
 
     Raises:
         ImageFault: as `read_scan`.
@@ -229,8 +230,10 @@ def read_pair(patient: pd.Series | Mapping[str, Any]) -> tuple[sitk.Image, sitk.
 
 def read_row(patient: pd.Series | Mapping[str, Any]) -> Scan:
     """Return a patient's images, whom a row of the cohort names."""
-    images = patient["ct"], patient["mask"], patient["mask_label"]
-    return read_scan(*images, choice_of(patient), patient.get("box", ""))
+    choice, lesion_box = choice_of(patient), patient.get("box", "")
+    return lesions.one(
+        patient, lambda mask, label: read_scan(patient["ct"], mask, label, choice, lesion_box)
+    )
 
 
 def choice_of(patient: pd.Series | Mapping[str, Any]) -> Wanted:

@@ -10,7 +10,7 @@ import pandas as pd
 import SimpleITK as sitk
 from joblib import delayed
 
-from radiogenomics.images import anonymity
+from radiogenomics.images import anonymity, lesions
 from radiogenomics.images.changes import Change, regrown
 from radiogenomics.images.grids import bounds, crop, lattice, nearest
 from radiogenomics.images.scans import read_from, read_pair
@@ -202,7 +202,7 @@ def _prepare_one(study: Study, row: pd.Series, change: Change | None) -> tuple[s
         pair = change.of(*pair) if change else pair
         volume = preprocess(*pair, study.settings.preprocessing)
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
-        return row.patient, anonymity.reason(fault, (row.ct, row["mask"]), row.patient)
+        return row.patient, anonymity.reason(fault, (row.ct, *lesions.masks(row)), row.patient)
     keep_array(path, volume)
     return row.patient, ""
 

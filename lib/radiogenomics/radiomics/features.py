@@ -17,7 +17,7 @@ from joblib import delayed
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 from threadpoolctl import ThreadpoolController
 
-from radiogenomics.images import anonymity, boxes
+from radiogenomics.images import anonymity, boxes, lesions
 from radiogenomics.images.changes import Change, put_back
 from radiogenomics.images.grids import bounds, crop
 from radiogenomics.images.scans import read_from, read_pair
@@ -249,7 +249,8 @@ def _extract_one(study: Study, row: dict, change: Change | None) -> tuple[str, d
     try:
         return row["patient"], once(_cache_path(study, row, change), extracted), ""
     except Exception as fault:  # noqa: BLE001 - one patient's files never stop the batch
-        return row["patient"], {}, anonymity.reason(fault, (row["ct"], row["mask"]), row["patient"])
+        images = row["ct"], *lesions.masks(row)
+        return row["patient"], {}, anonymity.reason(fault, images, row["patient"])
 
 
 def save_features(study: Study, features: pd.DataFrame, cohort: pd.DataFrame) -> None:

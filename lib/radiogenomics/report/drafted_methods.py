@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics.images import boxes
+from radiogenomics.images import boxes, lesions
 from radiogenomics.models import augmentation, classifiers
 from radiogenomics.report.manifest import FURTHER
 from radiogenomics.study import contract, tables
@@ -182,10 +182,15 @@ def _software(study: Study) -> Facts:
     return {"python": made["python"], "packages": named, "seed": seed}
 
 
+def _outlines(study: Study) -> dict[str, Any]:
+    masks, rule = study.table(tables.MASKS), study.settings.lesions.rule
+    return boxes.counted(masks) | {"several": lesions.counted(masks), "rule": rule}
+
+
 METHODS: list[Part] = [
     (tables.FLOW, "split", _split, "Patients"),
     (tables.ACQUISITION, "acquisition", _acquisition, "Imaging"),
-    (tables.MASKS, "outlines", lambda s: boxes.counted(s.table(tables.MASKS)), "Imaging"),
+    (tables.MASKS, "outlines", _outlines, "Imaging"),
     (tables.VOLUMES, "preprocessing",
      lambda s: {"image": s.ran_with(contract.PREPROCESSING).preprocessing}, "Imaging"),
     ("tables/features_settings.json", "features",

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from radiogenomics.cohort.reading import NEEDED, canonical, name_faults
+from radiogenomics.cohort.several import with_lesions
 from radiogenomics.images import boxes
 from radiogenomics.report import mailable
 from radiogenomics.report.in_process import run_in_process
@@ -64,24 +65,26 @@ def read_patients(study: Study, path: Path) -> list[tuple[str, dict[str, Any]]]:
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
             f"Expected: {', '.join(needed)}, as in cohort.csv."
         )
-    faults = name_faults(raw)
+    raw, faults = with_lesions(canonical(raw, study.settings.codes), study.settings)
+    faults += name_faults(raw)
     faults += [
-        f"row {i + 2}: patient is {name!r}. Expected: a name that a folder can have, without / \\ :"
+        f"row {raw.index[i] + 2}: patient is {name!r}. Expected: a name that a "
+        "folder can have, without / \\ :"
         for i, name in enumerate(raw.patient)
         if set(name) & set("/\\:") or name in (".", "..")
     ]
-    rows = enumerate(raw.to_dict("records") if boxes.SIZE in raw else ())
+    rows = zip(raw.index, raw.to_dict("records") if boxes.SIZE in raw else (), strict=False)
     faults += [f"row {i + 2}: {column} is {row[column]!r}. Expected: {expected}."
                for i, row in rows for column, expected in boxes.faults(row)]  # fmt: skip
     if faults:
         raise TableFault("\n".join([f"{path.name} has {len(faults)} faults:", *faults]))
-    rows = canonical(boxes.with_boxes(raw), study.settings.codes).to_dict("records")
+    rows = boxes.with_boxes(raw).to_dict("records")
     predictors = study.as_fitted().settings.clinical.predictors
     return [(row["patient"], _parameters(row, path.parent, predictors)) for row in rows]
 
 
 def _parameters(row: dict[str, str], folder: Path, predictors: tuple[str, ...]) -> dict[str, Any]:
-    own = {name: row.get(name, "") for name in ("mask_label", "box", "sex", "smoking")}
+    own = {name: row.get(name, "") for name in ("mask_label", "box", "lesions", "sex", "smoking")}
     named = {name: row.get(name, "") for name in ("ct", "mask")}
     images = {n: str((folder / path).resolve()) if path else "" for n, path in named.items()}
     images |= {"mask": ""} if own["box"] else {}

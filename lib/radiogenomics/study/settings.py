@@ -375,12 +375,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Lesions:
-    """Several lesions a patient in a table of scores (column lesion), all of one label."""
+    """Several lesions a patient (column lesion), all of one label."""
 
     rule: str = key(
-        "mean", "which score is the patient's: of the first lesion in the table, of the largest "
-        "(volume_mm3), of the row that is named union, the mean or the highest",
+        "mean", "of a table of scores, which is the patient's: of the first lesion, of the largest "
+        "(volume_mm3), of the row that is named union, the mean or the highest; of cohort.csv, "
+        "which lesion is: index, largest, or union (all as one)",
         choices=("index", "largest", "union", "mean", "max"),
+    )  # fmt: skip
+    in_mask: str = key(
+        "one", "what a mask of cohort.csv holds: one lesion, one a label, one a connected part",
+        choices=("one", "labels", "components"),
     )  # fmt: skip
 
 

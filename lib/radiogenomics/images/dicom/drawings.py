@@ -109,11 +109,15 @@ def _references(drawing: pydicom.Dataset) -> list[pydicom.Dataset]:
 
 def names(drawing: pydicom.Dataset) -> str:
     """Return the segments or ROIs of a drawing in words: numbers alone, a name may be anybody's."""
+    held = numbers(drawing)
+    return f"{drawing.Modality} {', '.join(map(str, held[:6]))}" + ", …" * (len(held) > 6)
+
+
+def numbers(drawing: pydicom.Dataset) -> list[int]:
+    """Return the numbers of a drawing's segments or ROIs."""
     if drawing.Modality == "SEG":
-        numbers = [int(s.SegmentNumber) for s in drawing.SegmentSequence if int(s.SegmentNumber)]
-    else:
-        numbers = [int(r.ROINumber) for r in drawing.StructureSetROISequence]
-    return f"{drawing.Modality} {', '.join(map(str, numbers[:6]))}" + ", …" * (len(numbers) > 6)
+        return [int(s.SegmentNumber) for s in drawing.SegmentSequence if int(s.SegmentNumber)]
+    return [int(r.ROINumber) for r in drawing.StructureSetROISequence]
 
 
 def chosen(names: dict[int, str], label: str, kind: str, name: str) -> list[int]:
