@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from radiogenomics import cli, commands
 from radiogenomics.cohort.sources import phantom
-from radiogenomics.new_patient import EXAMPLE
-from radiogenomics.report import acting, execution, manifest, pages, predicting
+from radiogenomics.new_patient import EXAMPLE, predicting
+from radiogenomics.report import acting, execution, manifest, pages
 from radiogenomics.report import run as report
 from radiogenomics.study import contract
 from radiogenomics.study.errors import StudyError
@@ -200,8 +200,12 @@ def test_predict_writes_probability_map_and_html(finished, tmp_path, capsys):
     images = [str(EXAMPLE / "ct.nii.gz"), str(EXAMPLE / "mask.nii.gz")]
     where = ["--study", str(finished.folder), "--out", str(out)]
     person = ["--sex", "male", "--smoking", "current"]
-    assert cli.main(["predict", *images, *where, *person]) == 0
-    found = read_json(out / "prediction.json")["probability"]
+    assert cli.main(["predict", *images, *where, *person]) == 1  # the example's slices are thick
+    assert "Not applicable: the models do not know patients" in capsys.readouterr().out
+    content = read_json(out / "prediction.json")
+    found = content["probability"]
+    assert not content["applicable"] and not content["refused"]
+    assert "The slices are 5 mm thick" in content["reasons"][0]
     assert set(found) == {"Clinical", "LR", "SVM", "Bayes", "CNN", "Com"}
     without = read_json(finished.reports / "new_patient" / "prediction.json")["probability"]
     assert {k: found[k] for k in without} == pytest.approx(without, abs=1e-6)
@@ -214,10 +218,14 @@ def test_predict_writes_probability_map_and_html(finished, tmp_path, capsys):
     (tmp_path / "new.csv").write_text("\n".join(["patient,ct,mask,sex,smoking", *rows]) + "\n")
     assert cli.main(["predict", "--cohort", str(tmp_path / "new.csv"), *where]) == 1
     told = capsys.readouterr().out
-    assert "gone is not there" in told and "2 patients: 1 scored, 1 not" in told
+    assert (
+        "the CT is not there" in told
+        and "2 patients: 1 scored, 1 not; 1 scored but not applicable" in told
+    )
     scores = pd.read_csv(out / "scores.csv").set_index(["patient", "model"])
-    assert {m: scores.probability["a", m] for m in found} == pytest.approx(found, abs=1e-6)
-    assert scores.reason["b"].notna().all() and scores.reason["a"].isna().all()
+    assert {m: scores.score["a", m] for m in found} == pytest.approx(found, abs=1e-6)
+    assert scores.reason["b"].notna().all() and scores.score["b"].isna().all()
+    assert not scores.applicable["a"].any() and read_json(out / "scores.json")["a"] == content
     assert str(tmp_path) not in (out / "scores.csv").read_text()
 
 
@@ -240,7 +248,7 @@ def test_predict_needs_a_patient_or_a_table(tmp_path, capsys):
     (tmp_path / "study.toml").write_text("")
     where = ["--study", str(tmp_path), "--out", str(tmp_path / "out")]
     assert cli.main(["predict", *where]) == cli.main(["predict", "ct.nii.gz", *where]) == 2
-    assert "--cohort TABLE.csv" in capsys.readouterr().err
+    assert "CT and MASK of one patient, or --cohort of several" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")

@@ -33,7 +33,9 @@ EXAMPLES = {  # of every command, below its --help
     "predict": (
         "workbook predict ct.nii.gz mask.nii.gz --study data/mystudy --out result --sex female",
         "workbook predict --cohort new.csv --study data/mystudy --out results",
+        "workbook predict --cohort patients --study their_package --out results",
     ),
+    "package": ("workbook package data/mystudy mystudy_models --without-svm",),
     "compare": (
         "workbook compare scores.csv out --cohort cohort.csv --subgroups vendor,sex",
         "workbook compare hospital_b.csv hospital_c.csv out --threshold 4 --json",
@@ -173,21 +175,38 @@ def _parser() -> argparse.ArgumentParser:
         "mask", nargs="?", type=Path, help="the lesion: image file, DICOM SEG or RTSTRUCT"
     )
     new.add_argument(
-        "--cohort", type=Path, help="CSV of several instead: patient, ct, mask, as in cohort.csv"
+        "--cohort",
+        type=Path,
+        help="several instead: a CSV (patient, ct, mask, as in cohort.csv), or a folder with one "
+        "subfolder a patient",
     )
-    new.add_argument("--study", type=Path, help="default: the built-in cohort")
+    new.add_argument(
+        "--study", type=Path, help="a study, or a package of models (default: the built-in cohort)"
+    )
     new.add_argument("--reports", type=Path, help="the study's reports (default reports/STUDY)")
     new.add_argument("--out", type=Path, required=True, help="folder of the result")
     new.add_argument("--mask-label", default="", help="the lesion's value, segment or ROI")
     for name in ("sex", "smoking"):
         codes = CODES[name]
-        new.add_argument(f"--{name}", default="", choices=("", *codes), metavar="CODE",
+        new.add_argument(f"--{name}", default="", metavar="CODE",
                          help=f"{', '.join(codes)}; for the clinical model")  # fmt: skip
     new.add_argument(
         "--clinical", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
         help="another clinical predictor of the study, such as age 61",
     )  # fmt: skip
     new.set_defaults(command="predict")
+
+    about = "write a study's models into a folder that another hospital can use"
+    packed = commands.add_parser("package", help=about, description=about)
+    packed.add_argument("study", type=Path, help="study folder")
+    packed.add_argument("out", type=Path, help="new, such as mystudy_models")
+    packed.add_argument("--reports", type=Path, help="the study's reports (default reports/STUDY)")
+    packed.add_argument(
+        "--without-svm",
+        action="store_true",
+        help="leave out the SVM, which holds patients' feature rows, and the combined model",
+    )
+    packed.set_defaults(command="package")
 
     compare = commands.add_parser("compare", help="evaluate a table of scores of any software")
     compare.add_argument(

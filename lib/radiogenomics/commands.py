@@ -16,12 +16,17 @@ from radiogenomics.report import run as report
 from radiogenomics.report.pages import NOT_NEEDED
 from radiogenomics.study import design, parallel, tables
 from radiogenomics.study.errors import DONE, FAULTS, DamagedFile, StudyError, UsageError
+from radiogenomics.study.files import read_json
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import Study, found_study, load_study
 from radiogenomics.study.values import plain
-from radiogenomics.study.words import say
+from radiogenomics.study.words import listed, say
 
 BUILT_IN = Path("data") / "phantom"
+ONE_OR_SEVERAL = (
+    "Expected: CT and MASK of one patient, or --cohort of several (a table, or a folder of "
+    "patients)."
+)
 MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
 
 
@@ -197,42 +202,61 @@ def verify(given: argparse.Namespace) -> int:
 def predict(given: argparse.Namespace) -> int:
     """Score new patients with the saved models."""
     from radiogenomics.images import lesions
-    from radiogenomics.report import predicting
+    from radiogenomics.new_patient import predicting
+    from radiogenomics.new_patient.package import open_models
 
-    study = load_study(given.study or BUILT_IN, given.reports)
+    person = given.sex or given.smoking or given.clinical
+    if not given.cohort and (not given.mask if given.ct else not person):
+        raise UsageError(ONE_OR_SEVERAL)
+    study = open_models(found_study(given.study or BUILT_IN), given.reports)
     if given.cohort:
         return _predict_table(study, given.cohort, given.out)
-    if design.imaged(study.settings) and not (given.ct and given.mask):
-        raise UsageError("Expected: CT and MASK of one patient, or --cohort TABLE.csv of several.")
+    if design.imaged(study.settings) and not given.mask:
+        raise UsageError(ONE_OR_SEVERAL)
     patient = {
         "ct": str(given.ct.resolve()) if given.ct else "",
         "mask": str(given.mask.resolve()) if given.mask else "",
         "mask_label": given.mask_label,
-        "lesions": lesions.of_mask(study.as_fitted().settings.lesions),
-        "sex": given.sex,
-        "smoking": given.smoking,
+        "lesions": lesions.of_mask(study.settings.lesions),
+        **{
+            n: predicting.read_code(n, getattr(given, n), study.settings.codes)
+            for n in ("sex", "smoking")
+        },
         "clinical": dict(given.clinical),
     }
     html = predicting.run_prediction(study, patient, given.out)
-    print((given.out / "prediction.json").read_text(encoding="utf-8"))
-    print(f"Open {html}")
-    return DONE
+    found = read_json(given.out / "prediction.json")
+    print("\n".join([found["words"], json.dumps(found, indent=1), f"Open {html}"]))
+    return DONE if found["applicable"] else FAULTS
 
 
 def _predict_table(study: Study, path: Path, out: Path) -> int:
     from radiogenomics import new_patient
-    from radiogenomics.report import predicting
+    from radiogenomics.new_patient import predicting
 
     patients = predicting.read_patients(study, path)
     table = predicting.run_predictions(study, patients, out, progress("patients scored"))
-    failed = table[table.reason.notna()]
-    for row in failed.itertuples():
+    told, failed = table[table.reason.notna()].drop_duplicates("patient"), table.model.isna()
+    for row in told.itertuples():
         print(f"{row.patient}: {row.reason}")
-    print(f"{len(patients)} patients: {len(patients) - len(failed)} scored, {len(failed)} not")
-    if model := new_patient.elsewhere(study.as_fitted()):
+    counts = f"{len(patients) - failed.sum()} scored, {failed.sum()} not"
+    print(
+        f"{len(patients)} patients: {counts}; {len(told) - failed.sum()} scored but not applicable"
+    )
+    if model := new_patient.elsewhere(study):
         print(say("new_patient", "elsewhere", model=model))
     print(f"Open {out / 'scores.csv'}; each patient's page lies in a folder beside it")
-    return FAULTS if len(failed) else DONE
+    return FAULTS if len(told) else DONE
+
+
+def package(given: argparse.Namespace) -> int:
+    """Write a study's models as a package that another hospital can use."""
+    from radiogenomics.new_patient.package import CARD, write_package
+
+    study = load_study(given.study, given.reports)
+    content = write_package(study, given.out, given.without_svm)
+    print(f"{listed(content['models'])} are in {given.out}. Read {CARD} before you send it.")
+    return DONE
 
 
 def compare(given: argparse.Namespace) -> int:

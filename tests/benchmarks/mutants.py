@@ -25,7 +25,7 @@ COUNTS, SURVIVORS = HERE / "mutants.csv", HERE / "survivors.csv"
 PARTS = {
     "statistics": (("statistics",), ("tests/statistics",), None),
     "drawn": (
-        ("cohort", "models"), ("tests/cohort", "tests/models", "tests/test_new_patient.py"), 200,
+        ("cohort", "models"), ("tests/cohort", "tests/models", "tests/new_patient"), 200,
     ),
 }  # fmt: skip
 SEED = 20261128

@@ -8,8 +8,9 @@ import SimpleITK as sitk
 from radiogenomics.cohort import eligibility, included, reading
 from radiogenomics.images import boxes, inspection
 from radiogenomics.images.scans import read_scan
+from radiogenomics.new_patient import predicting
 from radiogenomics.radiomics import features, second_reader
-from radiogenomics.report import checklists, predicting, summary
+from radiogenomics.report import checklists, summary
 from radiogenomics.report.drafted_methods import METHODS
 from radiogenomics.study import tables
 from radiogenomics.study.errors import ImageFault, SettingsFault, TableFault
@@ -208,8 +209,7 @@ def test_boxes_are_told_in_methods_checklists_index_and_notebooks(tmp_path):
 
 def test_new_patients_may_have_boxes(tmp_path, monkeypatch):
     study, table = cohort_of_boxes(tmp_path)
-    monkeypatch.setattr(type(study), "as_fitted", lambda self: self)
-    asked = dict(predicting.read_patients(study, study.cohort_csv))
+    asked = {p.name: p.parameters for p in predicting.read_patients(study, study.cohort_csv)}
     assert asked["P01"]["box"] == "voxels 8.0 6.0 2.0 15.0 12.0 5.0" and asked["P01"]["mask"] == ""
     table.loc[3, "box_x2"] = "2"
     table.to_csv(study.cohort_csv, index=False)

@@ -7,9 +7,8 @@ import SimpleITK as sitk
 from radiogenomics.cohort import eligibility, included, reading
 from radiogenomics.images import inspection, lesions
 from radiogenomics.images.scans import read_row
-from radiogenomics.new_patient import read_images
+from radiogenomics.new_patient import predicting, read_images
 from radiogenomics.radiomics import second_reader
-from radiogenomics.report import predicting
 from radiogenomics.report.drafted_methods import METHODS
 from radiogenomics.study import tables
 from radiogenomics.study.errors import TableFault
@@ -209,7 +208,6 @@ def test_the_rule_is_told_in_the_methods_and_in_notebook_01(tmp_path):
 
 def test_new_patients_may_have_several_lesions(tmp_path, monkeypatch):
     study, _ = cohort_of_lesions(tmp_path, {"rule": "largest"})
-    monkeypatch.setattr(type(study), "as_fitted", lambda self: self)
-    asked = dict(predicting.read_patients(study, study.cohort_csv))["P01"]
+    asked = {p.name: p.parameters for p in predicting.read_patients(study, study.cohort_csv)}["P01"]
     images = (asked[name] for name in ("ct", "mask", "mask_label", "box", "lesions"))
     assert np.array_equal(sitk.GetArrayFromImage(read_images(*images).mask), drawn(1))

@@ -8,7 +8,8 @@ import pytest
 from conftest import QUICK
 from radiogenomics.cohort import eligibility
 from radiogenomics.models import classical
-from radiogenomics.report import predicting, run
+from radiogenomics.new_patient import predicting
+from radiogenomics.report import run
 from radiogenomics.report.pages import UNTESTED
 from radiogenomics.study import design, tables
 from radiogenomics.study.cells import read_cells
@@ -92,7 +93,7 @@ def test_a_design_runs_to_a_report_that_says_what_it_is(finished, tmp_path, name
     row.to_csv(study.folder / "new.csv", index=False)
     patients = predicting.read_patients(study, study.folder / "new.csv")
     scored = predicting.run_predictions(study, patients, tmp_path / "new")
-    assert set(scored.model) == models and scored.reason.isna().all()
+    assert set(scored.model) == models and scored.score.notna().all()
     with pytest.raises(UsageError, match="Expected: another notebook"):
         run.run_study(study, only=["05" if untested else "09"], overrides=QUICK)
 

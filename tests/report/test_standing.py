@@ -71,13 +71,12 @@ def test_results_of_an_earlier_notebook_are_inputs(copied, again):
 
 def test_sections_that_early_notebooks_do_not_read():
     """The files that name them are those of later notebooks, or of pages."""
-    rooms = {"cnn": ("models", "maps", "comparison", "report"), "gradcam": ("maps",),
-             "lesions": ("comparison", "report")}  # fmt: skip
+    rooms = {"cnn": ("models", "maps", "comparison", "report"), "gradcam": ("maps",)}
     for section, allowed in rooms.items():
         for path in standing.LIBRARY.rglob("*.py"):
             room = path.relative_to(standing.LIBRARY).parts[0]
             text = path.read_text("utf-8")
-            if room not in (*allowed, "study") and path.name != "new_patient.py":
+            if room not in (*allowed, "study", "new_patient"):
                 assert f"settings.{section}" not in text, path
     for path in run.notebooks()[:3]:
         assert not any(f"settings.{s}" in path.read_text("utf-8") for s in rooms), path

@@ -240,7 +240,7 @@ def _label_faults(raw: pd.DataFrame, label: Label) -> list[str]:
     ]
 
 
-def _numbered(values: pd.Series, label: Label) -> np.ndarray:
+def numbered_labels(values: pd.Series, label: Label) -> np.ndarray:
     """Return the labels (patient,): 1, 0, or NaN for a value that counts as neither."""
     given, zeros = values.map(_code), _codes(*_negative(label))
     known = ~given.isin(["", *_codes(*label.missing)])
@@ -299,7 +299,7 @@ def _typed(raw: pd.DataFrame, study: Study) -> pd.DataFrame:
     table["cohort"] = raw.cohort
     for column in [c for c in ("box", lesions.COLUMN) if c in raw]:
         table[column] = raw[column]
-    table["label"] = _numbered(raw[settings.label.column.lower()], settings.label)
+    table["label"] = numbered_labels(raw[settings.label.column.lower()], settings.label)
     for column in [c for c in NUMBERS if c in table]:
         table[column] = pd.to_numeric(table[column], errors="coerce")
     for column in ("mask_label", "ct_series", "ct_acquisition"):

@@ -110,6 +110,7 @@ def _typed(
     raw: pd.DataFrame, read: list[str], path: Path, cohort: str, positive: Iterable[str]
 ) -> pd.DataFrame:
     unused = raw.columns.difference([*COLUMNS, *OPTIONAL, "synthetic"]).tolist()
+    raw, left_out = _scored(raw)
     raw = raw.assign(cohort=_named_cohorts(raw, cohort), fold=raw.get("fold", ""))
     raw["label"], told = _numbered_labels(raw.label, positive)
     table = canonical(raw, Codes())
@@ -138,9 +139,18 @@ def _typed(
         good = (table.parameters == "") | (typed.parameters >= 1) & (typed.parameters % 1 == 0)
         _refuse_values(table, "parameters", good, "a whole number from 1, or empty", path)
     typed = typed[[*COLUMNS, *[name for name in OPTIONAL if name in typed]]]
-    told = [*read, *told, *(f"column {name} is not used" for name in unused)]
+    told = [*read, *left_out, *told, *(f"column {name} is not used" for name in unused)]
     typed.attrs["told"] = [f"{path.name}: {text}" for text in told]
     return typed
+
+
+def _scored(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows with a score, of a table of `workbook predict`, and what to say of others."""
+    if not {"score", "reason"} <= set(raw):
+        return raw, []
+    gone = (raw.score == "") & (raw.reason != "")
+    told = [f"{gone.sum()} patients have no score, with a reason: they are left out"]
+    return raw[~gone].reset_index(drop=True), told if gone.any() else []
 
 
 def _named_cohorts(raw: pd.DataFrame, otherwise: str) -> pd.Series:

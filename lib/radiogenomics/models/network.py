@@ -234,6 +234,17 @@ def load_network(study: Study) -> keras.Model:
     return load(study.models / NETWORK)
 
 
+def last_layer(model: keras.Model, volumes: np.ndarray, batch: int = 8) -> np.ndarray:
+    """Return what the last layer reads (patient, unit), of averaged networks side by side."""
+    inner = [keras.Model(m.inputs, m.layers[-1].input) for m in members(model)]
+    starts = range(0, len(volumes), batch)
+    found = [
+        np.concatenate([_numpy(m(volumes[i : i + batch], training=False)) for i in starts])
+        for m in inner
+    ]
+    return np.concatenate([values.reshape(len(volumes), -1) for values in found], axis=1)
+
+
 def score(model: keras.Model, volumes: np.ndarray, batch: int = 8) -> np.ndarray:
     """Return the probability of mutant (patient,) for volumes (patient, z, y, x, 1)."""
     starts = range(0, len(volumes), batch)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,7 +45,23 @@ def build_own(shape: Shape, recipe: Recipe, seed: int) -> keras.Model:
     with _nothing_registered():
         model = _called(code, recipe.source, shape, seed)
     _require_form(code, model, shape)
+    _number_layers(model)
     return keras.Model(model.inputs[0], model.outputs[0], name="own_network")
+
+
+def _number_layers(model: keras.Model) -> None:
+    """Name the layers that have no name of their own by kind and place, as in every other build.
+
+    Keras counts them over all models of the process; Grad-CAM finds a layer by its name.
+    """
+    counts: Counter[str] = Counter()
+    for layer in model.layers:
+        kind = re.sub(
+            r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_", type(layer).__name__
+        ).lower()
+        if re.fullmatch(rf"{kind}(_\d+)?", layer.name):
+            counts[kind] += 1
+            layer.name = f"{kind}_{counts[kind]}"
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from radiogenomics.study.words import listed
 
 FIRST_READ = {  # the notebook in which a section's settings act, where none declares them
     "label": "01", "codes": "01", "cohorts": "01", "eligibility": "01", "images": "01",
-    "preprocessing": "02", "radiomics": "03", "clinical": "03",
+    "lesions": "01", "preprocessing": "02", "radiomics": "03", "clinical": "03",
     "models": "03", "features": "03", "cnn": "04", "evaluation": "05",
-    "plan": "05", "lesions": "05", "gradcam": "06",
+    "plan": "05", "gradcam": "06",
 }  # fmt: skip
 
 

@@ -13,8 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from radiogenomics.cohort.private import DATE
+from radiogenomics.cohort import seal
+from radiogenomics.cohort.private import DATE, private_words
+from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.images.anonymity import TOKEN, UID, identifiers, words_of
+from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.files import SHIPPED
 from radiogenomics.study.study import LAB, Study
@@ -43,6 +46,27 @@ def scan_reports(
     places = folders_here(str(study.folder), str(study.reports))
     table = scan_folder(study.reports, scans, list(places), allowed, private)
     return table[~table.file.str.startswith(f"{LAB}/")]
+
+
+def scan_of_study(study: Study, folder: Path | None = None) -> pd.DataFrame:
+    """Look through a study's reports, or another folder, for what its patients' files tell.
+
+    Args:
+        study: its cohort.csv names the images, and holds words that no report may.
+        folder: instead of its reports.
+    """
+    table = read_cells(study.cohort_csv)
+    images = [study.folder / p for c in IMAGES if c in table for p in table[c] if p]
+    # the dates in the reports: of the first evaluation (`seal.evaluated`), of the split
+    allowed = {record["time"][:10] for record in seal.evaluations(study)}
+    allowed |= set(table.get("hospital", ())).union(*study.settings.cohorts.sides.values())
+    if study.settings.privacy.patient_is_pseudonym:
+        allowed |= set(table.patient)
+    scans = [p for p in images if p.exists()]
+    if folder is None:
+        return scan_reports(study, scans, allowed, private_words(study, table))
+    places = list(folders_here(str(study.folder), str(study.reports)))
+    return scan_folder(folder, scans, places, allowed, private_words(study, table))
 
 
 def scan_folder(

@@ -8,9 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from radiogenomics.cohort import seal
-from radiogenomics.cohort.private import private_words
-from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.report import acting, checklists, drafted, mailable, manuscript, standing
 from radiogenomics.report.execution import NotebookFailed, declared, declared_here, run_notebook
 from radiogenomics.report.folders import refuse_another_study, refuse_raw_data
@@ -26,7 +23,6 @@ from radiogenomics.report.pages import (
     notebooks,
 )
 from radiogenomics.study import contract, design, tables
-from radiogenomics.study.cells import read_cells
 from radiogenomics.study.errors import UsageError
 from radiogenomics.study.files import write_json
 from radiogenomics.study.own_code import own_code, place_of, read, with_digest
@@ -56,15 +52,7 @@ def check_privacy(study: Study, states: Iterable[dict[str, Any]] = ()) -> str:
     Raises:
         StudyError: the reports hold an identifier of a patient or a path of this machine.
     """
-    table = read_cells(study.cohort_csv)
-    images = [study.folder / p for c in IMAGES if c in table for p in table[c] if p]
-    # the dates in the reports: of the first evaluation (`seal.evaluated`), of the split
-    allowed = {record["time"][:10] for record in seal.evaluations(study)}
-    allowed |= set(table.get("hospital", ())).union(*study.settings.cohorts.sides.values())
-    if study.settings.privacy.patient_is_pseudonym:
-        allowed |= set(table.patient)
-    scans = [p for p in images if p.exists()]
-    findings = mailable.scan_reports(study, scans, allowed, private_words(study, table))
+    findings = mailable.scan_of_study(study)
     manifest = study.manifest()
     manifest["privacy_scan"] = {"time": manifest["written"], "found": findings.to_dict("records")}
     write_json(study.manifest_json, manifest)
@@ -245,6 +233,8 @@ MADE = {  # what each notebook keeps in the study's caches and makes again
     contract.TRAINING.name: ("cnn", "outlines"),
     contract.COMPARISON.name: ("permuted",),
     contract.MAPS.name: ("occlusion",),
+    contract.NEW_PATIENT.name: ("known",),
+    contract.INTERNAL.name: ("repeated",),
 }
 
 

@@ -18,7 +18,7 @@ from radiogenomics.study.study import Study
 
 LIBRARY = Path(__file__).parents[1]
 ASKED_FROM = {  # sections of study.toml that earlier notebooks do not read
-    "cnn": contract.TRAINING, "lesions": contract.COMPARISON, "gradcam": contract.MAPS,
+    "cnn": contract.TRAINING, "gradcam": contract.MAPS,
 }  # fmt: skip
 ON_PAGES = "author"  # the section that no notebook reads
 RESULTS = ("tables/", "models/")  # of a report folder, what later notebooks read

@@ -94,6 +94,15 @@ def say(room: str, block: str, **facts: Any) -> str:
     return "\n\n".join(" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
 
 
+def page(file: str, **facts: Any) -> str:
+    """Return a whole text file of the library with its facts, lines as they are.
+
+    Raises:
+        jinja2.UndefinedError: a fact that the file needs is not given.
+    """
+    return _sentences().get_template(file).render(facts).strip() + "\n"
+
+
 def tell(room: str, block: str, **facts: Any) -> None:
     """Display what `say` returns."""
     display(Markdown(say(room, block, **facts)))
