@@ -219,7 +219,7 @@ def test_predict_writes_probability_map_and_html(finished, tmp_path, capsys):
     assert cli.main(["predict", "--cohort", str(tmp_path / "new.csv"), *where]) == 1
     told = capsys.readouterr().out
     assert (
-        "the CT is not there" in told
+        "gone is not there" in told
         and "2 patients: 1 scored, 1 not; 1 scored but not applicable" in told
     )
     scores = pd.read_csv(out / "scores.csv").set_index(["patient", "model"])

@@ -162,7 +162,7 @@ def test_a_folder_with_files_or_a_primary_model_left_out_is_refused(finished, tm
 def test_labelled_scores_of_a_hospital_are_read_by_compare(finished, sent, tmp_path, capsys):
     rows = read_cells(finished.cohort_csv).tail(3).assign(patient=["x", "y", "z"])
     rows["ct"] = [str(finished.folder / p) for p in rows.ct]
-    rows.loc[rows.index[1], "mask"] = "gone.nii.gz"
+    rows.loc[rows.index[1], "mask"] = "Weissenfels.nii.gz"
     rows["mask"] = [str(finished.folder / p) for p in rows["mask"]]
     rows.to_csv(tmp_path / "new.csv", index=False)
     where = ["--study", str(sent), "--out", str(tmp_path / "b")]
