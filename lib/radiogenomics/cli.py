@@ -185,6 +185,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     new.add_argument("--reports", type=Path, help="the study's reports (default reports/STUDY)")
     new.add_argument("--out", type=Path, required=True, help="folder of the result")
+    new.add_argument(
+        "--dicom",
+        type=Path,
+        metavar="FOLDER",
+        help="also write outline, map and numbers as DICOM (SEG, parametric map, SR); these files "
+        "identify the patient",
+    )
     new.add_argument("--mask-label", default="", help="the lesion's value, segment or ROI")
     for name in ("sex", "smoking"):
         codes = CODES[name]

@@ -217,6 +217,7 @@ def predict(given: argparse.Namespace) -> int:
         "ct": str(given.ct.resolve()) if given.ct else "",
         "mask": str(given.mask.resolve()) if given.mask else "",
         "mask_label": given.mask_label,
+        "box": "",
         "lesions": lesions.of_mask(study.settings.lesions),
         **{
             n: predicting.read_code(n, getattr(given, n), study.settings.codes)
@@ -225,8 +226,11 @@ def predict(given: argparse.Namespace) -> int:
         "clinical": dict(given.clinical),
     }
     html = predicting.run_prediction(study, patient, given.out)
-    found = read_json(given.out / "prediction.json")
+    found = read_json(given.out / predicting.PREDICTION)
     print("\n".join([found["words"], json.dumps(found, indent=1), f"Open {html}"]))
+    if given.dicom:
+        files = predicting.export_dicom(patient, given.out, given.dicom)
+        print(say("new_patient", "exported", files=[p.name for p in files], folder=given.dicom))
     return DONE if found["applicable"] else FAULTS
 
 

@@ -4,12 +4,17 @@ import dataclasses
 import json
 import shutil
 
+import corpus
+import numpy as np
 import pandas as pd
+import pydicom
 import pytest
+import SimpleITK as sitk
 from radiogenomics import cli
 from radiogenomics.cohort.private import private_words
 from radiogenomics.comparison import other_scores
 from radiogenomics.new_patient import EXAMPLE, package, training
+from radiogenomics.new_patient.dicom_out import MAP, REPORT, SEGMENT
 from radiogenomics.report import mailable
 from radiogenomics.study import tables
 from radiogenomics.study.cells import read_cells
@@ -160,7 +165,8 @@ def test_a_folder_with_files_or_a_primary_model_left_out_is_refused(finished, tm
 
 
 def test_labelled_scores_of_a_hospital_are_read_by_compare(finished, sent, tmp_path, capsys):
-    rows = read_cells(finished.cohort_csv).tail(3).assign(patient=["x", "y", "z"])
+    table = read_cells(finished.cohort_csv).set_index("patient", drop=False)
+    rows = table.loc[["P021", "P024", "P022"]].assign(patient=["x", "y", "z"])  # labels 1, 1, 0
     rows["ct"] = [str(finished.folder / p) for p in rows.ct]
     rows.loc[rows.index[1], "mask"] = "Weissenfels.nii.gz"
     rows["mask"] = [str(finished.folder / p) for p in rows["mask"]]
@@ -185,3 +191,18 @@ def test_a_folder_of_patients_is_scored_in_one_go(sent, tmp_path, capsys):
     assert "b: CT b/ct.nii.gz; no mask chosen: none. Expected: one CT and one mask." in told
     scores = pd.read_csv(tmp_path / "out/scores.csv")
     assert set(scores[scores.score.notna()].patient) == {"a"}
+
+
+def test_results_go_back_to_the_archive_as_dicom(sent, tmp_path, capsys):
+    series = corpus.write_ct(tmp_path / "ct")
+    mask = corpus.write_image(tmp_path / "mask.nii.gz", corpus.lesion())
+    out, archive = tmp_path / "out", tmp_path / "archive"
+    where = ["--study", str(sent), "--out", str(out), "--dicom", str(archive)]
+    cli.main(["predict", str(series), str(mask), *where])
+    assert {p.name for p in archive.iterdir()} == {SEGMENT, MAP, REPORT}
+    assert "They identify the patient" in capsys.readouterr().out
+    heat = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "gradcam.nii.gz")))
+    held = pydicom.dcmread(archive / MAP)
+    values = np.frombuffer(held.FloatPixelData, np.float32)
+    assert values.size == heat.size and values.sum() == pytest.approx(heat.sum(), rel=1e-5)
+    assert corpus.PATIENT_ID not in (out / "prediction.json").read_text()

@@ -36,7 +36,8 @@ class Scan:
 
     Both are in the one form that does not depend on the file (`grids.canonical`): `ct` in HU,
     float32, not below -1024; `mask` uint8, 1 in the lesion. `file_grid` is where the CT's voxels
-    lie in its file, for what goes back there; `labels` says what the mask's file holds.
+    lie in its file, for what goes back there; `labels` says what the mask's file holds; `files` are
+    the slices of a DICOM series, from the feet up.
     `acquisition` (of a DICOM series) holds nothing that identifies a patient; `patient_id` is for
     comparison alone and never written.
     """
@@ -48,6 +49,7 @@ class Scan:
     acquisition: dict[str, float | str] = field(default_factory=dict)
     patient_id: str = ""
     labels: str = ""
+    files: tuple[Path, ...] = ()
 
 
 def read_ct(path: Path | str) -> tuple[sitk.Image, dict[str, float | str], Grid]:
@@ -126,7 +128,7 @@ def read_scan(
     else:
         mask, held, said = (None, "", []) if drawing else file_mask(mask_path, str(label))
     mask = mask and canonical(mask)
-    notes, about, patient_id = list(said), {}, ""
+    notes, about, patient_id, files = list(said), {}, "", ()
     if ct_path.is_dir():
         if lesion_box and mask is None:
             raise ImageFault(
@@ -144,7 +146,7 @@ def read_scan(
         lesion = choice.points if drawing else places(mask, *box(mask))
         series = in_order(series, ct_path.name, lesion)
         notes += series.notes
-        ct = _read_series(series, ct_path)
+        ct, files = _read_series(series, ct_path), series.files
         about, patient_id = acquisition(series), str(series.first.get("PatientID", ""))
         _refuse_unscaled(ct, about, ct_path.name)
         if drawing:
@@ -167,7 +169,7 @@ def read_scan(
     notes += padded + moved * (not lesion_box)
     refuse_litres(mask, mask_path.name)
     held = drawings.names(drawing) if drawing else held
-    return Scan(ct, mask, grid_of(in_file), tuple(notes), about, patient_id, held)
+    return Scan(ct, mask, grid_of(in_file), tuple(notes), about, patient_id, held, files)
 
 
 def _refuse_unscaled(ct: sitk.Image, about: dict[str, float | str], name: str) -> None:

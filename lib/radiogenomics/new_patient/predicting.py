@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import SimpleITK as sitk
 
 from radiogenomics.cohort.codes import coded
 from radiogenomics.cohort.reading import NEEDED, canonical, name_faults, numbered_labels
@@ -15,6 +16,7 @@ from radiogenomics.cohort.several import with_lesions
 from radiogenomics.cohort.sources.found import patients_in
 from radiogenomics.images import boxes
 from radiogenomics.images.anonymity import anonymous
+from radiogenomics.new_patient.prediction import MAP_FILE, PREDICTION, read_images
 from radiogenomics.report import mailable
 from radiogenomics.report.in_process import run_in_process
 from radiogenomics.report.pages import NOTEBOOKS, banner, export_html
@@ -65,6 +67,25 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
     places = [str(study.folder), str(study.reports), *(str(p.parent) for p in images)]
     mailable.refuse(mailable.scan_folder(out, images, places, {patient["sex"], patient["smoking"]}))
     return html
+
+
+def export_dicom(patient: dict[str, Any], results: Path, out: Path) -> list[Path]:
+    """Write a patient's results as DICOM (`dicom_out`), for the archive the CT came from.
+
+    Args:
+        patient: as of `run_prediction`, which has written `results`.
+        results: prediction.json and the map, where there is one.
+        out: a folder, which then holds what identifies the patient.
+
+    Raises:
+        UsageError: the CT is no DICOM series.
+    """
+    from radiogenomics.new_patient import dicom_out  # highdicom: half a second
+
+    scan = read_images(*(patient[n] for n in ("ct", "mask", "mask_label", "box", "lesions")))
+    place = results / MAP_FILE
+    heat = sitk.ReadImage(str(place)) if place.exists() else None
+    return dicom_out.write_dicom(scan, read_json(results / PREDICTION), heat, out)
 
 
 def read_code(name: str, word: str, codes: Codes) -> str:
@@ -183,7 +204,7 @@ def _scored(
         fault = anonymous(str(raised), images, patient.name)  # the table is for others
     if fault:
         return [own | {"reason": fault}], {"reason": fault}
-    found = read_json(out / "prediction.json")
+    found = read_json(out / PREDICTION)
     own |= {"applicable": found["applicable"], "reason": " ".join(found["reasons"]) or None}
     if found["refused"]:
         return [own], found

@@ -30,6 +30,7 @@ from radiogenomics.study.study import Study
 from radiogenomics.study.words import say
 
 EXAMPLE = SHIPPED / "data" / "example_patient"
+PREDICTION, MAP_FILE = "prediction.json", "gradcam.nii.gz"  # of a patient's results
 USED = ("declared", "youden")  # rules of cut-offs that are read
 COLUMNS = [
     "model", "probability", "training_patients_below", "threshold", "rule", "at_or_above",
@@ -70,11 +71,13 @@ class Prediction:
         scores: probability of label 1 by model; empty where the patient is refused.
         applicability: whether the models know patients of this kind.
         volume: the network's input (z, y, x, 1); None without a network, or where refused.
+        signature: the features that the models read, by name; None likewise.
     """
 
     scores: dict[str, float]
     applicability: Applicability
     volume: np.ndarray | None = None
+    signature: pd.Series | None = None
 
 
 def predict(
@@ -115,7 +118,7 @@ def predict(
     if CLINICAL in parts and complete:
         scores["Clinical"] = clinical_score(study, person)
     seen = applicability.together(seen, applicability.of_values(known, row, inner))
-    return Prediction(scores, seen, volume)
+    return Prediction(scores, seen, volume, row)
 
 
 def clinical_score(study: Study, person: Mapping[str, str | float]) -> float:
@@ -232,7 +235,7 @@ def elsewhere(study: Study) -> str:
 
 def save_map(out: Path, heat: sitk.Image | None) -> None:
     """Write gradcam.nii.gz, the map on the CT's grid, to `out`, where there is a map."""
-    path = out / "gradcam.nii.gz"
+    path = out / MAP_FILE
     if heat is None:
         path.unlink(missing_ok=True)
         return
@@ -270,8 +273,9 @@ def save(
         "prediction_set": {name: labels_of(known, found, name) for name in names},
         "prediction_set_error": ERROR,
         "calibration": {name: calibration(known, name) for name in names},
+        "signature": {} if found.signature is None else found.signature.astype(float).to_dict(),
         "no_score": [name for name in [elsewhere(study)] if name],
         "fitted_with": study.fitted_with(),
         "ct": grid_of(scan) if scan else None,
     }  # fmt: skip
-    write_json(out / "prediction.json", content)
+    write_json(out / PREDICTION, content)
