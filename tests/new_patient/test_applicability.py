@@ -163,6 +163,13 @@ def test_the_verdict_says_where_the_patient_stands():
     )
 
 
+def test_a_score_of_0_and_a_slope_that_is_not_defined_are_said(tmp_path):
+    row = {"model": "CNN", "cohort": "test", "metric": "calibration_slope", "value": None,
+           "ci_low": None, "ci_high": None}  # fmt: skip
+    text = verdict(0.0, performance=[row])
+    assert "**0.00**, higher than 0% of the training patients" in text and "slope" not in text
+
+
 def test_a_refused_patient_has_reasons_and_no_number():
     refused = Prediction({}, Applicability(refused=("It is a stone.",)))
     text = say("new_patient", "verdict", **prediction.reading(study(), known(), refused))

@@ -217,15 +217,18 @@ def reading(study: Study, known: Mapping[str, Any], found: Prediction) -> dict[s
         "set": "" if labels is None else in_words(known, labels),
         "labels": labels,
         "error": ERROR,
-        "below": share_below(known["training_scores"][primary], score) if score else None,
+        "below": None if score is None else share_below(known["training_scores"][primary], score),
         "calibration": calibration(known, primary),
     }
 
 
 def calibration(known: Mapping[str, Any], model: str) -> list[dict[str, Any]]:
-    """Return a model's calibration slope in each cohort that judged it, with its interval."""
+    """Return a model's calibration slope in each cohort that gave one, with its interval."""
     rows = known["performance"]
-    return [r for r in rows if r["model"] == model and r["metric"] == "calibration_slope"]
+    return [
+        r for r in rows
+        if r["model"] == model and r["metric"] == "calibration_slope" and r["value"] is not None
+    ]  # fmt: skip
 
 
 def elsewhere(study: Study) -> str:
