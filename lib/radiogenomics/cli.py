@@ -35,6 +35,7 @@ EXAMPLES = {  # of every command, below its --help
         "workbook predict --cohort new.csv --study data/mystudy --out results",
         "workbook predict --cohort patients --study their_package --out results",
     ),
+    "outline": ("workbook outline data/mystudy", "workbook outline data/mystudy --grow"),
     "package": ("workbook package data/mystudy mystudy_models --without-svm",),
     "compare": (
         "workbook compare scores.csv out --cohort cohort.csv --subgroups vendor,sex",
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not words[0].startswith("-") and words[0] not in EXAMPLES:
         parser.error(f"there is no command {words[0]}. {did_you_mean(words[0], EXAMPLES)}")
     given, further = parser.parse_known_args(words)
-    if further and given.command != "lab":
+    if further and given.command not in ("lab", "outline"):
         parser.error(f"unrecognized arguments: {' '.join(further)}")
     given.further = further
     try:
@@ -202,6 +203,21 @@ def _parser() -> argparse.ArgumentParser:
         help="another clinical predictor of the study, such as age 61",
     )  # fmt: skip
     new.set_defaults(command="predict")
+
+    about = "make the outlines that a study lacks: in JupyterLab, or from points or boxes"
+    drawn = commands.add_parser("outline", help=about, description=about)
+    drawn.add_argument("study", type=Path, help="study folder")
+    drawn.add_argument(
+        "--grow",
+        action="store_true",
+        help="grow them from point_x_mm, point_y_mm, point_z_mm or the box of cohort.csv",
+    )
+    drawn.add_argument(
+        "--opening", type=float, metavar="MM", help="cut off what is thinner than twice this"
+    )
+    drawn.add_argument("--border", type=float, metavar="HU", help="denser is tissue")
+    drawn.add_argument("--port", default="8888", help="of the address (default 8888)")
+    drawn.set_defaults(command="outline")
 
     about = "write a study's models into a folder that another hospital can use"
     packed = commands.add_parser("package", help=about, description=about)

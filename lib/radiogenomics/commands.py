@@ -253,6 +253,24 @@ def _predict_table(study: Study, path: Path, out: Path) -> int:
     return FAULTS if len(told) else DONE
 
 
+def outline(given: argparse.Namespace) -> int:
+    """Grow outlines from points or boxes, or open JupyterLab to make and correct them."""
+    from radiogenomics.cohort import outlines
+    from radiogenomics.report import lab
+
+    study = load_study(given.study)
+    if not given.grow:
+        _refuse_root(given.further, "workbook outline STUDY")
+        return lab.serve_outlines(study, [f"--port={given.port}", *given.further])
+    grown = outlines.grow_cohort(study, given.opening, given.border, progress("lesions grown"))
+    for row in grown.fillna("").itertuples():
+        size = row.reason or f"{row.volume_mm3:.0f} mm³, opening {row.opening_mm:g} mm"
+        print(f"{row.patient}: {size}" + (f": look at it: {row.doubts}" if row.doubts else ""))
+    failed, doubts = ((grown[name].fillna("") != "").sum() for name in ("reason", "doubts"))
+    print(say("cohort", "grown", grown=len(grown) - failed, failed=failed, doubts=doubts))
+    return FAULTS if failed else DONE
+
+
 def package(given: argparse.Namespace) -> int:
     """Write a study's models as a package that another hospital can use."""
     from radiogenomics.new_patient.package import CARD, write_package
@@ -302,15 +320,19 @@ def lab(given: argparse.Namespace) -> int:
     from radiogenomics.report.lab import prepare, serve
 
     options = [f"--port={given.port}", *given.further]
-    if os.name == "posix" and os.geteuid() == 0 and "--allow-root" not in options:
-        raise UsageError(
-            "JupyterLab does not start as root, who may change every file. Expected: another "
-            "user. Where there is none, as in a container: workbook lab --allow-root"
-        )
+    _refuse_root(options, "workbook lab")
     folder = given.study or BUILT_IN
     if given.study is None and not (found_study(folder) / "study.toml").exists():
         _offer_built_in(folder)
     return serve(prepare(load_study(folder, given.reports)), options)
+
+
+def _refuse_root(options: list[str], command: str) -> None:
+    if os.name == "posix" and os.geteuid() == 0 and "--allow-root" not in options:
+        raise UsageError(
+            "JupyterLab does not start as root, who may change every file. Expected: another "
+            f"user. Where there is none, as in a container: {command} --allow-root"
+        )
 
 
 def _offer_built_in(folder: Path) -> None:

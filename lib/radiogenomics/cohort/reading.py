@@ -14,6 +14,7 @@ from radiogenomics.cohort.roles import role_faults
 from radiogenomics.cohort.several import inside, with_lesions
 from radiogenomics.cohort.sides import assigned, of_dates, twice
 from radiogenomics.images import boxes, lesions
+from radiogenomics.images.outlined import with_outlines
 from radiogenomics.study import design
 from radiogenomics.study.cells import read_cells
 from radiogenomics.study.contract import TRAIN
@@ -100,6 +101,7 @@ def read_table(study: Study) -> Reading:
             f"{path.name} has no column {', '.join(absent)}. Found: {', '.join(raw.columns)}. "
             f"Expected: the columns of {shipped('data/README.md')}." + _without_images(absent)
         )
+    raw = with_outlines(raw, study.folder)
     raw, lesion_faults = with_lesions(canonical(raw, study.settings.codes), study.settings)
     raw, split_faults = _split(raw, study.settings.cohorts)
     lost = (raw.cohort == "") & (raw.get(deciding, "") != "")

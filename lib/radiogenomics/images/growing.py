@@ -126,7 +126,8 @@ def _opened(
         return Grown(np.zeros_like(inside), opening, border, 0, 0, 0, ("nothing is left",) * 3)
     lesion = parts == _nearest_part(parts, start, spacing)
     if opening:
-        lesion = (distance_transform_edt(~lesion, sampling=spacing) <= opening) & (depth > 0)
+        reach = opening + spacing.min()  # the voxels' own size is in both distances
+        lesion = (distance_transform_edt(~lesion, sampling=spacing) <= reach) & (depth > 0)
     lesion = _filled(lesion)
     volume, surface, touching = _shape(lesion, inside, spacing)
     ball = np.pi ** (1 / 3) * (6 * volume) ** (2 / 3)

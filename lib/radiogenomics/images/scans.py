@@ -52,10 +52,12 @@ class Scan:
     files: tuple[Path, ...] = ()
 
 
-def read_ct(path: Path | str) -> tuple[sitk.Image, dict[str, float | str], Grid]:
+def read_ct(
+    path: Path | str, choice: Wanted | None = None
+) -> tuple[sitk.Image, dict[str, float | str], Grid]:
     """Read a CT without a mask: as a `Scan` has it, its acquisition, and its file's grid.
 
-    A NIfTI, NRRD or MetaImage file, or the CT series in a DICOM folder.
+    A NIfTI, NRRD or MetaImage file, or the CT series in a DICOM folder that `choice` asks for.
 
     Raises:
         ImageFault: the file is missing, cannot be read, or is not a 3D image of numbers.
@@ -64,7 +66,7 @@ def read_ct(path: Path | str) -> tuple[sitk.Image, dict[str, float | str], Grid]
     if not path.is_dir():
         ct, about = read_file(path), {}
     else:
-        series = in_order(choose_ct(path)[0], path.name)
+        series = in_order(choose_ct(path, choice or Wanted())[0], path.name)
         ct, about = _read_series(series, path), acquisition(series)
     return _in_hu(ct)[0], about, grid_of(ct)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import nbformat
 
+from radiogenomics.images.outlined import FOLDER as OUTLINES
 from radiogenomics.report.execution import without
 from radiogenomics.report.manifest import earlier_states
 from radiogenomics.report.pages import notebooks
@@ -28,6 +29,7 @@ from radiogenomics.study.words import say
 
 MADE = "lab.json"  # digests of the copies as they were made
 START = "start.md"
+DRAWING = "outline.ipynb"  # in the folder of outlines
 GIVEN = Path(__file__).parent / "jupyterlab"  # workspace: the start page alone; settings: no news
 OFFLINE = (  # JupyterLab otherwise asks the network for news and newer versions
     "--LabApp.news_url=None",
@@ -139,6 +141,28 @@ def _row(notebook: contract.Notebook, state: dict[str, Any]) -> str:
     name = f"{notebook.digits} {notebook.word.replace('_', ' ')}"
     time = minutes(state["seconds"]) if state["state"] == "done" else ""
     return f"| [{name}]({notebook.name}.ipynb) | {notebook.question} | {state['state']} | {time} |"
+
+
+def serve_outlines(study: Study, options: list[str]) -> int:
+    """Run JupyterLab on the folder of outlines, with a notebook that opens the editor."""
+    folder = study.folder / OUTLINES
+    with whole_file(folder / DRAWING) as part:
+        nbformat.write(_drawing_notebook(), part)
+    start = [f"--LabApp.default_url=/lab/tree/{DRAWING}", f"--LabApp.app_settings_dir={GIVEN}"]
+    asked = [sys.executable, "-m", "jupyterlab", str(folder), *start, *OFFLINE, *options]
+    return subprocess.run(asked, check=False).returncode
+
+
+def _drawing_notebook() -> nbformat.NotebookNode:
+    made = nbformat.v4.new_notebook()
+    made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    code = 'from radiogenomics.viewer import outlining\n\noutlining.edit("..")'
+    made.cells = [
+        nbformat.v4.new_markdown_cell(say("viewer", "outlining")), nbformat.v4.new_code_cell(code)
+    ]  # fmt: skip
+    for number, cell in enumerate(made.cells):
+        cell.id = f"outline-{number}"
+    return made
 
 
 def serve(folder: Path, options: list[str]) -> int:
