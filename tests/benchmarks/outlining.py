@@ -88,7 +88,7 @@ if __name__ == "__main__":
     found = compared(read_scan(EXAMPLE / "ct.nii.gz", EXAMPLE / "mask.nii.gz"), "example")
     found = [row | {"kind": "real: the example patient"} for row in found]
     if IBSI.is_dir():
-        ct, mask = sorted(IBSI.rglob("*image*.nii*"))[0], sorted(IBSI.rglob("*mask*.nii*"))[0]
+        ct, mask = IBSI / "image/phantom.nii.gz", IBSI / "mask/mask.nii.gz"
         real = compared(read_scan(ct, mask), "ibsi")
         found += [row | {"kind": "real: IBSI's chest CT"} for row in real]
     with tempfile.TemporaryDirectory() as place:
