@@ -14,19 +14,14 @@ from typing import Any
 from radiogenomics.report import duration, folders, single
 from radiogenomics.report import run as report
 from radiogenomics.report.pages import NOT_NEEDED
-from radiogenomics.study import design, parallel, tables
+from radiogenomics.study import parallel, tables
 from radiogenomics.study.errors import DONE, FAULTS, DamagedFile, StudyError, UsageError
-from radiogenomics.study.files import read_json
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import Study, found_study, load_study
 from radiogenomics.study.values import plain
-from radiogenomics.study.words import listed, say
+from radiogenomics.study.words import say
 
 BUILT_IN = Path("data") / "phantom"
-ONE_OR_SEVERAL = (
-    "Expected: CT and MASK of one patient, or --cohort of several (a table, or a folder of "
-    "patients)."
-)
 MENDABLE = ("table", "files", "images")  # steps of exclusion that a user can do something about
 
 
@@ -201,56 +196,9 @@ def verify(given: argparse.Namespace) -> int:
 
 def predict(given: argparse.Namespace) -> int:
     """Score new patients with the saved models."""
-    from radiogenomics.images import lesions
-    from radiogenomics.new_patient import predicting
-    from radiogenomics.new_patient.package import open_models
+    from radiogenomics.new_patient import asked
 
-    person = given.sex or given.smoking or given.clinical
-    if not given.cohort and (not given.mask if given.ct else not person):
-        raise UsageError(ONE_OR_SEVERAL)
-    study = open_models(found_study(given.study or BUILT_IN), given.reports)
-    if given.cohort:
-        return _predict_table(study, given.cohort, given.out)
-    if design.imaged(study.settings) and not given.mask:
-        raise UsageError(ONE_OR_SEVERAL)
-    patient = {
-        "ct": str(given.ct.resolve()) if given.ct else "",
-        "mask": str(given.mask.resolve()) if given.mask else "",
-        "mask_label": given.mask_label,
-        "box": "",
-        "lesions": lesions.of_mask(study.settings.lesions),
-        **{
-            n: predicting.read_code(n, getattr(given, n), study.settings.codes)
-            for n in ("sex", "smoking")
-        },
-        "clinical": dict(given.clinical),
-    }
-    html = predicting.run_prediction(study, patient, given.out)
-    found = read_json(given.out / predicting.PREDICTION)
-    print("\n".join([found["words"], json.dumps(found, indent=1), f"Open {html}"]))
-    if given.dicom:
-        files = predicting.export_dicom(patient, given.out, given.dicom)
-        print(say("new_patient", "exported", files=[p.name for p in files], folder=given.dicom))
-    return DONE if found["applicable"] else FAULTS
-
-
-def _predict_table(study: Study, path: Path, out: Path) -> int:
-    from radiogenomics import new_patient
-    from radiogenomics.new_patient import predicting
-
-    patients = predicting.read_patients(study, path)
-    table = predicting.run_predictions(study, patients, out, progress("patients scored"))
-    told, failed = table[table.reason.notna()].drop_duplicates("patient"), table.model.isna()
-    for row in told.itertuples():
-        print(f"{row.patient}: {row.reason}")
-    counts = f"{len(patients) - failed.sum()} scored, {failed.sum()} not"
-    print(
-        f"{len(patients)} patients: {counts}; {len(told) - failed.sum()} scored but not applicable"
-    )
-    if model := new_patient.elsewhere(study):
-        print(say("new_patient", "elsewhere", model=model))
-    print(f"Open {out / 'scores.csv'}; each patient's page lies in a folder beside it")
-    return FAULTS if len(told) else DONE
+    return asked.predict(given, found_study(given.study or BUILT_IN))
 
 
 def outline(given: argparse.Namespace) -> int:
@@ -273,12 +221,9 @@ def outline(given: argparse.Namespace) -> int:
 
 def package(given: argparse.Namespace) -> int:
     """Write a study's models as a package that another hospital can use."""
-    from radiogenomics.new_patient.package import CARD, write_package
+    from radiogenomics.new_patient import asked
 
-    study = load_study(given.study, given.reports)
-    content = write_package(study, given.out, given.without_svm)
-    print(f"{listed(content['models'])} are in {given.out}. Read {CARD} before you send it.")
-    return DONE
+    return asked.package(given, load_study(given.study, given.reports))
 
 
 def compare(given: argparse.Namespace) -> int:
