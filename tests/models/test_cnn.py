@@ -443,3 +443,17 @@ def test_trainings_that_found_nothing_are_told(tmp_path):
     assert 'class="alert"' in told and "Started again with other weights: fold 1 and fold 2" in told
     told = say("models", "trainings", idle=[], again=[], trainings=3)
     assert told.startswith("In every training") and "again" not in told
+
+
+@pytest.mark.filterwarnings("error:The structure of `inputs`")
+def test_what_the_last_layer_reads_gives_the_score():
+    volumes = np.random.default_rng(0).random((3, 16, 16, 16, 1), np.float32)
+    models = [cnn.build((16, 16, 16), CNN(), seed) for seed in (1, 2)]
+    inner = cnn.last_layer(models[0], volumes, batch=2)
+    weights, bias = models[0].layers[-1].get_weights()
+    logits = inner @ weights + bias
+    expected = np.exp(logits[:, 1]) / np.exp(logits).sum(axis=1)
+    assert cnn.score(models[0], volumes) == pytest.approx(expected, abs=1e-5)
+    both = cnn.last_layer(cnn.average(models), volumes)
+    assert both.shape == (3, 2 * inner.shape[1])
+    assert both[:, : inner.shape[1]] == pytest.approx(inner, abs=1e-6)

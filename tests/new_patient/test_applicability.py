@@ -153,6 +153,7 @@ def test_the_verdict_says_where_the_patient_stands():
     assert "at or above the declared cut-off of 0.70" in text
     assert "the other label is ruled out: **EGFR mutant**" in text
     assert "the model **cannot say**" in verdict(0.5)
+    assert [part.split()[0] for part in text.split("\n\n")] == ["Nothing", "CNN,", "The"]
     assert "below the training patients' Youden cut-off" in verdict(
         0.1, thresholds={"CNN": {"youden": 0.6}}
     )

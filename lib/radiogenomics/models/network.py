@@ -236,7 +236,7 @@ def load_network(study: Study) -> keras.Model:
 
 def last_layer(model: keras.Model, volumes: np.ndarray, batch: int = 8) -> np.ndarray:
     """Return what the last layer reads (patient, unit), of averaged networks side by side."""
-    inner = [keras.Model(m.inputs, m.layers[-1].input) for m in members(model)]
+    inner = [keras.Model(m.inputs[0], m.layers[-1].input) for m in members(model)]
     starts = range(0, len(volumes), batch)
     found = [
         np.concatenate([_numpy(m(volumes[i : i + batch], training=False)) for i in starts])
