@@ -84,6 +84,9 @@ def test_checks_of_a_network(network):
     told = say("maps", "resets", **similarity.last_reset(stages, table), patients=2, layer="x")
     assert "After all weights are re-initialised" in told and "Spearman" in told
     told = say("maps", "stability", rows=similarity.likeness(copy), learned=None)
+    grid = copy.assign(ssim=np.nan)  # maps of a voxel or two a side
+    small = say("maps", "stability", rows=similarity.likeness(grid), learned=None)
+    assert "SSIM not defined" in small and "nan" not in small
     assert "maps agree with Spearman **1.00**" in told
 
 

@@ -49,6 +49,11 @@ def users(file):
             yield name, taking
 
 
+def test_a_parameter_files_classes_are_told_without_what_they_leave_open():
+    held = {"featureClass": {"shape": None, "glcm": ["Idn", "Imc1"]}, "setting": {}}
+    assert checklists._told(held) == "featureClass shape; glcm Idn, Imc1; setting"
+
+
 def test_the_lists_are_whole():
     numbers = {n: [one["item"] for one in items] for n, items in ITEMS["lists"].items()}
     assert numbers["clear"] == [str(i) for i in range(1, 59)]

@@ -111,7 +111,7 @@ def _in_json(path: Path, asked: dict[str, Any]) -> tuple[bool, str]:
 
 def _told(value: Any) -> str:
     if isinstance(value, dict):
-        return "; ".join(f"{k} {_told(v)}" for k, v in value.items())
+        return "; ".join(k if v in (None, {}, []) else f"{k} {_told(v)}" for k, v in value.items())
     if isinstance(value, list) and any(isinstance(entry, (dict, list)) for entry in value):
         return f"{len(value)} entries"
     if isinstance(value, list):

@@ -76,7 +76,8 @@ def _sentences() -> jinja2.Environment:
         "p": say_p, "listed": listed, "red": alert, "estimate": estimate,
         "percent": "{:.0%}".format, "compact": "{:g}".format, "p_printed": print_p,
         "words": lambda name: str(name).replace("_", " "),
-        "digits": lambda value, n: f"{value:,.{n}f}", "count": "{:,.0f}".format,
+        "digits": lambda value, n: "not defined" if np.isnan(value) else f"{value:,.{n}f}",
+        "count": "{:,.0f}".format,
     }  # fmt: skip
     return made
 
