@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 from conftest import QUICK
@@ -80,3 +81,15 @@ def test_sections_that_early_notebooks_do_not_read():
                 assert f"settings.{section}" not in text, path
     for path in run.notebooks()[:3]:
         assert not any(f"settings.{s}" in path.read_text("utf-8") for s in rooms), path
+
+
+def test_an_outline_that_is_made_or_corrected_is_another_input(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "study")
+    study = dataclasses.replace(finished, folder=folder)
+    before = standing.common(study)
+    (folder / "outlines").mkdir()
+    assert standing.common(study) == before
+    (folder / "outlines/P001.nii.gz").write_bytes(b"one")
+    made = standing.common(study)
+    (folder / "outlines/P001.nii.gz").write_bytes(b"other")
+    assert len({before, made, standing.common(study)}) == 3

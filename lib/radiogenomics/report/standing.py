@@ -9,6 +9,7 @@ from typing import Any
 
 from radiogenomics.cohort.reading import IMAGES
 from radiogenomics.images.formats import image_files
+from radiogenomics.images.outlined import FOLDER as OUTLINES
 from radiogenomics.report.manifest import versions
 from radiogenomics.study import contract
 from radiogenomics.study.cells import read_cells
@@ -62,11 +63,15 @@ def _code() -> list[Path]:
 
 
 def _inputs(study: Study) -> list[Any]:
-    """Return the table's content and, of each image that it names, size and time of every file."""
+    """Return the table's content and, of each image, size and time of every file.
+
+    Images are those that the table names, and outlines that were made in the workbook.
+    """
     if not study.cohort_csv.exists():
         return []
     table = read_cells(study.cohort_csv)
     named = {study.folder / p for c in IMAGES if c in table for p in table[c] if p}
+    named |= set((study.folder / OUTLINES).glob("*.nii.gz"))
     stats = [p.stat() for path in sorted(named) if path.exists() for p in image_files(path)]
     return [_of_files([study.cohort_csv]), [(s.st_size, s.st_mtime_ns) for s in stats]]
 
