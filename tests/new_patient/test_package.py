@@ -66,6 +66,9 @@ def test_it_holds_what_the_study_found_and_a_card_says_it(finished, packed):
     assert "Not a medical device" in card and "simulated patients" in card
     assert "support vectors are standardised feature rows" in card
     assert "no set is made" in card and "too few for distances" in card  # 20 patients
+    groups = finished.table(tables.SUBGROUPS)
+    ours = groups[(groups.model == held["primary"]) & (groups.variable != "hospital")]
+    assert len(held["subgroups"]) == len(ours) > 0 and "### Subgroups" in card
     scores = pd.read_csv(finished.predictions_csv)
     one = scores[(scores.model == "LR") & scores.fold.notna()].score
     assert held["training_scores"]["LR"][50] == pytest.approx(one.median())

@@ -63,7 +63,7 @@ def known(study: Study) -> dict[str, Any]:
 
 def _tables(study: Study) -> list:
     names = (tables.MASKS, tables.ACQUISITION, tables.METRICS, tables.THRESHOLDS, tables.FEATURES,
-             tables.INTERNAL_RESULTS, tables.FLOW)  # fmt: skip
+             tables.INTERNAL_RESULTS, tables.FLOW, tables.SUBGROUPS)  # fmt: skip
     return [study.path(table) for table in names]
 
 
@@ -92,6 +92,7 @@ def gathered(study: Study) -> dict[str, Any]:
         "signature": _signature(fitted, training),
         "network": _network(fitted, training),
         "performance": _performance(study),
+        "subgroups": _subgroups(study, plan.primary),
         "cohorts": _counts(study),
     }
 
@@ -191,10 +192,25 @@ def _performance(study: Study) -> list[dict[str, Any]]:
     rows = rows.drop_duplicates(["model", "cohort", "threshold_rule", "metric"])
     columns = ["model", "cohort", "threshold_rule", "metric", "value", "ci_low", "ci_high",
                "ci_method", "n", "events"]  # fmt: skip
+    return _records(rows[columns])
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {name: None if pd.isna(value) else value for name, value in row.items()}
-        for row in rows[columns].to_dict("records")
+        for row in rows.to_dict("records")
     ]
+
+
+def _subgroups(study: Study, model: str) -> list[dict[str, Any]]:
+    """Return the primary model's rows of subgroups.csv, without hospitals' names."""
+    if not study.has(tables.SUBGROUPS):
+        return []
+    rows = study.table(tables.SUBGROUPS)
+    rows = rows[(rows.model == model) & (rows.variable != "hospital")]
+    return _records(
+        rows[["cohort", "variable", "group", "n", "events", "auc", "ci_low", "ci_high"]]
+    )
 
 
 def _counts(study: Study) -> list[dict[str, Any]]:
