@@ -172,9 +172,7 @@ def test_full_checks_train_the_network_on_permuted_labels_and_changed_images(fin
     study = dataclasses.replace(
         finished, settings=dataclasses.replace(
             finished.settings,
-            evaluation=dataclasses.replace(
-                finished.settings.evaluation, checks="full", permutations=1
-            ),
+            evaluation=dataclasses.replace(finished.settings.evaluation, checks="full"),
         ),
     )  # fmt: skip
     patients = evidence.patient_columns(study, _labelled(study))
@@ -182,7 +180,7 @@ def test_full_checks_train_the_network_on_permuted_labels_and_changed_images(fin
     cnn = permuted[permuted.model == "CNN"].pivot(
         index="permutation", columns="patient", values="score"
     )
-    assert list(cnn.index) == [0, 1] and len(cnn.drop_duplicates()) == 2
+    assert list(cnn.index) == [0, 1, 2, 3] and len(cnn.drop_duplicates()) == 4
     kept = predictions.score_table(predictions.read_scores(study), "external").CNN
     assert cnn.loc[0].to_numpy() == pytest.approx(kept[cnn.columns].to_numpy(), abs=1e-6)
     controls = images.control_scores(study, patients)
