@@ -117,8 +117,8 @@ def parametric_map(
     return hd.pm.ParametricMap(
         sources, volume_of(heat, scan.file_grid, sources), **_about(MAP), **_device(),
         contains_recognizable_visual_features=False, real_world_value_mappings=[mapping],
-        window_center=0.5, window_width=1.0, content_label="RESEARCH",
-        content_description=RESEARCH,
+        voi_lut_transformations=[hd.VOILUTTransformation(window_center=0.5, window_width=1.0)],
+        content_label="RESEARCH", content_description=RESEARCH,
     )  # fmt: skip
 
 
