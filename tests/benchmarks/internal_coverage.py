@@ -27,9 +27,6 @@ from sklearn.metrics import roc_auc_score
 SIZES, FOLDS, REPEATS, NEW, SEED = (24, 60, 200), 3, 10, 4000, 2024
 FEATURES, GROUPS, SIGNAL = 60, 12, 4  # features in groups of five that correlate; some carry label
 PAGE = Path(__file__).parents[2] / "docs/methods.md"
-MARKS = [
-    f"<!-- {word} tests/benchmarks/internal_coverage.py -->" for word in ("written by", "end of")
-]
 FILE = Path(__file__).with_suffix(".csv")
 
 
@@ -117,12 +114,7 @@ def page():
         f"{r.sd_of_value:.3f} | {r.coverage:.3f} | {r.width:.3f} |"
         for r in rows.read(FILE).itertuples()
     ]
-    before, after = (
-        PAGE.read_text("utf-8").split(MARKS[0])[0],
-        PAGE.read_text("utf-8").split(MARKS[1])[1],
-    )
-    table = "\n".join(lines)
-    PAGE.write_text(f"{before}{MARKS[0]}\n\n{table}\n\n{MARKS[1]}{after}", "utf-8")
+    rows.into(PAGE, Path(__file__).name, "\n".join(lines))
 
 
 if __name__ == "__main__":

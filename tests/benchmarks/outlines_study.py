@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import rows
 import SimpleITK as sitk
 from control import made
 from radiogenomics.cohort import eligibility, outlines
@@ -32,7 +33,7 @@ KINDS = {"readers'": (), "grown, half way": (None,), "grown, -700 HU": (-700.0,)
 
 def grown(study: Study, table: pd.DataFrame, border: float | None) -> pd.DataFrame:
     """Return the patients with outlines grown in place of the readers'."""
-    rows = []
+    drawn = []
     for row in table.to_dict("records"):
         scan = read_row(row)
         spacing = scan.mask.GetSpacing()[::-1]
@@ -42,8 +43,8 @@ def grown(study: Study, table: pd.DataFrame, border: float | None) -> pd.DataFra
         lesion = grow(scan.ct, point, border_hu=border)
         name = f"{row['patient']}_{border}"
         path = outlines.keep(study, name, lesion.mask, outlines.told(lesion))
-        rows.append(row | {"mask": str(path), "mask_label": ""})
-    again = pd.DataFrame(rows)
+        drawn.append(row | {"mask": str(path), "mask_label": ""})
+    again = pd.DataFrame(drawn)
     return again.assign(mask_hash=[eligibility.mask_hash(row) for row in again.to_dict("records")])
 
 
@@ -82,10 +83,8 @@ def main() -> None:
         f"The study repeated on both kinds of outlines, {len(y)} test patients of {PATIENTS}: AUC "
         "(95% CI), p of the difference to the readers':"
     )
-    text = PAGE.read_text("utf-8")
-    before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
     table = "\n".join([head, *lines])
-    PAGE.write_text(f"{before}{MARKS[0]}\n\n{about}\n\n{table}\n\n{MARKS[1]}{after}", "utf-8")
+    rows.into(PAGE, Path(__file__).name, f"{about}\n\n{table}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import rows
 import SimpleITK as sitk
 from control import made
 from radiogenomics.images.growing import grow
@@ -23,7 +24,6 @@ from scipy.ndimage import distance_transform_edt
 PATIENTS, SEED = 120, 2024
 TABLE = Path(__file__).with_name("outlining.csv")
 PAGE = Path(__file__).parents[2] / "docs/outlines.md"
-MARKS = [f"<!-- {word} tests/benchmarks/outlining.py -->" for word in ("written by", "end of")]
 IBSI = Path(__file__).parents[3] / "shared/data/ibsi/ibsi_1_ct_radiomics_phantom/nifti"
 SHELL_MM, WALL_HU, WALL = 3.0, -300.0, 0.25
 SOLID, GLASS = -300.0, -550.0  # mean HU of the lesion
@@ -66,22 +66,19 @@ def surface(a: np.ndarray, b: np.ndarray, spacing: tuple) -> float:
     return float(np.concatenate([to[1][rims[0]], to[0][rims[1]]]).mean())
 
 
-def page(rows: pd.DataFrame) -> None:
+def page(found: pd.DataFrame) -> None:
     """Write the table into docs/outlines.md."""
     lines = [
         "| lesions | number | border | Dice, median (10th percentile) | under 0.7, of these with a "
         "doubt | distance of surfaces, median | seconds |", "|---" * 7 + "|",
     ]  # fmt: skip
-    for (kind, border), part in rows.groupby(["kind", "border"], sort=False):
+    for (kind, border), part in found.groupby(["kind", "border"], sort=False):
         bad = part[part.dice < 0.7]
         told = f"{len(bad)}, {(bad.doubts != '').sum()}"
         low = f"{part.dice.median():.2f} ({part.dice.quantile(0.1):.2f})"
         away = f"{part.surface_mm.median():.1f} mm | {part.seconds.median():.1f}"
         lines.append(f"| {kind} | {len(part)} | {border} | {low} | {told} | {away} |")
-    text = PAGE.read_text("utf-8")
-    before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
-    table = "\n".join(lines)
-    PAGE.write_text(f"{before}{MARKS[0]}\n\n{table}\n\n{MARKS[1]}{after}", "utf-8")
+    rows.into(PAGE, Path(__file__).name, "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -21,9 +21,6 @@ from verdicts import cohort
 SEEDS, PATIENTS, FOLDS = range(501, 521), 240, 5
 TABLE = Path(__file__).with_name("prediction_sets.csv")
 PAGE = Path(__file__).parents[2] / "docs/predict.md"
-MARKS = [
-    f"<!-- {word} tests/benchmarks/prediction_sets.py -->" for word in ("written by", "end of")
-]
 GROUPS = {"extra": "training hospital", "B": "other hospital"}
 
 
@@ -87,15 +84,13 @@ def page() -> None:
             for c in ("coverage_0", "coverage_1", "both", "unlike")
         ]
         lines.append(f"| {GROUPS[group]} | {model} | {len(part)} | {' | '.join(means)} |")
-    text = PAGE.read_text("utf-8")
-    before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
     about = (
         f"Measured on {len(SEEDS)} built-in cohorts (half of the {PATIENTS} patients' training "
         f"hospital fitted, the other half judged; nominal {1 - ERROR:.0%} of each label, and "
         f"{ALARMS:.0%} unlike; mean ± standard error):"
     )
     table = "\n".join(lines)
-    PAGE.write_text(f"{before}{MARKS[0]}\n\n{about}\n\n{table}\n\n{MARKS[1]}{after}", "utf-8")
+    rows.into(PAGE, Path(__file__).name, f"{about}\n\n{table}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,14 @@ def read(table: Path) -> pd.DataFrame:
     return pd.read_csv(table) if table.exists() else pd.DataFrame()
 
 
+def into(page: Path, script: str, text: str) -> None:
+    """Write a text between the marks that a page of the docs has for a benchmark."""
+    begin, end = (f"<!-- {word} tests/benchmarks/{script} -->" for word in ("written by", "end of"))
+    held = page.read_text("utf-8")
+    before, after = held.split(begin)[0], held.split(end)[1]
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", "utf-8")
+
+
 def once(table: Path, key: dict, one: Callable[[], dict]) -> None:
     """Add a row of this key, unless the table, which is written whole, has it."""
     several(table, key, lambda: [one()])

@@ -20,7 +20,7 @@ from radiogenomics.images import anonymity, boxes
 from radiogenomics.images.grids import canonical
 from radiogenomics.images.growing import Grown, grow
 from radiogenomics.images.masks import on_the_cts_grid
-from radiogenomics.images.outlined import FOLDER, file_of
+from radiogenomics.images.outlined import AUTOMATIC, FOLDER, file_of
 from radiogenomics.images.scans import choice_of, read_ct
 from radiogenomics.study.errors import ImageFault
 from radiogenomics.study.files import read_json, whole_file, write_json
@@ -67,7 +67,7 @@ def kept(study: Study, patient: str) -> tuple[sitk.Image | None, dict[str, Any]]
 def told(grown: Grown) -> dict[str, Any]:
     """Return what is kept of how a lesion was grown."""
     return {
-        "how": "automatic", "opening_mm": grown.opening_mm, "border_hu": round(grown.border_hu, 1),
+        "how": AUTOMATIC, "opening_mm": grown.opening_mm, "border_hu": round(grown.border_hu, 1),
         "volume_mm3": round(grown.volume_mm3, 1), "sphericity": round(grown.sphericity, 3),
         "doubts": list(grown.doubts),
     }  # fmt: skip

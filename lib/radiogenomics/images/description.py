@@ -13,6 +13,7 @@ from radiogenomics.images.scans import Scan
 AIR_HU, LUNG_HU = -900.0, -500.0  # a lesion's voxels below: air; around it below: lung or air
 ROOM_HU = -950.0  # below: air outside the body, not lung
 SPLINE_NEEDS = 10  # voxels: beyond them a cubic B-spline's weights are below 1e-5
+NO_LUNG, MOST_AIR = 0.01, 0.5  # shares: less lung around a lesion, more air in it, is remarked
 NEAR_MM, COARSE_MM = 30.0, 3.0  # how far around the lesion lung is looked for, and how closely
 NAMED = 5  # patients in a line that tells of many
 
@@ -93,8 +94,8 @@ def _flags(row: dict, ct: sitk.Image, header: dict[str, float | str]) -> list[st
             "empty_slices_between"
         ],
         "touches the border of the CT": row["touches_border"],
-        f"{row['air_share']:.0%} of the lesion is air": row["air_share"] > 0.5,
-        "no lung within 30 mm: outside the chest?": row["lung_near"] < 0.01,
+        f"{row['air_share']:.0%} of the lesion is air": row["air_share"] > MOST_AIR,
+        "no lung within 30 mm: outside the chest?": row["lung_near"] < NO_LUNG,
         "its header names another part of the body than the chest": elsewhere,
         "its header tells of text in the picture: look for a name": text,
         f"lowest value of the CT is {lowest:g}: is it in HU?": lowest > LUNG_HU,

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from radiogenomics.images.description import LUNG_HU, acquisition_row, mask_row
+from radiogenomics.images.description import LUNG_HU, MOST_AIR, NO_LUNG, acquisition_row, mask_row
 from radiogenomics.images.scans import Scan
 from radiogenomics.new_patient.training import ALARMS, thickness
 from radiogenomics.statistics.conformal import mahalanobis
 from radiogenomics.study.words import say
 
 THICKER = 1.5  # times the training patients' thickest slices: another kind of scan
-NO_LUNG, MOST_AIR = 0.01, 0.5  # shares, as remarks of masks.csv have them
 SHOWN = 3  # features that are named
 
 
