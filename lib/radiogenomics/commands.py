@@ -211,7 +211,7 @@ def outline(given: argparse.Namespace) -> int:
         _refuse_root(given.further, "workbook outline STUDY")
         return lab.serve_outlines(study, [f"--port={given.port}", *given.further])
     grown = outlines.grow_cohort(study, given.opening, given.border, progress("lesions grown"))
-    for row in grown.fillna("").itertuples():
+    for row in grown.astype(object).fillna("").itertuples():
         size = row.reason or f"{row.volume_mm3:.0f} mm³, opening {row.opening_mm:g} mm"
         print(f"{row.patient}: {size}" + (f": look at it: {row.doubts}" if row.doubts else ""))
     failed, doubts = ((grown[name].fillna("") != "").sum() for name in ("reason", "doubts"))

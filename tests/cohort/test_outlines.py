@@ -66,6 +66,12 @@ def test_a_cohort_is_grown_from_points_and_boxes_and_marked_as_automatic(study, 
     assert about["how"] == "automatic" and about["opening_mm"] >= 0 and "date" in about
 
 
+def test_an_opening_that_leaves_nothing_keeps_no_outline(study):
+    found = outlines.grow_cohort(study, opening_mm=30.0).set_index("patient")
+    assert (found.loc[["P02", "P05"], "reason"].str.contains("nothing is left")).all()
+    assert not list((study.folder / "outlines").glob("*"))
+
+
 def test_what_is_kept_is_not_grown_again_and_a_mask_of_the_table_comes_first(study):
     outlines.grow_cohort(study)
     before = (study.folder / "outlines/P03.nii.gz").read_bytes()

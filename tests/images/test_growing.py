@@ -96,3 +96,10 @@ def test_a_point_that_is_in_no_lesion_is_refused(point, told):
     hu[ball(SHAPE, CENTRE, 8.0)] = 30
     with pytest.raises(ImageFault, match=told):
         grow(image(hu), point)
+
+
+def test_an_opening_that_leaves_nothing_is_a_fault_and_no_empty_outline():
+    hu = lung()
+    hu[ball(SHAPE, CENTRE, 8.0)] = 30
+    with pytest.raises(ImageFault, match="denser than -410 HU nothing is left.*smaller opening"):
+        grown_from(hu, opening_mm=20.0)

@@ -65,7 +65,7 @@ def grow(
         box: a mask on the CT's grid; nothing outside it is taken.
 
     Raises:
-        ImageFault: the point lies outside the CT, or in air or lung.
+        ImageFault: the point lies outside the CT, or in air or lung; no opening leaves anything.
     """
     hu, spacing, start, part = _around(ct, point_mm)
     away = _distance_from(hu.shape, start, spacing)
@@ -84,10 +84,15 @@ def grow(
     best = None
     for opening in OPENINGS_MM if opening_mm is None else (opening_mm,):
         grown = _opened(depth, inside, start, spacing, opening, border)
-        if best is None or len(grown.doubts) < len(best.doubts):
+        if grown and (best is None or len(grown.doubts) < len(best.doubts)):
             best = grown
-        if not best.doubts:
+        if best and not best.doubts:
             break
+    if best is None:
+        raise ImageFault(
+            f"of what is denser than {border:.0f} HU nothing is left after an opening of {opening:g} "
+            "mm. Expected: a lesion thicker than twice the opening. Give a smaller opening, or border."
+        )
     whole = np.zeros(ct.GetSize()[::-1], np.uint8)
     whole[part] = best.mask
     return replace(best, mask=mask_on(ct, whole))
@@ -119,11 +124,14 @@ def _distance_from(shape: tuple[int, ...], start: tuple[int, ...], spacing: np.n
 def _opened(
     depth: np.ndarray, inside: np.ndarray, start: tuple[int, ...], spacing: np.ndarray,
     opening: float, border: float,
-) -> Grown:  # fmt: skip
-    """Return the part of the tissue that holds the point after an opening by a ball, in mm."""
+) -> Grown | None:  # fmt: skip
+    """Return the part of the tissue that holds the point after an opening by a ball, in mm.
+
+    None: the opening leaves nothing.
+    """
     parts, many = label(depth > opening)
     if not many:
-        return Grown(np.zeros_like(inside), opening, border, 0, 0, 0, ("nothing is left",) * 3)
+        return None
     lesion = parts == _nearest_part(parts, start, spacing)
     if opening:
         reach = opening + spacing.min()  # the voxels' own size is in both distances

@@ -128,10 +128,10 @@ class OutlineEditor:
     def grow(self, z: int, y: int, x: int) -> None:
         """Grow the lesion from a voxel."""
         point = self.ct.TransformIndexToPhysicalPoint([int(x), int(y), int(z)])
-        border = float(self.border.value) if self.border.value.strip() else None
         try:
+            border = float(self.border.value) if self.border.value.strip() else None
             grown = grow(self.ct, point, self.opening.value, border)
-        except StudyError as fault:
+        except (StudyError, ValueError) as fault:
             self.said.value = str(fault)
             return
         self._remember()
