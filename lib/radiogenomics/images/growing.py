@@ -90,8 +90,9 @@ def grow(
             break
     if best is None:
         raise ImageFault(
-            f"of what is denser than {border:.0f} HU nothing is left after an opening of {opening:g} "
-            "mm. Expected: a lesion thicker than twice the opening. Give a smaller opening, or border."
+            f"of what is denser than {border:.0f} HU nothing is left after an opening of "
+            f"{opening:g} mm. Expected: a lesion thicker than twice the opening. Give a smaller "
+            "opening, or another border."
         )
     whole = np.zeros(ct.GetSize()[::-1], np.uint8)
     whole[part] = best.mask
