@@ -6,9 +6,10 @@ import pytest
 import SimpleITK as sitk
 from radiogenomics.cohort import eligibility, included, reading
 from radiogenomics.images import inspection, lesions
+from radiogenomics.images.changes import small_errors
 from radiogenomics.images.scans import read_row
 from radiogenomics.new_patient import predicting, read_images
-from radiogenomics.radiomics import second_reader
+from radiogenomics.radiomics import features, second_reader
 from radiogenomics.report.drafted_methods import METHODS
 from radiogenomics.study import tables
 from radiogenomics.study.errors import TableFault
@@ -27,7 +28,7 @@ def drawn(*numbers, values=None):
     return mask
 
 
-def cohort_of_lesions(folder, rules, *, change=lambda table: table, mask=None, n=12):
+def cohort_of_lesions(folder, rules, *, change=lambda table: table, mask=None, n=12, above=""):
     """A study whose patients P00 and P01 have three rows, the others one; of small CTs."""
     (folder / "scans").mkdir(exist_ok=True)
     table = corpus.cohort_table(n).assign(lesion="")
@@ -52,7 +53,7 @@ def cohort_of_lesions(folder, rules, *, change=lambda table: table, mask=None, n
     made = change(type(table)(rows))
     made.to_csv(folder / "cohort.csv", index=False)
     asked = "".join(f"{name} = '{value}'\n" for name, value in rules.items())
-    (folder / "study.toml").write_text(f"workers = 1\n[lesions]\n{asked}")
+    (folder / "study.toml").write_text(f"workers = 1\n{above}\n[lesions]\n{asked}")
     return load_study(folder, folder / "reports"), made
 
 
@@ -151,8 +152,9 @@ def with_cell(patient, number, column, value):
     ("rules", "change", "told"),
     [
         ({}, lambda t: t, "2 patients have several rows, and study.toml .* is 'mean', which is of "
-         "scores. Expected: index, largest, union"),
-        ({"rule": "max"}, lambda t: t, "is 'max', which is of scores"),
+         "features; the network reads one lesion a patient. Expected: index, largest, union, or a "
+         "study without"),
+        ({"rule": "max"}, lambda t: t, "is 'max', which is of features"),
         ({"rule": "index", "in_mask": "components"}, lambda t: t, "parts of a mask have no order"),
         ({"rule": "union"}, with_cell("P00", 1, "lesion", ""), "rows 2, 3, 4: patient P00 has les"),
         ({"rule": "union"}, with_cell("P00", 1, "lesion", "0"), "lesions of one name, or of none"),
@@ -195,6 +197,42 @@ def test_a_second_reader_is_not_compared_with_a_lesion_made_of_rows(tmp_path):
         assert len(both) == 12 - left_out
 
 
+RADIOMICS = "parts = ['clinical', 'radiomics']"
+
+
+@pytest.mark.parametrize(("rule", "number"), [("mean", np.mean), ("max", np.max)])
+def test_every_lesion_is_measured_and_its_features_become_one(tmp_path, rule, number):
+    study, _ = cohort_of_lesions(tmp_path, {"rule": rule}, above=RADIOMICS)
+    left, out, _ = read(study)
+    row, own = left.iloc[0], study.settings.radiomics
+    scan = read_row(row)
+    assert out.empty and len(scan.lesions) == 3
+    assert np.array_equal(sitk.GetArrayFromImage(scan.mask), drawn(0, 1, 2))  # what is looked at
+    alone = [features.extract(scan.ct, mask, own) for mask in scan.lesions]
+    assert alone[0]["original_shape_VoxelVolume"] != alone[1]["original_shape_VoxelVolume"]
+    values, failed = features.extract_cohort(study, left.head(3))
+    assert failed.empty
+    assert np.allclose(values.iloc[0][alone[0].index], number(alone, axis=0), rtol=1e-12)
+    one = read_row(left.iloc[2])
+    assert not one.lesions and not one.rule
+    assert np.allclose(values.iloc[2], features.extract(one.ct, one.mask, own)[values.columns])
+
+
+def test_a_change_is_made_to_every_lesion_and_a_small_one_excludes_its_patient(tmp_path):
+    study, _ = cohort_of_lesions(tmp_path, {"rule": "mean"}, above=RADIOMICS)
+    left, *_ = read(study)
+    larger = next(change for change in small_errors(1) if change.by > 0)
+    scan, own = read_row(left.iloc[0]), study.settings.radiomics
+    alone = [features.extract(*larger.of(scan.ct, mask), own) for mask in scan.lesions]
+    values, _ = features.extract_cohort(study, left.head(1), change=larger)
+    assert np.allclose(values.iloc[0][alone[0].index], np.mean(alone, axis=0), rtol=1e-12)
+    dot = np.zeros(corpus.SHAPE, np.uint8)
+    dot[1, 2:4, 2:4] = 1
+    corpus.write_image(tmp_path / "scans/P00/Weissenfels_2.nii.gz", dot)
+    values, failed = features.extract_cohort(study, read(study)[0].head(2))
+    assert failed.patient.tolist() == ["P00"] and "Expected: at least 8" in failed.reason[0]
+
+
 def test_the_rule_is_told_in_the_methods_and_in_notebook_01(tmp_path):
     study, _ = cohort_of_lesions(tmp_path, {"rule": "largest"})
     masks, *_ = inspection.inspect_cohort(study, read(study)[0])
@@ -209,5 +247,9 @@ def test_the_rule_is_told_in_the_methods_and_in_notebook_01(tmp_path):
 def test_new_patients_may_have_several_lesions(tmp_path, monkeypatch):
     study, _ = cohort_of_lesions(tmp_path, {"rule": "largest"})
     asked = {p.name: p.parameters for p in predicting.read_patients(study, study.cohort_csv)}["P01"]
-    images = (asked[name] for name in ("ct", "mask", "mask_label", "box", "lesions"))
+    images = [asked[name] for name in ("ct", "mask", "mask_label", "box", "lesions")]
     assert np.array_equal(sitk.GetArrayFromImage(read_images(*images).mask), drawn(1))
+    study, _ = cohort_of_lesions(tmp_path, {"rule": "max"}, above=RADIOMICS)
+    asked = {p.name: p.parameters for p in predicting.read_patients(study, study.cohort_csv)}["P01"]
+    images[-1] = asked["lesions"]
+    assert read_images(*images).rule == "max" and len(read_images(*images).lesions) == 3

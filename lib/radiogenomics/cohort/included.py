@@ -24,6 +24,7 @@ from radiogenomics.study.cells import numbered, read_written
 from radiogenomics.study.contract import TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.files import digest, whole_file
+from radiogenomics.study.settings import Lesions
 from radiogenomics.study.study import Study
 
 ENDINGS = ("readable_hash", "_stamp", "_from")  # of what `keep_included` adds
@@ -52,7 +53,7 @@ def _source(study: Study) -> str:
     """Return a digest of cohort.csv and of the settings that decide who takes part, and as what."""
     rules = study.settings
     table = content_hash(study.cohort_csv) if study.cohort_csv.exists() else ""
-    several = [rules.lesions] if rules.lesions.rule in lesions.RULES else []
+    several = [rules.lesions] if rules.lesions != Lesions() else []
     return digest(table, rules.label, rules.cohorts, rules.eligibility, rules.images, *several)
 
 

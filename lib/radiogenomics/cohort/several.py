@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from radiogenomics.images import boxes, lesions
-from radiogenomics.study.settings import Lesions, Settings
+from radiogenomics.study import design
+from radiogenomics.study.settings import NETWORK, Lesions, Settings
 
 LESION = "lesion"  # the column that names a patient's lesions
 OWN = (LESION, "mask", "mask_label", "mask_2", *boxes.COLUMNS)  # in which rows may differ
@@ -37,7 +38,7 @@ def with_lesions(raw: pd.DataFrame, settings: Settings) -> tuple[pd.DataFrame, l
     if not again.any() and rules.in_mask == "one":
         return raw.drop(columns=LESION, errors="ignore"), []
     patients = raw[again].groupby("patient", sort=False)
-    faults = _rule_faults(rules, patients.ngroups)
+    faults = _rule_faults(rules, patients.ngroups, NETWORK in design.parts(settings))
     for patient, rows in patients:
         faults += _row_faults(patient, rows, named, settings)
     texts = pd.Series("", raw.index)
@@ -61,13 +62,13 @@ def _text(rows: pd.DataFrame, rules: Lesions) -> str:
     return lesions.Lesions(rules.rule, rules.in_mask, len(rows), others).text()
 
 
-def _rule_faults(rules: Lesions, patients: int) -> list[str]:
-    if rules.rule not in lesions.RULES:
+def _rule_faults(rules: Lesions, patients: int, network: bool) -> list[str]:
+    if network and rules.rule not in lesions.RULES:
         held = f"{patients} patients have several rows" if patients else "in_mask names several"
         return [
-            f"{held}, and {RULE} is {rules.rule!r}, which is of scores. Expected: "
-            f"{', '.join(lesions.RULES)}: a model learns from one lesion a patient, or from all "
-            "of them as one."
+            f"{held}, and {RULE} is {rules.rule!r}, which is of features; the network reads one "
+            f"lesion a patient. Expected: {', '.join(lesions.RULES)}, or a study without the "
+            "network: parts = ['clinical', 'radiomics']."
         ]
     if rules.in_mask == "components" and rules.rule == "index":
         return [

@@ -22,8 +22,10 @@ from radiogenomics.study import settings
 from radiogenomics.study.errors import ImageFault
 
 COLUMN = "lesions"
-RULES = ("index", "largest", "union")  # of [lesions] rule, those that choose a lesion, not a score
+RULES = ("index", "largest", "union")  # of [lesions] rule, those by which one image is read
+OF_FEATURES = ("mean", "max")  # those that read every lesion, and make one value of its features
 WORDS = {"index": "the first", "largest": "the largest"}
+EACH = {"mean": "features of {} averaged", "max": "the highest features of {}"}
 NOTE = "lesions"  # how a note on the choice begins
 
 
@@ -32,7 +34,7 @@ class Lesions:
     """How a patient's lesion comes about.
 
     Attributes:
-        rule: which becomes the lesion: `RULES`.
+        rule: which becomes the lesion: `RULES`, or `OF_FEATURES`.
         in_mask: what a mask holds: one lesion; one a label; one a connected part (components).
         rows: how many rows of cohort.csv the patient has.
         others: of those after the first, where they count, the mask, as a path from the first's
@@ -94,10 +96,14 @@ def one(row: Mapping[str, Any], read: Callable[[str, str], Any]) -> Any:
     name, scan = found[int(np.argmax(voxels)) if kept.rule == "largest" else 0]
     many = len(found) + kept.rows - 1 - len(kept.others)
     said = f"{name} of {many} used, {WORDS.get(kept.rule)}"
-    if kept.rule == "union":
-        together = np.any([sitk.GetArrayViewFromImage(s.mask) for _, s in found], axis=0)
-        scan, said = replace(scan, mask=mask_on(scan.ct, together)), f"{len(found)} joined"
+    if kept.rule not in WORDS:
+        masks_of = tuple(s.mask for _, s in found)
+        together = np.any([sitk.GetArrayViewFromImage(mask) for mask in masks_of], axis=0)
+        scan = replace(scan, mask=mask_on(scan.ct, together))
+        said = EACH.get(kept.rule, "{} joined").format(len(found))
         refuse_litres(scan.mask, "their union")
+        if kept.rule in OF_FEATURES and many > 1:
+            scan = replace(scan, lesions=masks_of, rule=kept.rule)
     return replace(scan, notes=(*scan.notes, f"{NOTE}: {said}")) if many > 1 else scan
 
 

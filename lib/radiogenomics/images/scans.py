@@ -37,7 +37,8 @@ class Scan:
     Both are in the one form that does not depend on the file (`grids.canonical`): `ct` in HU,
     float32, not below -1024; `mask` uint8, 1 in the lesion. `file_grid` is where the CT's voxels
     lie in its file, for what goes back there; `labels` says what the mask's file holds; `files` are
-    the slices of a DICOM series, from the feet up.
+    the slices of a DICOM series, from the feet up. Of several lesions whose features become one
+    value by `rule` (`lesions.OF_FEATURES`), `lesions` are their masks, and `mask` is their union.
     `acquisition` (of a DICOM series) holds nothing that identifies a patient; `patient_id` is for
     comparison alone and never written.
     """
@@ -50,6 +51,8 @@ class Scan:
     patient_id: str = ""
     labels: str = ""
     files: tuple[Path, ...] = ()
+    lesions: tuple[sitk.Image, ...] = ()
+    rule: str = ""
 
 
 def read_ct(

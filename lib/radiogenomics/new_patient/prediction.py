@@ -20,7 +20,7 @@ from radiogenomics.models import classical, classifiers, network
 from radiogenomics.new_patient import applicability
 from radiogenomics.new_patient.applicability import Applicability
 from radiogenomics.new_patient.training import ENOUGH_OF_LABEL, ERROR
-from radiogenomics.radiomics.features import extract
+from radiogenomics.radiomics.features import extract_scan
 from radiogenomics.statistics.conformal import label_p_values, prediction_set, share_below
 from radiogenomics.study import design
 from radiogenomics.study.errors import ModelMismatch, UsageError
@@ -101,7 +101,7 @@ def predict(
         return Prediction({}, seen)
     parts, row, volume, inner = design.parts(study.settings), None, None, None
     if RADIOMICS in parts:
-        row = extract(scan.ct, scan.mask, study.settings.radiomics)[classical.load_signature(study)]
+        row = extract_scan(scan, study.settings.radiomics)[classical.load_signature(study)]
         for name in [m.name for m in classifiers.on_signature(study.settings) if m.name in names]:
             model = classical.load_model(study, name)
             scores[name] = float(classical.probability(model, row.to_frame().T)[0])

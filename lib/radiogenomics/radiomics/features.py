@@ -20,7 +20,7 @@ from threadpoolctl import ThreadpoolController
 from radiogenomics.images import anonymity, boxes, lesions
 from radiogenomics.images.changes import Change, put_back
 from radiogenomics.images.grids import bounds, crop
-from radiogenomics.images.scans import read_from, read_pair
+from radiogenomics.images.scans import Scan, read_from, read_row
 from radiogenomics.images.volumes import SPLINE_REACH, require_voxels, resample
 from radiogenomics.radiomics.fast import extract_fast, serves
 from radiogenomics.study import contract, tables
@@ -142,6 +142,29 @@ def extract(ct: sitk.Image, mask: sitk.Image, settings: Radiomics) -> pd.Series:
     return pd.Series(values)
 
 
+def extract_scan(scan: Scan, settings: Radiomics, change: Change | None = None) -> pd.Series:
+    """Return the features of a patient: of his lesion, or one value of all his lesions'.
+
+    Of several, each is measured alone; a feature's value is their unweighted mean (as Chang et al.
+    2021, doi 10.1038/s41598-021-89114-6, compare it with others), or the highest.
+
+    Args:
+        scan: CT and mask, and the lesions' masks where `scan.rule` makes one value of several.
+        settings: as of `extract`.
+        change: of images or outlines before they are measured.
+
+    Raises:
+        StudyError: as `extract`.
+    """
+    found = []
+    for mask in scan.lesions or (scan.mask,):
+        pair = change.of(scan.ct, mask) if change else (scan.ct, mask)
+        if change and settings.parameter_file:  # what a file asks of the whole CT, it is given
+            pair = put_back(as_stored(scan.ct), pair[0]), put_back(mask, pair[1])
+        found.append(extract(*pair, settings))
+    return pd.DataFrame(found).agg(scan.rule) if scan.lesions else found[0]
+
+
 def as_stored(ct: sitk.Image) -> sitk.Image:
     """Return a CT as files hold it, int16 if its HU are whole: PyRadiomics rounds such to whole."""
     hu = sitk.GetArrayViewFromImage(ct)
@@ -240,11 +263,7 @@ def _cache_path(study: Study, row: dict, change: Change | None = None) -> Path:
 
 def _extract_one(study: Study, row: dict, change: Change | None) -> tuple[str, dict, str]:
     def extracted() -> dict:
-        pair = read_pair(row)
-        changed = change.of(*pair) if change else pair
-        if study.settings.radiomics.parameter_file:  # what a file asks of the whole CT, it is given
-            changed = put_back(as_stored(pair[0]), changed[0]), put_back(pair[1], changed[1])
-        return extract(*changed, study.settings.radiomics).to_dict()
+        return extract_scan(read_row(row), study.settings.radiomics, change).to_dict()
 
     try:
         return row["patient"], once(_cache_path(study, row, change), extracted), ""

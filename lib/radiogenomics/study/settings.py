@@ -380,7 +380,8 @@ class Lesions:
     rule: str = key(
         "mean", "of a table of scores, which is the patient's: of the first lesion, of the largest "
         "(volume_mm3), of the row that is named union, the mean or the highest; of cohort.csv, "
-        "which lesion is: index, largest, or union (all as one)",
+        "which lesion is read: index, largest, or union (all as one); or, without the network, "
+        "the mean or max of each feature",
         choices=("index", "largest", "union", "mean", "max"),
     )  # fmt: skip
     in_mask: str = key(
