@@ -13,7 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from radiogenomics.study.errors import FAULTS, STOPPED, USAGE, StudyError, UsageError
+from radiogenomics.study.errors import (
+    FAULTS,
+    ONE_OR_SEVERAL,
+    STOPPED,
+    USAGE,
+    StudyError,
+    UsageError,
+)
 from radiogenomics.study.settings import CODES, Lesions, key_of
 from radiogenomics.study.values import did_you_mean
 
@@ -66,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(further)}")
     given.further = further
     try:
+        if given.command == "predict":
+            _refuse_nobody(given)
         from radiogenomics import commands  # takes a second or two, which --help need not
         from radiogenomics.report.folders import allow_open_files
 
@@ -83,6 +92,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"\n{WHY_STOPPED}", file=sys.stderr)
         return STOPPED
     return FAULTS
+
+
+def _refuse_nobody(given: argparse.Namespace) -> None:
+    """Refuse a prediction for nobody; a study without images needs no CT, but clinical data."""
+    person = given.sex or given.smoking or given.clinical
+    if not given.cohort and (not given.mask if given.ct else not person):
+        raise UsageError(ONE_OR_SEVERAL)
 
 
 @contextmanager
@@ -134,10 +150,9 @@ def _parser() -> argparse.ArgumentParser:
         "--dask", metavar="ADDRESS", help="a Dask scheduler that does the work (docs/cluster.md)"
     )
     run.add_argument(
-        "--force",
-        action="store_true",
+        "--force", action="store_true",
         help="forget what these notebooks keep (volumes, features, networks), and run them all",
-    )
+    )  # fmt: skip
     run.set_defaults(command="run")
 
     made = commands.add_parser("phantom", help="make a built-in cohort of simulated patients")
@@ -176,23 +191,20 @@ def _parser() -> argparse.ArgumentParser:
         "mask", nargs="?", type=Path, help="the lesion: image file, DICOM SEG or RTSTRUCT"
     )
     new.add_argument(
-        "--cohort",
-        type=Path,
+        "--cohort", type=Path,
         help="several instead: a CSV (patient, ct, mask, as in cohort.csv), or a folder with one "
         "subfolder a patient",
-    )
+    )  # fmt: skip
     new.add_argument(
         "--study", type=Path, help="a study, or a package of models (default: the built-in cohort)"
     )
     new.add_argument("--reports", type=Path, help="the study's reports (default reports/STUDY)")
     new.add_argument("--out", type=Path, required=True, help="folder of the result")
     new.add_argument(
-        "--dicom",
-        type=Path,
-        metavar="FOLDER",
+        "--dicom", type=Path, metavar="FOLDER",
         help="also write outline, map and numbers as DICOM (SEG, parametric map, SR); these files "
         "identify the patient",
-    )
+    )  # fmt: skip
     new.add_argument("--mask-label", default="", help="the lesion's value, segment or ROI")
     for name in ("sex", "smoking"):
         codes = CODES[name]
@@ -208,10 +220,9 @@ def _parser() -> argparse.ArgumentParser:
     drawn = commands.add_parser("outline", help=about, description=about)
     drawn.add_argument("study", type=Path, help="study folder")
     drawn.add_argument(
-        "--grow",
-        action="store_true",
+        "--grow", action="store_true",
         help="grow them from point_x_mm, point_y_mm, point_z_mm or the box of cohort.csv",
-    )
+    )  # fmt: skip
     drawn.add_argument(
         "--opening", type=float, metavar="MM", help="cut off what is thinner than twice this"
     )
@@ -225,10 +236,9 @@ def _parser() -> argparse.ArgumentParser:
     packed.add_argument("out", type=Path, help="new, such as mystudy_models")
     packed.add_argument("--reports", type=Path, help="the study's reports (default reports/STUDY)")
     packed.add_argument(
-        "--without-svm",
-        action="store_true",
+        "--without-svm", action="store_true",
         help="leave out the SVM, which holds patients' feature rows, and the combined model",
-    )
+    )  # fmt: skip
     packed.set_defaults(command="package")
 
     compare = commands.add_parser("compare", help="evaluate a table of scores of any software")

@@ -11,28 +11,20 @@ from radiogenomics.new_patient import predicting
 from radiogenomics.new_patient.package import CARD, open_models, write_package
 from radiogenomics.new_patient.prediction import elsewhere
 from radiogenomics.study import design
-from radiogenomics.study.errors import DONE, FAULTS, UsageError
+from radiogenomics.study.errors import DONE, FAULTS, ONE_OR_SEVERAL, UsageError
 from radiogenomics.study.files import read_json
 from radiogenomics.study.progress import progress
 from radiogenomics.study.study import Study
 from radiogenomics.study.words import listed, say
-
-ONE_OR_SEVERAL = (
-    "Expected: CT and MASK of one patient, or --cohort of several (a table, or a folder of "
-    "patients)."
-)
 
 
 def predict(given: argparse.Namespace, folder: Path) -> int:
     """Score new patients with the models of a study or a package; return the exit status.
 
     Raises:
-        UsageError: neither one patient nor several are named.
+        UsageError: of a study with images, no mask is named.
         StudyError: the models or a patient's images cannot be used.
     """
-    person = given.sex or given.smoking or given.clinical
-    if not given.cohort and (not given.mask if given.ct else not person):
-        raise UsageError(ONE_OR_SEVERAL)
     study = open_models(folder, given.reports)
     if given.cohort:
         return _predict_table(study, given.cohort, given.out)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 DONE, FAULTS, USAGE, STOPPED = 0, 1, 2, 130  # exit status: faults found or failed; by Ctrl-C
+ONE_OR_SEVERAL = (
+    "Expected: CT and MASK of one patient, or --cohort of several (a table, or a folder of "
+    "patients)."
+)
 
 
 class StudyError(Exception):
