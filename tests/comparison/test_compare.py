@@ -452,6 +452,43 @@ def test_several_tables_are_several_cohorts_and_wide_ones_are_read(tmp_path):
     )
 
 
+def hospitals(folder, *names, **columns):
+    """Tables of one name, of hospitals that number their patients alike."""
+    paths = [folder / name / "scores.csv" for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        table().drop(columns="cohort", errors="ignore").assign(**columns).to_csv(path, index=False)
+    return paths
+
+
+def test_hospitals_tables_of_one_name_and_patients_of_one_name_are_kept_apart(tmp_path):
+    ours = {"training_patients_below": 0.5, "prediction_set": "", "applicable": True, "reason": ""}
+    paths = hospitals(tmp_path, "north", "south", **ours)
+    rows = pd.read_csv(paths[1]).astype({"reason": object})
+    rows.loc[rows.patient == "P0", ["score", "reason"]] = [np.nan, "no mask"]
+    rows.loc[rows.patient == "P1", "applicable"] = False
+    rows["label"] = 1 - rows.label  # other people
+    rows.to_csv(paths[1], index=False)
+    found = other_scores.read_scores(*paths)
+    assert found.groupby("cohort").patient.nunique().to_dict() == {
+        "north": rows.patient.nunique(), "south": rows.patient.nunique() - 1,
+    }  # fmt: skip
+    assert set(found.patient) >= {"north_P0", "north_P1", "south_P1"} and "P1" not in set(
+        found.patient
+    )
+    told = found.attrs["told"]
+    assert told[0].startswith("south (scores.csv): ") and "have no score" in told[0]
+    assert told[1].startswith("south (scores.csv): 1 patients are unlike")
+    assert "stand in several tables (P1, P2" in told[2] and len(told) == 3
+
+
+def test_tables_of_other_models_are_of_the_same_patients(tmp_path):
+    first, second = hospitals(tmp_path, "a", "b")
+    pd.read_csv(second).assign(model="other").to_csv(second, index=False)
+    with pytest.raises(StudyError, match="are in several cohorts"):
+        other_scores.read_scores(first, second)
+
+
 def test_options_and_a_plan_reach_the_report_and_json_has_the_numbers(tmp_path, capsys):
     rows = table().assign(label=lambda t: t.label.map({1: "responder", 0: "other"}))
     rows["score"] = np.where(rows.model == "raw", np.round(rows.score) % 5 + 1, rows.score)

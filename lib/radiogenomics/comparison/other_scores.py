@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from radiogenomics.cohort.reading import canonical
+from radiogenomics.comparison.other_cohorts import TEST, apart, cohorts
 from radiogenomics.comparison.other_lesions import VOLUME, read_lesions
 from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.cells import header_of, read_cells
@@ -22,7 +22,7 @@ OPTIONAL = ["parameters", LESION, VOLUME]
 MOST_FOLDS = 100_000
 COHORT = r"[A-Za-z0-9_-]{1,40}"  # a cohort's name, which names figures too
 MOST_COHORTS = 20  # more values are a column of something else
-TEST = "test"
+OF_PREDICT = ("training_patients_below", "prediction_set", "applicable", "reason")  # its columns
 NO_MODELS = (
     "patient", "label", "cohort", "fold", "parameters", "synthetic", "lesion", "weight", "",
     "age", "sex", "hospital", "stage", "volume_mm3", "thickness_mm", "interval_days", "year",
@@ -34,8 +34,9 @@ def read_scores(*paths: Path, positive: Iterable[str] = (), rule: str = "mean") 
     """Read scores: patient, cohort, label, model, score, fold; one row per patient and model.
 
     Or, as R and SPSS write, one column a model beside patient and label. Several tables are
-    several cohorts, named by their column `cohort`, else by their file; of one table without the
-    column all patients are the test cohort. Without `fold` training scores are in-sample. Scores
+    several cohorts, named by their column `cohort`, else by their file, or its folder where files
+    are named alike; of one table without the column all patients are the test cohort. Hospitals
+    may number their patients alike. Without `fold` training scores are in-sample. Scores
     outside [0, 1] are taken as they are. A column `parameters`, one number a model, gives its
     candidate parameters, those that selection dropped included. Labels may be words: those of
     `positive`, or one that is usual for 1 (true, yes, mutant), and one other. Several lesions a
@@ -45,9 +46,11 @@ def read_scores(*paths: Path, positive: Iterable[str] = (), rule: str = "mean") 
     Raises:
         TableFault: names rows that cannot be read, are missing, appear twice or disagree.
     """
-    parts = [_typed(*_long(path), path, _cohort(path, paths), positive) for path in paths]
-    table = pd.concat(parts, ignore_index=True)
+    named = zip(paths, *cohorts(paths), strict=True)
+    parts = [_typed(*_long(path), Path(said), cohort, positive) for path, cohort, said in named]
     told = [line for part in parts for line in part.attrs["told"]]
+    parts, of_names = apart(parts)
+    table, told = pd.concat(parts, ignore_index=True), told + of_names
     path = Path(" and ".join(path.name for path in paths))
     if LESION in table:
         table, of_lesions = read_lesions(table, rule, path)
@@ -62,11 +65,6 @@ def read_scores(*paths: Path, positive: Iterable[str] = (), rule: str = "mean") 
         _refuse_unpaired(rows, kind, path)
         _refuse_one_label(rows, kind, path)
     return table
-
-
-def _cohort(path: Path, paths: tuple[Path, ...]) -> str:
-    """Return the cohort of a table without that column."""
-    return TEST if len(paths) == 1 else re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:40]
 
 
 def _long(path: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -109,7 +107,8 @@ def _with(raw: pd.DataFrame, needed: tuple[str, ...], path: Path) -> pd.DataFram
 def _typed(
     raw: pd.DataFrame, read: list[str], path: Path, cohort: str, positive: Iterable[str]
 ) -> pd.DataFrame:
-    unused = raw.columns.difference([*COLUMNS, *OPTIONAL, "synthetic"]).tolist()
+    known = [*COLUMNS, *OPTIONAL, "synthetic", *(OF_PREDICT if {*OF_PREDICT} <= {*raw} else ())]
+    unused = raw.columns.difference(known).tolist()
     raw, left_out = _scored(raw)
     raw = raw.assign(cohort=_named_cohorts(raw, cohort), fold=raw.get("fold", ""))
     raw["label"], told = _numbered_labels(raw.label, positive)
@@ -149,8 +148,12 @@ def _scored(raw: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if not {"score", "reason"} <= set(raw):
         return raw, []
     gone = (raw.score == "") & (raw.reason != "")
-    told = [f"{gone.sum()} patients have no score, with a reason: they are left out"]
-    return raw[~gone].reset_index(drop=True), told if gone.any() else []
+    out = int(gone.sum())
+    told = [f"{out} patients have no score, with a reason: they are left out"] * (out > 0)
+    unlike = raw.patient[~gone & (raw.get("applicable", "") == "False")].nunique()
+    told += [f"{unlike} patients are unlike those the models know (not applicable); they are "
+             "judged with the others"] * (unlike > 0)  # fmt: skip
+    return raw[~gone].reset_index(drop=True), told
 
 
 def _named_cohorts(raw: pd.DataFrame, otherwise: str) -> pd.Series:
