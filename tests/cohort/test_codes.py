@@ -114,7 +114,8 @@ def test_folds_that_are_said_to_work_are_those_that_do(fewest):
         assert (told == "") is (n in can), (n, told)
     assert eligibility.workable_folds(fewest) == can
     told = eligibility.refused_folds(labels, 21)
-    expected = f"folds to one of {can[0]} to {can[-1]}, or add" if can else "No number of folds"
+    several = f"one of {can[0]} to {can[-1]}" if len(can) > 1 else f"{sum(can)}"
+    expected = f"folds to {several}, or add" if can else "No number of folds"
     assert expected in told and f"{fewest} training patients have label 1" in told
 
 

@@ -150,8 +150,9 @@ def refused_folds(labels: pd.Series, folds: int) -> str:
     fewest, can = int(counts.min()), workable_folds(int(counts.min()))
     if folds in can:
         return ""
+    several = f"one of {can[0]} to {can[-1]}" if len(can) > 1 else str(*can)
     remedy = (
-        f"Set [evaluation] folds to one of {can[0]} to {can[-1]}, or add patients." if can
+        f"Set [evaluation] folds to {several}, or add patients." if can
         else "No number of folds leaves so many: add patients."
     )  # fmt: skip
     return (
@@ -294,8 +295,9 @@ def _refuse_empty(cohorts: Iterable[str], left: pd.DataFrame, out: pd.DataFrame)
     tests = [cohort for cohort in left.cohort.unique() if cohort != TRAIN] or [*cohorts][1:2]
     for side in [(cohort, label) for cohort in (TRAIN, *tests) for label in (1, 0)]:
         if counts.get(side, 0) < 2:
-            reasons = "".join(f"\n{r.patient}: {r.reason}" for r in out.head(20).itertuples())
+            reasons = [f"{r.patient}: {r.reason}" for r in out.head(20).itertuples()]
+            excluded = "\n".join([f"{len(out)} are excluded" + ":" * bool(reasons), *reasons])
             raise TableFault(
                 f"{counts.get(side, 0)} patients with label {side[1]} are left in the {side[0]} "
-                f"cohort. Expected: at least 2. {len(out)} are excluded:{reasons}"
+                f"cohort. Expected: at least 2. {excluded}"
             )
