@@ -18,7 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 from radiogenomics import cli
 from radiogenomics.images import scans, volumes
-from radiogenomics.radiomics import features
+from radiogenomics.radiomics import extraction
 from radiogenomics.study.errors import StudyError
 from radiogenomics.study.settings import Preprocessing, Radiomics
 
@@ -91,7 +91,7 @@ def every_way(case: Path) -> tuple[str, str]:
     for ct, mask in ways:
         scan = scans.read_scan(case / ct, case / f"{mask}.nii.gz")
         volume = volumes.preprocess(scan.ct, scan.mask, Preprocessing())
-        values = np.asarray(features.extract(scan.ct, scan.mask, Radiomics()), float)
+        values = np.asarray(extraction.extract(scan.ct, scan.mask, Radiomics()), float)
         found.append((volume, values))
     volumes_apart, values_apart = (
         max(float(np.abs(way[i] - found[0][i]).max()) for way in found) for i in (0, 1)

@@ -27,7 +27,7 @@ import SimpleITK as sitk
 from control import made
 from radiogenomics.images.scans import read_pair
 from radiogenomics.images.volumes import resample
-from radiogenomics.radiomics import features, lasso
+from radiogenomics.radiomics import extraction, features, lasso
 from radiogenomics.study.files import read_json, whole_file
 from radiogenomics.study.settings import Radiomics
 from scipy import ndimage
@@ -101,16 +101,16 @@ def radiomics(folder: Path) -> list[dict]:
     pairs = [resample(*read_pair(row), 1.0, OURS.pad_mm) for row in table.to_dict("records")]
     found = []
     for name, lesions in (("built-in lesions, mean", pairs), ("135,000 voxels", [large_lesion()])):
-        peers = {"PyRadiomics": lambda p=lesions: [features.measured(*x, THEIRS) for x in p]}
-        ours = features.measured(*lesions[0], OURS)
+        peers = {"PyRadiomics": lambda p=lesions: [extraction.measured(*x, THEIRS) for x in p]}
+        ours = extraction.measured(*lesions[0], OURS)
         for peer, call in others.installed().items():
             known = others.told(peer, call(*lesions[0]), ours)
             peers[known] = lambda p=lesions, c=call: [c(*x) for x in p]
         own = side_by_side(
             f"1,688 features, {name}",
-            lambda p=lesions: [features.measured(*x, OURS) for x in p], peers,
+            lambda p=lesions: [extraction.measured(*x, OURS) for x in p], peers,
         )  # fmt: skip
-        both = [[pd.Series(features.measured(*x, by)) for by in (OURS, THEIRS)] for x in lesions]
+        both = [[pd.Series(extraction.measured(*x, by)) for by in (OURS, THEIRS)] for x in lesions]
         off = max(float(((a - b).abs() / (b.abs() + 1e-12)).max()) for a, b in both)
         for row in own:
             row |= {key: row[key] / len(lesions) for key in ("ours_s", "peer_s")}
@@ -119,7 +119,7 @@ def radiomics(folder: Path) -> list[dict]:
     started = table.to_dict("records")
     whole = side_by_side(
         "a built-in patient: read, resample, extract",
-        lambda: [features.extract(*read_pair(row), OURS) for row in started], {},
+        lambda: [extraction.extract(*read_pair(row), OURS) for row in started], {},
     )  # fmt: skip
     return found + [row | {"ours_s": row["ours_s"] / len(started)} for row in whole]
 

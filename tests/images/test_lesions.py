@@ -9,7 +9,7 @@ from radiogenomics.images import inspection, lesions
 from radiogenomics.images.changes import small_errors
 from radiogenomics.images.scans import read_row
 from radiogenomics.new_patient import predicting, read_images
-from radiogenomics.radiomics import features, second_reader
+from radiogenomics.radiomics import extraction, features, second_reader
 from radiogenomics.report.drafted_methods import METHODS
 from radiogenomics.study import tables
 from radiogenomics.study.errors import TableFault
@@ -208,14 +208,14 @@ def test_every_lesion_is_measured_and_its_features_become_one(tmp_path, rule, nu
     scan = read_row(row)
     assert out.empty and len(scan.lesions) == 3
     assert np.array_equal(sitk.GetArrayFromImage(scan.mask), drawn(0, 1, 2))  # what is looked at
-    alone = [features.extract(scan.ct, mask, own) for mask in scan.lesions]
+    alone = [extraction.extract(scan.ct, mask, own) for mask in scan.lesions]
     assert alone[0]["original_shape_VoxelVolume"] != alone[1]["original_shape_VoxelVolume"]
     values, failed = features.extract_cohort(study, left.head(3))
     assert failed.empty
     assert np.allclose(values.iloc[0][alone[0].index], number(alone, axis=0), rtol=1e-12)
     one = read_row(left.iloc[2])
     assert not one.lesions and not one.rule
-    assert np.allclose(values.iloc[2], features.extract(one.ct, one.mask, own)[values.columns])
+    assert np.allclose(values.iloc[2], extraction.extract(one.ct, one.mask, own)[values.columns])
 
 
 def test_a_change_is_made_to_every_lesion_and_a_small_one_excludes_its_patient(tmp_path):
@@ -223,7 +223,7 @@ def test_a_change_is_made_to_every_lesion_and_a_small_one_excludes_its_patient(t
     left, *_ = read(study)
     larger = next(change for change in small_errors(1) if change.by > 0)
     scan, own = read_row(left.iloc[0]), study.settings.radiomics
-    alone = [features.extract(*larger.of(scan.ct, mask), own) for mask in scan.lesions]
+    alone = [extraction.extract(*larger.of(scan.ct, mask), own) for mask in scan.lesions]
     values, _ = features.extract_cohort(study, left.head(1), change=larger)
     assert np.allclose(values.iloc[0][alone[0].index], np.mean(alone, axis=0), rtol=1e-12)
     dot = np.zeros(corpus.SHAPE, np.uint8)

@@ -6,7 +6,7 @@ import pytest
 import SimpleITK as sitk
 from corpus import ORIGIN, SPACING
 from radiogenomics.images import grids, scans, volumes
-from radiogenomics.radiomics import features
+from radiogenomics.radiomics import extraction
 from radiogenomics.study.settings import Preprocessing, Radiomics
 
 SETTINGS = Radiomics(pad_mm=5)
@@ -16,7 +16,7 @@ BOX = np.s_[30:34, 36:47, 40:54]
 
 def answers(ct, mask, **settings):
     scan = scans.read_scan(ct, mask)
-    found = features.extract(scan.ct, scan.mask, Radiomics(pad_mm=5, **settings))
+    found = extraction.extract(scan.ct, scan.mask, Radiomics(pad_mm=5, **settings))
     return found.to_numpy(), volumes.preprocess(scan.ct, scan.mask, Preprocessing()), scan
 
 
@@ -108,7 +108,7 @@ def test_numbers_do_not_hang_on_the_last_digits_of_the_geometry(wide):
         image.SetOrigin([o + 4e-6 for o in image.GetOrigin()])
         image.SetSpacing([s + 5e-7 for s in image.GetSpacing()])
     moved = [grids.canonical(image) for image in moved]
-    assert (features.extract(*straight, SETTINGS) == features.extract(*moved, SETTINGS)).all()
+    assert (extraction.extract(*straight, SETTINGS) == extraction.extract(*moved, SETTINGS)).all()
 
 
 def test_canonical_geometry_is_rounded_as_said():

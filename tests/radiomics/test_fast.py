@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from corpus import pair_of
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.images.volumes import resample
-from radiogenomics.radiomics import fast, features, gaussian, matrices, textures
+from radiogenomics.radiomics import extraction, fast, gaussian, matrices, textures
 from radiogenomics.study.settings import Radiomics
 from radiomics import cMatrices
 from scipy import ndimage
@@ -21,7 +21,7 @@ def held_to_pyradiomics(ct, mask, settings=SETTINGS):
     """Every value of one lesion, by both engines."""
     assert fast.serves(ct, settings.log_sigma_mm)
     ours = pd.Series(fast.extract_fast(ct, mask, settings.bin_width, settings.log_sigma_mm))
-    made = features.extractor(settings).execute(ct, mask, label=1)
+    made = extraction.extractor(settings).execute(ct, mask, label=1)
     theirs = pd.Series({name: float(value) for name, value in made.items()})
     assert list(ours.index) == list(theirs.index)
     off = ~np.isclose(ours, theirs, rtol=1e-6, atol=1e-12, equal_nan=True)
@@ -89,8 +89,8 @@ def test_other_images_are_pyradiomics_own():
     ct.SetSpacing((1, 1, 2))
     mask.SetSpacing((1, 1, 2))
     assert not fast.serves(ct, SETTINGS.log_sigma_mm)
-    values = features.measured(ct, mask, SETTINGS)
-    assert values == features.measured(ct, mask, Radiomics(engine="pyradiomics"))
+    values = extraction.measured(ct, mask, SETTINGS)
+    assert values == extraction.measured(ct, mask, Radiomics(engine="pyradiomics"))
 
 
 @pytest.mark.parametrize(("order", "sigma"), [(0, 1.0), (2, 1.0), (0, 3.3), (2, 4.0)])

@@ -14,7 +14,7 @@ import pytest
 import SimpleITK as sitk
 from corpus import pair_of
 from radiogenomics.images.formats import content_hash
-from radiogenomics.radiomics import features
+from radiogenomics.radiomics import extraction, features
 from radiogenomics.study.settings import Radiomics, Settings
 from radiogenomics.study.study import Study
 from radiomics.featureextractor import RadiomicsFeatureExtractor
@@ -37,7 +37,7 @@ def as_filed(image, mask):
 
 def whole_image_call(pair, spacing_mm=1.0, pad_mm=16.0):
     """PyRadiomics' own call on the uncropped images, resampling by itself."""
-    made = features.extractor(Radiomics())
+    made = extraction.extractor(Radiomics())
     made.settings |= {
         "resampledPixelSpacing": [spacing_mm] * 3,
         "interpolator": "sitkBSpline",
@@ -48,7 +48,7 @@ def whole_image_call(pair, spacing_mm=1.0, pad_mm=16.0):
 
 def test_every_value_is_the_uncropped_calls(pair):
     whole = whole_image_call(pair)
-    ours = features.extract(*pair, AS_PYRADIOMICS)
+    ours = extraction.extract(*pair, AS_PYRADIOMICS)
     assert list(ours.index) == list(whole.index) and len(ours) == 1688
     assert np.allclose(ours, whole, rtol=1e-6, atol=1e-12)
 
@@ -91,12 +91,12 @@ def test_full_image_gives_the_published_baseline_and_its_crop_the_same_values(fu
     made = RadiomicsFeatureExtractor(binWidth=25, voxelArrayShift=2000, additionalInfo=False)
     found = pd.Series({k: float(v) for k, v in made.execute(*full_pair, label=1).items()})
     assert np.allclose(found[published.index], published, rtol=1e-9, atol=1e-12)
-    ours = features.extract(*full_pair, AS_PYRADIOMICS)
+    ours = extraction.extract(*full_pair, AS_PYRADIOMICS)
     assert np.allclose(ours, whole_image_call(full_pair)[ours.index], rtol=1e-6, atol=1e-12)
 
 
 def test_1727_is_the_width_of_pyradiomics_output(pair):
-    counts = features.output_columns(*pair, Radiomics())
+    counts = extraction.output_columns(*pair, Radiomics())
     assert counts.to_dict() == {
         "features": 1688,
         "diagnostics": 37,

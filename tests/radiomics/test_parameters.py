@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 from corpus import pair_of
 from radiogenomics.images.changes import put_back, small_errors
-from radiogenomics.radiomics import features
+from radiogenomics.radiomics import extraction, features
 from radiogenomics.report.drafted_methods import measured_facts
 from radiogenomics.report.run import with_overrides
 from radiogenomics.study.errors import MissingFile, SettingsFault
@@ -71,7 +71,7 @@ def numbers(found):
 
 @pytest.mark.parametrize("text", [RESAMPLED, NORMALISED, IN_SLICES])
 def test_a_parameter_file_gives_pyradiomics_own_values_of_the_same_files(text, tmp_path, pair):
-    ours = features.extract(*pair, held_in(tmp_path, text))
+    ours = extraction.extract(*pair, held_in(tmp_path, text))
     made = RadiomicsFeatureExtractor(str(tmp_path / "Params.yaml"), additionalInfo=False)
     theirs = numbers(made.execute(*map(str, FILES)))
     assert list(ours.index) == list(theirs.index) and len(ours) > 30
@@ -86,9 +86,9 @@ def test_a_parameter_file_gives_pyradiomics_own_values_of_the_same_files(text, t
     ],
 )
 def test_chosen_settings_are_pyradiomics(settings, pair, monkeypatch):
-    monkeypatch.setattr(features, "extract_fast", lambda *_: pytest.fail("not proven on these"))
+    monkeypatch.setattr(extraction, "extract_fast", lambda *_: pytest.fail("not proven on these"))
     settings = dataclasses.replace(settings, grid="pyradiomics")
-    ours, edges = features.extract(*pair, settings), np.broadcast_to(settings.edges_mm, 3)
+    ours, edges = extraction.extract(*pair, settings), np.broadcast_to(settings.edges_mm, 3)
     made = RadiomicsFeatureExtractor(
         binWidth=25, binCount=settings.bin_count or None, additionalInfo=False,
         resampledPixelSpacing=edges.tolist(), padDistance=settings.pad_mm / edges,
@@ -104,12 +104,12 @@ def test_chosen_settings_are_pyradiomics(settings, pair, monkeypatch):
 
 def test_the_patients_grid_takes_a_spacing_for_each_axis(pair):
     settings = Radiomics(radiomics_spacing_mm=(0.8, 1.6, 2.5))
-    fine, lesion = features.resample(*pair, settings.edges_mm)
+    fine, lesion = extraction.resample(*pair, settings.edges_mm)
     assert fine.GetSpacing() == lesion.GetSpacing() == (0.8, 1.6, 2.5)
     volume = [sitk.GetArrayViewFromImage(mask).sum() * np.prod(mask.GetSpacing())
               for mask in (pair[1], lesion)]  # fmt: skip
     assert volume[1] == pytest.approx(volume[0], rel=0.05)
-    single = features.resample(*pair, (1.0, 1.0, 1.0))[0], features.resample(*pair, 1.0)[0]
+    single = extraction.resample(*pair, (1.0, 1.0, 1.0))[0], extraction.resample(*pair, 1.0)[0]
     assert np.array_equal(*map(sitk.GetArrayViewFromImage, single))
 
 
@@ -202,8 +202,8 @@ def test_the_usual_word_for_it_is_understood(tmp_path):
 
 def test_methods_and_checklist_tell_how_features_are_measured(tmp_path):
     def told(settings):
-        made = json.loads(json.dumps(features.described(settings)))
-        made |= {"features": 9, "versions": features.VERSIONS}
+        made = json.loads(json.dumps(extraction.described(settings)))
+        made |= {"features": 9, "versions": extraction.VERSIONS}
         return made, say("report", "features", **measured_facts(made))
 
     made, text = told(held_in(tmp_path, RESAMPLED))
@@ -224,7 +224,7 @@ def test_methods_and_checklist_tell_how_features_are_measured(tmp_path):
 
 def test_a_changed_part_is_measured_in_the_whole_ct(pair):
     """A file may normalise by the whole CT, or lay its points from its corner."""
-    stored = features.as_stored(pair[0])
+    stored = extraction.as_stored(pair[0])
     assert stored.GetPixelID() == sitk.sitkInt16
     noisy = next(one for one in small_errors(1) if one.what == "noise")
     changed = [put_back(*both) for both in zip((stored, pair[1]), noisy.of(*pair), strict=True)]
@@ -232,4 +232,4 @@ def test_a_changed_part_is_measured_in_the_whole_ct(pair):
     assert np.array_equal(*map(sitk.GetArrayViewFromImage, (changed[1], pair[1])))
     away = sitk.GetArrayFromImage(changed[0]) - sitk.GetArrayFromImage(stored)
     assert 0 < (away != 0).mean() < 0.9 and np.abs(away).max() < 300
-    assert features.as_stored(sitk.Add(pair[0], 0.5)).GetPixelID() == sitk.sitkFloat32
+    assert extraction.as_stored(sitk.Add(pair[0], 0.5)).GetPixelID() == sitk.sitkFloat32

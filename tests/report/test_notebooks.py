@@ -15,7 +15,7 @@ from corpus import pair_of
 from radiogenomics.cohort import included
 from radiogenomics.images import volumes
 from radiogenomics.models import classical, predictions
-from radiogenomics.radiomics import features as radiomics_features
+from radiogenomics.radiomics import extraction
 from radiogenomics.report import manifest, pages, run
 from radiogenomics.report.execution import NotebookFailed
 from radiogenomics.study import contract, tables
@@ -79,7 +79,7 @@ def test_real_ct_goes_through_preprocessing_and_radiomics(finished):
     assert 0.02 < (volume > 0.5).mean() < 0.9
     table = pd.read_parquet(finished.tables / "features.parquet").set_index("patient")
     found = table.loc[row.patient]
-    values = radiomics_features.extract(*pair, finished.settings.radiomics)
+    values = extraction.extract(*pair, finished.settings.radiomics)
     assert np.allclose(found[values.index].astype(float), values, rtol=1e-9)
 
 

@@ -20,7 +20,7 @@ from radiogenomics.models import classical, classifiers, network
 from radiogenomics.new_patient import applicability
 from radiogenomics.new_patient.applicability import Applicability
 from radiogenomics.new_patient.training import ENOUGH_OF_LABEL, ERROR
-from radiogenomics.radiomics.features import extract_scan
+from radiogenomics.radiomics.extraction import extract_scan
 from radiogenomics.statistics.conformal import label_p_values, prediction_set, share_below
 from radiogenomics.study import design
 from radiogenomics.study.errors import ModelMismatch, UsageError
