@@ -15,7 +15,7 @@ from radiogenomics.report.run import notebooks
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import Table
 from radiogenomics.study.settings import Author
-from radiogenomics.study.study import Study
+from radiogenomics.study.study import Study, load_study
 from radiogenomics.study.words import say
 
 ITEMS = checklists.read_items()
@@ -266,3 +266,15 @@ def test_the_draft_tells_the_settings_that_each_notebook_ran_with(copied):
     drawn = copied.table(tables.METRICS).resamples.max()
     assert "AUC with a 90% confidence interval" in methods
     assert f"bootstrap intervals ({drawn:,.0f} samples" in methods
+
+
+def test_a_count_says_of_what_it_is(tmp_path):
+    (tmp_path / "study.toml").write_text("")
+    study = load_study(tmp_path, tmp_path / "reports")
+    study.tables.mkdir(parents=True)
+    masks = pd.DataFrame({"patient": ["P1", "P2"], "labels": ["1", "1"]})
+    masks.to_csv(study.tables / "masks.csv", index=False)
+    said = [checklists.look(study, EVIDENCE[name]).says for name in ("masks", "outlines", "boxes")]
+    assert said == [
+        "2 rows", "2 of 2 patients have an outline", "0 of 2 patients have a box, no outline",
+    ]  # fmt: skip

@@ -89,7 +89,8 @@ def _in_table(path: Path, asked: dict[str, Any]) -> tuple[bool, str]:
     enough = len(rows) >= asked.get("count", 1)
     if asked.get("most"):
         enough = len(rows) > len(table) / 2
-    counted = f"{len(rows)} of {len(table)} rows" if "rows" in asked else f"{len(table)} rows"
+    unit = asked.get("unit", "rows")
+    counted = f"{len(rows)} of {len(table)} {unit}" if "rows" in asked else f"{len(table)} {unit}"
     return enough, _printed(rows, asked["show"]) if "show" in asked and len(rows) else counted
 
 
