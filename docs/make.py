@@ -14,8 +14,8 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
+from radiogenomics.report.execution import declared
 from radiogenomics.report.pages import notebooks
-from radiogenomics.report.run import declared
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import Table
 from radiogenomics.study.settings import key_of, keys, sections

@@ -13,7 +13,7 @@ import pytest
 from radiogenomics import cli, commands
 from radiogenomics.cohort.sources import phantom
 from radiogenomics.new_patient import EXAMPLE, predicting
-from radiogenomics.report import acting, execution, manifest, pages
+from radiogenomics.report import acting, execution, index_page, manifest, pages, request
 from radiogenomics.report import run as report
 from radiogenomics.study import contract
 from radiogenomics.study.errors import StudyError
@@ -91,12 +91,12 @@ def test_values_are_read_as_json_or_toml(text):
 
 def test_a_setting_that_changes_nothing_is_told():
     asked = {"bin_width": 32, "folds": 4, "min_age": 20, "epochs": 3, "title": "T"}
-    assert report.idle(["05"], None, asked) == [
+    assert request.idle(["05"], None, asked) == [
         f"-p {name} acts in notebook {where}, which is not run: it changes nothing here."
         for name, where in (("bin_width", "03"), ("folds", "03, 04 and 09"), ("min_age", "01"),
                             ("epochs", "04"))
     ]  # fmt: skip
-    assert not report.idle(None, None, asked) and len(report.idle(None, "04", asked)) == 2
+    assert not request.idle(None, None, asked) and len(report.idle(None, "04", asked)) == 2
 
 
 def test_any_setting_is_given_by_its_name_or_with_its_section(tmp_path, monkeypatch):
@@ -122,7 +122,7 @@ def test_any_setting_is_given_by_its_name_or_with_its_section(tmp_path, monkeypa
     edited = dataclasses.replace(study, settings=dataclasses.replace(settings, cnn=now))
     (line,) = acting.outdated(edited, tuple(pages.notebooks()))
     assert "[cnn] batch = 4 now; notebook 04 ran with 8" in line and "--from 04" in line
-    pages.build_index(edited, list(manifest.earlier_states(edited).values()))
+    index_page.build_index(edited, list(manifest.earlier_states(edited).values()))
     assert "batch = 4 now; notebook 04" in (study.reports / "index.html").read_text("utf-8")
     kept = study.ran_with(contract.TRAINING)
     assert (kept.cnn.learning_rate, kept.cnn.epochs, kept.eligibility.min_age) == (0.01, 3, 20)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from radiogenomics.report import duration, folders, single
+from radiogenomics.report import duration, folders, request, single
 from radiogenomics.report import run as report
 from radiogenomics.report.pages import NOT_NEEDED
 from radiogenomics.study import parallel, tables
@@ -29,21 +29,21 @@ def run(given: argparse.Namespace) -> int:
     """Run the notebooks and export the reports."""
     folder = given.study or BUILT_IN
     overrides = {plain(name): _value(text) for name, text in given.set}
-    report.check_request(given.only, given.start, overrides)
-    told = report.idle(given.only, given.start, overrides)
+    request.check_request(given.only, given.start, overrides)
+    told = request.idle(given.only, given.start, overrides)
     if given.dask:
         parallel.connected(given.dask)
         os.environ[parallel.DASK] = given.dask
     if given.study is None:
         make_built_in(folder)
     study = load_study(folder, given.reports)
-    told += report.executed(study, given.only, given.start, overrides)
+    told += request.executed(study, given.only, given.start, overrides)
     print(
         "\n".join([f"{study.settings.heading}: {folder} -> {study.reports}", *study.notes, *told])
     )
     whole = not given.only and not given.start
     if whole and (given.force or not study.manifest_json.exists()):
-        print(duration.told(report.with_overrides(study, overrides)), flush=True)
+        print(duration.told(request.with_overrides(study, overrides)), flush=True)
     with folders.alone(study):
         try:
             states = report.run_study(study, given.only, given.start, overrides, given.force)
@@ -171,7 +171,7 @@ def check(given: argparse.Namespace) -> int:
     faults = [*read.faults, *eligibility.cannot_run(study, left)]
     for line in faults:
         print(f"cohort.csv: {line}")
-    for line in report.looked_at(study):
+    for line in request.looked_at(study):
         print(line)
     further = [*classifiers.faults(study.settings), *embeddings.faults(study, left)]
     for line in further:

@@ -18,7 +18,7 @@ from radiogenomics.radiomics import features
 from radiogenomics.statistics import conformal
 from verdicts import cohort
 
-SEEDS, PATIENTS, FOLDS = range(501, 521), 240, 5
+SEEDS, PATIENTS, FOLDS = range(501, 521), 160, 5
 TABLE = Path(__file__).with_name("prediction_sets.csv")
 PAGE = Path(__file__).parents[2] / "docs/predict.md"
 GROUPS = {"extra": "training hospital", "B": "other hospital"}

@@ -11,7 +11,7 @@ from radiogenomics.models import cnn_training, cross_fitting
 from radiogenomics.models import network as cnn
 from radiogenomics.models.devices import keras
 from radiogenomics.models.own_network import Recipe
-from radiogenomics.report import run, standing
+from radiogenomics.report import request, standing
 from radiogenomics.report.pages import notebooks
 from radiogenomics.study.errors import MissingFile, ModelMismatch, SettingsFault
 from radiogenomics.study.files import digest
@@ -230,15 +230,15 @@ def test_check_and_run_read_the_file_before_and_run_nothing_of_it(kind, tmp_path
     code, told = READ[kind]
     study = study_of(tmp_path, f"open({str(tmp_path / 'ran')!r}, 'w')\n{code}")
     with pytest.raises(SettingsFault, match=told):
-        run.executed(study, None, None, {})
-    assert run.executed(study, ["01", "02"], None, {}) == [] and not (tmp_path / "ran").exists()
+        request.executed(study, None, None, {})
+    assert request.executed(study, ["01", "02"], None, {}) == [] and not (tmp_path / "ran").exists()
 
 
 def test_a_run_names_the_file_before_it_runs_it(tmp_path):
     study = study_of(tmp_path, EXAMPLE)
-    [line] = run.executed(study, None, None, {})
+    [line] = request.executed(study, None, None, {})
     assert line.endswith(str(study.folder / "networks/mine.py")) and "code of this study" in line
-    assert run.executed(load_study(tmp_path), None, None, {"network": "paper"}) == []
+    assert request.executed(load_study(tmp_path), None, None, {"network": "paper"}) == []
 
 
 @pytest.mark.parametrize("name", ["../mine.py:build", "link.py:build", "/ABSOLUTE/mine.py:build"])

@@ -12,7 +12,7 @@ from corpus import pair_of
 from radiogenomics.images.changes import put_back, small_errors
 from radiogenomics.radiomics import extraction, features
 from radiogenomics.report.drafted_methods import measured_facts
-from radiogenomics.report.run import with_overrides
+from radiogenomics.report.request import with_overrides
 from radiogenomics.study.errors import MissingFile, SettingsFault
 from radiogenomics.study.parameters import read_parameters
 from radiogenomics.study.settings import Radiomics

@@ -11,7 +11,7 @@ import pytest
 from radiogenomics.cohort import seal
 from radiogenomics.report import checklists, manuscript
 from radiogenomics.report.checklists import AUTHOR, MET, MISSING, NOT_APPLICABLE, STATED
-from radiogenomics.report.run import notebooks
+from radiogenomics.report.pages import notebooks
 from radiogenomics.study import contract, tables
 from radiogenomics.study.contract import Table
 from radiogenomics.study.settings import Author

@@ -16,7 +16,7 @@ from radiogenomics.cohort import included
 from radiogenomics.images import volumes
 from radiogenomics.models import classical, predictions
 from radiogenomics.radiomics import extraction
-from radiogenomics.report import manifest, pages, run
+from radiogenomics.report import index_page, manifest, pages, run
 from radiogenomics.report.execution import NotebookFailed
 from radiogenomics.study import contract, tables
 from radiogenomics.study.errors import StudyError
@@ -42,8 +42,8 @@ def test_a_later_run_changes_nothing_that_is_told_of_an_earlier_one(copied):
     manifest.write_manifest(plain, states, {}, [])
     assert plain.settings.cnn.epochs != 1 and plain.settings.evaluation.folds != 2
     assert plain.ran_with(contract.TRAINING).cnn.epochs == 1
-    index = pages.build_index(plain, list(states.values())).read_text(encoding="utf-8")
-    assert "2 folds" in index
+    page = index_page.build_index(plain, list(states.values())).read_text(encoding="utf-8")
+    assert "2 folds" in page
     run._draw_steps(plain)
     layout = read_json(plain.figures / "steps.json")["layout"]
     boxes = " ".join(one["text"] for one in layout["annotations"])

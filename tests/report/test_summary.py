@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from radiogenomics.report import pages, summary
+from radiogenomics.report import index_page, summary
 from radiogenomics.report.manifest import earlier_states
 from radiogenomics.study import contract, tables
 
@@ -66,7 +66,7 @@ def test_a_finding_of_the_privacy_scan_is_a_fault(copied):
 
 
 def test_the_index_has_the_checks_and_the_papers_auc(copied):
-    page = pages.build_index(copied, list(earlier_states(copied).values())).read_text("utf-8")
+    page = index_page.build_index(copied, list(earlier_states(copied).values())).read_text("utf-8")
     before_figures = page.partition('class="figure"')[0]
     for check in summary.checks(copied):
         assert f'class="state {check.state}"' in before_figures
