@@ -22,6 +22,7 @@ METRICS = (
 KNOTS = {3: (0.1, 0.5, 0.9), 5: (0.05, 0.275, 0.5, 0.725, 0.95)}  # Harrell 2015, quantiles
 MANY_EVENTS = 100  # of the rarer label, from which the smooth curve has five knots
 STEPS = 100  # of Newton's method at most
+REACH = np.geomspace(5, 1, 30)  # of the steps from the whole sample; shorter ones end a to and fro
 SETTLED = 1e-14  # Newton's decrement, squared, below which a step is the last
 ROUNDING = 1e-9  # of a deviance
 SEPARATED = 1e-6  # deviance below which the labels are separated
@@ -57,7 +58,7 @@ def logistic(labels: np.ndarray, design: np.ndarray) -> Logistic:
         p = expit(design @ beta)
         information = design.T @ (design * (p * (1 - p))[:, np.newaxis])
         gradient = design.T @ (labels - p)
-        step = np.linalg.lstsq(information, gradient, rcond=None)[0]
+        step = np.linalg.lstsq(information, gradient)[0]
         while (now := deviance(beta + step)) > lowest + ROUNDING:
             step = step / 2
         beta, lowest = beta + step, now
@@ -149,10 +150,8 @@ def calibration(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95
 def _standard_errors(positive: np.ndarray, p: np.ndarray, large: float) -> np.ndarray:
     """Return the standard errors of slope, intercept and calibration-in-the-large, then NaN."""
     x = _logit(p)
-    covariance = np.full((2, 2), np.nan)
-    if _rarer(positive) > 1 and _has_maximum(positive, x):
-        covariance = logistic(positive, np.column_stack([np.ones(len(x)), x])).covariance
-    intercept, slope = np.sqrt(np.diag(covariance))
+    fit = logistic(positive, np.column_stack([np.ones(len(x)), x]))
+    intercept, slope = np.sqrt(np.diag(fit.covariance))
     shifted = expit(x + large)
     return np.array([slope, intercept, 1 / np.sqrt((shifted * (1 - shifted)).sum()), *[np.nan] * 3])
 
@@ -180,16 +179,23 @@ def intercept_and_slope(positive: np.ndarray, x: np.ndarray) -> Callable[[np.nda
     """
     if _rarer(positive) < 2 or not _has_maximum(positive, x):
         return lambda weights: np.full((2, len(weights)), np.nan)
-    powers = np.stack([np.ones(len(x)), x, x**2], axis=1)
+    middle, width = x.mean(), x.std()
+    z = (x - middle) / width  # of nearly equal scores x has a huge slope, z has not
+    powers = np.stack([np.ones(len(z)), z, z**2], axis=1)
 
     def step(coefficients: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        fitted = expit(coefficients[0][:, np.newaxis] + coefficients[1][:, np.newaxis] * x)
+        fitted = expit(coefficients[0][:, np.newaxis] + coefficients[1][:, np.newaxis] * z)
         a, b, c = _sums(weights, fitted * (1 - fitted), powers).T
         g, h = _sums(weights, positive - fitted, powers[:, :2]).T
         return np.stack([c * g - b * h, a * h - b * g]) / (a * c - b**2)
 
     start = logistic(positive, powers[:, :2]).coefficients
-    return lambda weights: _newton(step, start, weights, _rarer(positive))
+
+    def line(weights: np.ndarray) -> np.ndarray:
+        intercept, slope = _newton(step, start, weights, _rarer(positive))
+        return np.stack([intercept - slope * middle / width, slope / width])
+
+    return line
 
 
 def in_the_large(positive: np.ndarray, x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -199,7 +205,7 @@ def in_the_large(positive: np.ndarray, x: np.ndarray) -> Callable[[np.ndarray], 
     array([0.6931])
     """
     far = [-x.max() - 50, -x.min() + 50]
-    start = optimize.brentq(lambda a: expit(x + a).sum() - positive.sum(), *far, xtol=1e-13)
+    start = optimize.brentq(lambda a: expit(x + a).sum() - positive.sum(), *far)
 
     def step(coefficients: np.ndarray, weights: np.ndarray) -> np.ndarray:
         fitted, each = expit(x + coefficients[0][:, np.newaxis]), np.ones((len(x), 1))
@@ -234,10 +240,10 @@ def _newton(step: Step, start: np.ndarray, weights: np.ndarray, rarer: int) -> n
 
 
 def _settled(step: Step, coefficients: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    for _ in range(30):
+    for reach in REACH:
         change = step(coefficients, weights)
-        coefficients = coefficients + np.clip(change, -5, 5)
-        if np.nanmax(np.abs(change), initial=0) < 1e-7:
+        coefficients = coefficients + np.clip(change, -reach, reach)
+        if not (np.abs(change) > 1e-7).any():
             break
     return np.where(np.abs(change) < 1e-5, coefficients, np.nan)
 
