@@ -13,6 +13,7 @@ from radiogenomics.statistics.resampling import Drawn, resampled, tails
 REFERENCES = ("all", "none")  # of the decision curve: no model may have these names
 
 THRESHOLDS = np.arange(1, 100) / 100
+ROUNDING = 1e-12  # of a net benefit: where all are called it is treating all's, but for this
 
 
 def decision_curve(
@@ -98,7 +99,7 @@ def _resampled_benefit(
     """
     reached = np.searchsorted(thresholds, scores, side="right")
     kind = np.where(positive, reached, reached + len(thresholds) + 1)
-    order = np.argsort(kind, kind="stable")
+    order = np.argsort(kind)
     first = np.flatnonzero(np.diff(kind[order], prepend=-1))
     one = order[first]
     gain = _gain(positive[one], scores[one], thresholds) * (len(one) / len(scores))
@@ -147,11 +148,9 @@ def clear_thresholds(
     once = np.ones((1, len(positive)))
     found = gaps(lambda model: net_benefit(positive, model, thresholds, once))[0]
     values = gaps(lambda model: _resampled_benefit(positive, model, thresholds, drawn))
-    spread = values.std(axis=0, ddof=1)
-    varies = spread > 0
-    if not varies.any():
-        return thresholds[:0]
-    largest = np.abs((values - found)[:, varies] / spread[varies]).max(axis=1)
+    spread = values.std(axis=0)
+    varies = spread > ROUNDING
+    largest = (np.abs(values - found) / np.where(varies, spread, np.inf)).max(axis=1)
     low = found - np.quantile(largest, confidence) * spread
     clear = (low > 0) & varies
     return thresholds[clear.reshape(len(others), -1).all(axis=0)]
