@@ -23,7 +23,8 @@ def test_equal_discordance_and_no_patient():
     found, mid = paired.proportion_difference(a, np.array([0, 1, 1, 1], bool))
     assert found.value == 0 and found.p == 1 and mid == pytest.approx(0.75)
     nobody = paired.proportion_difference(a[:0], a[:0])
-    assert nobody[0].ci_method == "none" and np.isnan(nobody[0].value)
+    gap, *edges, method, p = nobody[0]
+    assert method == "none" and np.isnan([gap, *edges, p, nobody[1]]).all()
 
 
 def test_newcombe_is_the_printed_example():

@@ -21,7 +21,20 @@ def test_p_is_the_share_of_all_permutations_ties_included(n):
     assert ranks.rank_test(labels, scores) == pytest.approx(np.mean(np.array(away) >= seen - 1e-12))
 
 
-@pytest.mark.parametrize("sizes", [(3, 3), (12, 13), (66, 66)])
+def test_p_of_pairs_and_triples_of_ties_is_counted_by_hand():
+    rng = np.random.default_rng(0)
+    for ones in (2, 3, 4, 5):
+        ways = np.array([np.isin(np.arange(8), some) for some in combinations(range(8), ones)])
+        for _ in range(15):
+            scores = rng.integers(0, 5, 8)
+            order = np.sign(scores[:, None] - scores)  # pairs won less those lost
+            away = np.abs(np.einsum("wi,ij,wj->w", ways, order, ~ways))
+            for k in rng.integers(0, len(ways), 3):
+                found = ranks.rank_test(ways[k], scores)
+                assert found == pytest.approx((away >= away[k]).mean())
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (12, 13), (66, 84)])
 def test_without_ties_p_is_wilcoxons_exact_one(sizes):
     rng = np.random.default_rng(1)
     labels = np.repeat([True, False], sizes)
@@ -38,6 +51,12 @@ def test_many_patients_have_the_normal_approximation():
     rough = stats.mannwhitneyu(*sides, use_continuity=False, method="asymptotic").pvalue
     assert near == pytest.approx(rough, abs=0.01)
     assert 0 < ranks.rank_test(labels, scores) <= 1 == ranks.rank_test(labels, np.zeros(400))
+
+
+def test_no_p_exceeds_one():
+    """Every permutation is as far from 0.5: the sum of their chances is 1 and a rounding error."""
+    labels = np.array([False, False, True, False, True, True])
+    assert ranks.rank_test(labels, np.array([5, 2, 5, 3, 4, 1])) == 1
 
 
 def test_intervals_hold_the_true_auc_in_small_cohorts():

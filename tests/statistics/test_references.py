@@ -85,10 +85,9 @@ def test_shares_have_wilsons_interval_at_every_level(confidence):
         assert share.interval(confidence)[:2] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("ones", [60, 140])
-def test_many_patients_have_wilcoxons_normal_p_ties_corrected(ones):
-    n = 200
-    labels, scores = np.arange(n) < ones, RNG.normal(size=n).round(1)
+@pytest.mark.parametrize(("ones", "n", "decimals"), [(60, 200, 1), (140, 200, 1), (6, 151, 9)])
+def test_many_patients_have_wilcoxons_normal_p_ties_corrected(ones, n, decimals):
+    labels, scores = np.arange(n) < ones, RNG.normal(size=n).round(decimals)
     scores[labels] += 0.1
     place = stats.rankdata(scores)
     ties = np.unique(scores, return_counts=True)[1]
@@ -167,7 +166,17 @@ def test_dots_of_the_calibration_figure_are_quantile_groups(n, groups):
 
 @pytest.mark.parametrize(
     ("both", "only_a", "only_b", "neither"),
-    [(20, 9, 3, 8), (10, 1, 1, 28), (5, 6, 6, 3), (2, 8, 9, 1), (12, 0, 0, 4), (0, 5, 2, 0)],
+    [
+        (20, 9, 3, 8),
+        (10, 1, 1, 28),
+        (5, 6, 6, 3),
+        (2, 8, 9, 1),
+        (12, 0, 0, 4),
+        (0, 5, 2, 0),
+        (1, 1, 2, 3),
+        (5, 3, 0, 0),
+        (0, 0, 3, 5),
+    ],
 )
 def test_two_shares_of_the_same_patients(both, only_a, only_b, neither):
     """McNemar's tests are statsmodels'; the interval is Newcombe's method 10, from its formula."""
@@ -210,7 +219,10 @@ def test_a_contrast_of_aucs_is_normal_and_one_sided_with_a_margin(margin):
     assert paired.auc_difference(LABELS, P, OTHER, 0.8, margin) == found
     usual = paired.auc_difference(LABELS, P, OTHER)
     assert usual == paired.contrast(areas, covariance, "delong", 0.95, 0.0)
-    assert paired.contrast(areas, np.ones((2, 2)), "delong")[3] == "none"
+    assert usual == paired.contrast(areas, covariance, "delong")
+    same = paired.contrast(areas, np.ones((2, 2)), "delong")
+    assert same.value == gap and same.ci_method == "none"
+    assert np.isnan([same.ci_low, same.ci_high, same.p]).all()
 
 
 def test_brier_scores_are_compared_by_students_paired_t():
@@ -221,7 +233,7 @@ def test_brier_scores_are_compared_by_students_paired_t():
     assert (*found[:3], found.p) == pytest.approx(tuple(map(float, expected)))
     assert found.ci_method == "paired-t"
     same = paired.brier_difference(LABELS, P, P)
-    assert same.value == 0 and same.ci_method == "none" and np.isnan([same.ci_low, same.p]).all()
+    assert same.value == 0 and same.ci_method == "none" and np.isnan([*same[1:3], same.p]).all()
 
 
 def test_interaction_takes_scores_that_are_no_probabilities_as_they_are():

@@ -123,3 +123,25 @@ def test_ppv_is_resampled_over_all_patients():
     width = by.ci_high - by.ci_low
     assert width["bootstrap"] == pytest.approx(width["wilson"], rel=0.1)
     assert by.resampling["bootstrap"] == "over all patients"
+
+
+def test_one_seed_is_one_drawing_and_small_requests_stay_small():
+    positive = LABELS == 1
+    first, again, other = (resampling.draw(positive, 5, seed) for seed in (1, 1, 2))
+    for scheme in ("stratified", "free"):
+        a, b, c = (getattr(drawn, scheme) for drawn in (first, again, other))
+        assert (a == b).all() and (a != c).any() and (a.sum(axis=1) == len(LABELS)).all()
+    assert [resampling.affordable(100, patients) for patients in (4000, 4001, 10**6)] == [100] * 3
+    assert list(resampling.blocks(3, 3_000_000)) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+
+
+def test_five_percent_without_a_value_is_the_most_an_interval_bears():
+    values = np.arange(100.0)
+    values[:5] = np.nan
+    edges = np.quantile(values[5:], [0.1, 0.9])
+    assert resampling.percentile_interval(values, 0.8) == pytest.approx(tuple(edges))
+    values[5] = np.nan
+    assert np.isnan(resampling.percentile_interval(values, 0.8)).all()
+    assert resampling.percentile_interval(np.full(50, 2.0), 0.8) == (2, 2)
+    values = np.repeat([1.0, np.inf], [80, 20])
+    assert resampling.percentile_interval(values, 0.8) == (1, np.inf)

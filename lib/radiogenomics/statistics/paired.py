@@ -32,7 +32,7 @@ def auc_difference(
     >>> round(auc_difference(labels, a, b).value, 3)
     0.111
     """
-    return contrast(*delong(labels, np.stack([a, b]).astype(float)), "delong", confidence, margin)
+    return contrast(*delong(labels, np.stack([a, b])), "delong", confidence, margin)
 
 
 def error_of_difference(covariance: np.ndarray) -> float:

@@ -50,7 +50,7 @@ def pooled_auc(
     if len(auc) < FEWEST:
         return None
     spread = variance / (auc * (1 - auc)) ** 2
-    fit = combine_effects(logit(auc), spread, method_re="iterated", use_t=True)
+    fit = combine_effects(logit(auc), spread, method_re="iterated")
     error = np.sqrt(max(fit.scale_hksj_re, 1) / (1 / (spread + fit.tau2)).sum())
     k, mean = len(auc), fit.mean_effect_re
     reach = stats.t.ppf(0.5 + confidence / 2, k - 1) * error
