@@ -96,7 +96,7 @@ def test_a_setting_that_changes_nothing_is_told():
         for name, where in (("bin_width", "03"), ("folds", "03, 04 and 09"), ("min_age", "01"),
                             ("epochs", "04"))
     ]  # fmt: skip
-    assert not request.idle(None, None, asked) and len(report.idle(None, "04", asked)) == 2
+    assert not request.idle(None, None, asked) and len(request.idle(None, "04", asked)) == 2
 
 
 def test_any_setting_is_given_by_its_name_or_with_its_section(tmp_path, monkeypatch):

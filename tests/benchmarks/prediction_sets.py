@@ -85,8 +85,8 @@ def page() -> None:
         ]
         lines.append(f"| {GROUPS[group]} | {model} | {len(part)} | {' | '.join(means)} |")
     about = (
-        f"Measured on {len(SEEDS)} built-in cohorts (half of the {PATIENTS} patients' training "
-        f"hospital fitted, the other half judged; nominal {1 - ERROR:.0%} of each label, and "
+        f"Measured on {rows.read(TABLE).seed.nunique()} built-in cohorts of {PATIENTS} patients (half "
+        f"of the training hospital's fitted, the other half judged; nominal {1 - ERROR:.0%} of each label, and "
         f"{ALARMS:.0%} unlike; mean ± standard error):"
     )
     table = "\n".join(lines)

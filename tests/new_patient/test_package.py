@@ -178,7 +178,7 @@ def test_labelled_scores_of_a_hospital_are_read_by_compare(finished, sent, tmp_p
     rows.to_csv(tmp_path / "new.csv", index=False)
     where = ["--study", str(sent), "--out", str(tmp_path / "b")]
     assert cli.main(["predict", "--cohort", str(tmp_path / "new.csv"), *where]) == 1
-    assert "cell [3]: the mask is not there" in capsys.readouterr().out
+    assert "y: the mask is not there" in capsys.readouterr().out
     scores = other_scores.read_scores(tmp_path / "b/scores.csv")
     assert set(scores.patient) == {"x", "z"} and set(scores.cohort) == {"test"}
     known_labels = rows.set_index("patient").label.astype(int)

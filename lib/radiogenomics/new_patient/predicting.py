@@ -18,6 +18,7 @@ from radiogenomics.images import boxes
 from radiogenomics.images.anonymity import anonymous
 from radiogenomics.new_patient.prediction import MAP_FILE, PREDICTION, read_images
 from radiogenomics.report import mailable
+from radiogenomics.report.execution import NotebookFailed
 from radiogenomics.report.in_process import run_in_process
 from radiogenomics.report.pages import NOTEBOOKS, banner, export_html
 from radiogenomics.study import design
@@ -54,14 +55,20 @@ def run_prediction(study: Study, patient: dict[str, Any], out: Path) -> Path:
         out: a folder for this patient's results.
 
     Raises:
-        NotebookFailed: the images or the models cannot be used.
-        StudyError: what was written holds something of the patient's DICOM headers.
+        StudyError: the images or the models cannot be used, or what was written holds something
+            of the patient's DICOM headers.
+        NotebookFailed: a cell stopped for another reason.
     """
     path = NOTEBOOKS / f"{NEW_PATIENT.name}.ipynb"
     where = {"folder": study.folder, "reports": study.reports, "out": out.resolve()}
     executed = out / f"{NEW_PATIENT.name}.ipynb"
     given = patient | {name: str(place) for name, place in where.items()}
-    run_in_process(path, executed, given, design.absent(study.settings))
+    try:
+        run_in_process(path, executed, given, design.absent(study.settings))
+    except NotebookFailed as failed:
+        if isinstance(failed.__cause__, StudyError):  # whoever asked knows no notebook
+            raise failed.__cause__ from None
+        raise
     html = export_html(executed, out / f"{NEW_PATIENT.name}.html", banner(study, NEW_PATIENT.name))
     images = [Path(patient[name]) for name in ("ct", "mask") if patient[name]]
     places = [str(study.folder), str(study.reports), *(str(p.parent) for p in images)]

@@ -74,7 +74,7 @@ def run_in_process(
     if failed:
         fault = failed.error_before_exec or failed.error_in_exec
         reason = fault if isinstance(fault, StudyError) else f"{type(fault).__name__}: {fault}"
-        raise NotebookFailed(f"{path.stem}, cell [{failed.execution_count}]: {reason}")
+        raise NotebookFailed(f"{path.stem}, cell [{failed.execution_count}]: {reason}") from fault
     return time.monotonic() - start
 
 
