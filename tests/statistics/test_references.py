@@ -236,23 +236,6 @@ def test_brier_scores_are_compared_by_students_paired_t():
     assert same.value == 0 and same.ci_method == "none" and np.isnan([*same[1:3], same.p]).all()
 
 
-def test_interaction_takes_scores_that_are_no_probabilities_as_they_are():
-    """As Rao's test of statsmodels, by its own GLM; a shift and a scale change nothing."""
-    rng = np.random.default_rng(7)
-    parts = np.repeat(["a", "b", "c"], 80)
-    scores = rng.normal(size=240) * 2 + 1
-    labels = (rng.random(240) < expit(scores * np.repeat([0.2, 0.8, 0.4], 80))).astype(int)
-    dummies = pd.get_dummies(parts).to_numpy(float)[:, 1:]
-    null = np.column_stack([np.ones(240), scores, dummies])
-    fit = sm.GLM(labels, null, family=sm.families.Binomial()).fit(tol=1e-12)
-    more = np.column_stack([null, scores[:, None] * dummies])
-    slope, weight = labels - fit.fittedvalues, fit.fittedvalues * (1 - fit.fittedvalues)
-    u, information = more.T @ slope, (more * weight[:, None]).T @ more
-    expected = stats.chi2.sf(u @ np.linalg.solve(information, u), 2)
-    assert subgroups.interaction(labels, scores, parts) == pytest.approx(expected, rel=1e-5)
-    assert subgroups.interaction(labels, 5 * scores + 3, parts) == pytest.approx(expected, rel=1e-5)
-
-
 def test_every_row_of_the_measures_is_what_its_function_says():
     drawn = resampling.draw(LABELS == 1, 100, seed=1)
     table = measures.metrics_table(LABELS, P, {"half": 0.5}, 0.8, drawn)

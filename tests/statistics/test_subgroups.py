@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from radiogenomics.statistics import subgroups
+from radiogenomics.statistics.calibration import calibration
+from radiogenomics.statistics.discrimination import auc_interval, delong
 from scipy import stats
 from scipy.special import expit, logit
 from statsmodels.stats.multitest import multipletests
@@ -49,10 +51,13 @@ def test_long_codes_stay_apart_and_ages_stand_in_their_order():
     assert ages == ["under 55", "55 to 64", "65 and over"]
 
 
+@pytest.mark.filterwarnings("error")
 def test_scores_without_spread_have_no_test_of_interaction():
     labels = np.array([0, 1] * 30)
     parts = np.repeat(["a", "b"], 30)
-    for scores in (np.full(60, 1e-15) * np.arange(1, 61), 1e-200 * np.arange(60) - 1e-199):
+    halves = np.array([0.25, 0.75, 0.75, 0.25] * 7 + [0.5] * 32)  # group b at their mean
+    tiny = np.full(60, 1e-15) * np.arange(1, 61), 1e-200 * np.arange(60) - 1e-199
+    for scores in (*tiny, np.full(60, 0.1), halves):
         assert np.isnan(subgroups.interaction(labels, scores, parts))
 
 
@@ -65,6 +70,72 @@ def test_small_groups_take_part_in_no_test():
     )
 
 
+def test_every_column_of_a_group_is_what_its_function_says():
+    labels, score = scored(200)
+    score[:2] = 0.0, 1.0  # still probabilities
+    models = pd.DataFrame({"m": score, "higher": 1.5 * score}, dtype=object)
+    by = pd.DataFrame({"sex": RNG.choice(["f", "m"], 200), "side": RNG.choice(["l", "r"], 200)})
+    found = subgroups.subgroup_table(labels, models, by, 0.8, cutoffs={"m": 0.4})
+    assert len(found) == 8 and found[found.model != "m"].o_over_e.isna().all()
+    assert found.columns[: len(subgroups.COLUMNS)].tolist() == subgroups.COLUMNS
+    for (_, variable), rows in found.groupby(["model", "variable"]):
+        aucs = []
+        for row in rows.itertuples():
+            values = models[row.model].to_numpy(float)
+            inside = (by[variable] == row.group).to_numpy()
+            expected = auc_interval(labels[inside], values[inside], 0.8)
+            assert (row.auc, row.ci_low, row.ci_high, row.ci_method) == expected
+            aucs.append((row.auc, delong(labels[inside], values[inside])[1].item()))
+            if row.model == "m":
+                fits = calibration(labels[inside], values[inside], 0.8).set_index("metric")
+                for name in ("o_over_e", "calibration_in_the_large"):
+                    mine = [getattr(row, name + end) for end in ("", "_low", "_high")]
+                    assert mine == fits.loc[name].tolist()
+                hit = (values[inside & (labels == 1)] >= 0.4).mean()
+                assert (row.threshold, row.sensitivity) == (0.4, pytest.approx(hit))
+        (one, of_one), (two, of_two) = aucs  # of two groups: the z test, squared
+        errors = of_one / (one * (1 - one)) ** 2 + of_two / (two * (1 - two)) ** 2
+        p = stats.chi2.sf((logit(one) - logit(two)) ** 2 / errors, 1)
+        assert rows.p_heterogeneity.to_numpy() == pytest.approx([p, p])
+        x = logit(np.clip(values, 1e-12, 1 - 1e-12)) if row.model == "m" else values
+        p = rao(labels, x, by[variable])
+        assert rows.p_interaction.to_numpy() == pytest.approx([p, p], rel=1e-6)
+
+
+def test_a_group_without_a_label_has_no_auc_and_with_one_patient_of_it_it_has():
+    for events in (0, 1):
+        labels = np.repeat([1, 0], [events, 20])
+        row = subgroups._group(labels, RNG.random(len(labels)), 0.95, True)
+        assert ("auc" in row) == events and (row["flag"] == "one label only") == (events == 0)
+    rows = [{"auc": 0.6, "variance": 0.002}, {"auc": 0.8, "variance": 0.002}]
+    assert subgroups.heterogeneity([*rows, {"auc": 0.7}]) == subgroups.heterogeneity(rows)
+
+
+def test_groups_begin_at_their_edges_and_keep_the_patients_names():
+    patients = pd.DataFrame(
+        {
+            "age": [54, 55, 64, 65, 80, 20, np.nan],
+            "size": [1.0, 2, 3, 4, 5, 6, 7],
+            "six": [1, 2, 3, 4, 5, 6, 6],
+            "gap": [1.0, 2, 3, 4, 5, np.nan, 7],
+            "same": ["x"] * 7,
+        },
+        index=list("abcdefg"),
+    )
+    found = subgroups.groups(patients, ("age", "size", "six", "gap", "same"))
+    assert found.index.tolist() == list("abcdefg") and "same" not in found
+    young, middle, old = (name for *_, name in subgroups.AGES)
+    assert found.age.tolist() == [young, middle, middle, old, old, young, subgroups.UNKNOWN]
+    assert found["size"].tolist() == ["under 4"] * 3 + ["4 and over"] * 4
+    assert found.six.tolist() == list("1234566")  # as few values as this stay as they are
+    assert found.gap.tolist() == ["1", "2", "3", "4", "5", subgroups.UNKNOWN, "7"]
+    train = pd.DataFrame({"size": np.arange(8.0), "gap": np.arange(8.0)})
+    halved = subgroups.groups(patients, ("size", "gap"), train)
+    assert halved["size"].tolist() == ["under 3.5"] * 3 + ["3.5 and over"] * 4
+    assert halved.gap["f"] == subgroups.UNKNOWN and halved.gap.nunique() == 3
+    assert subgroups.groups(patients, ("same",)).index.tolist() == list("abcdefg")
+
+
 def test_one_label_and_unknown_values_are_told():
     labels, score = np.array([0, 1] * 20 + [1] * 5), np.linspace(0.1, 0.9, 45)
     stage = pd.Series(["I", "I", "II", "II"] * 10 + ["IV"] * 4 + [np.nan])
@@ -74,14 +145,63 @@ def test_one_label_and_unknown_values_are_told():
     assert table.n["not known"] == 1
 
 
+def rao(labels, x, part):
+    """Return p of Rao's test of x × group on statsmodels' fit of x and group."""
+    dummies = pd.get_dummies(part).to_numpy(float)[:, 1:]
+    null = np.column_stack([np.ones(len(x)), x, dummies])
+    p = sm.GLM(labels, null, family=sm.families.Binomial()).fit(tol=1e-12).fittedvalues
+    more = np.column_stack([null, x[:, np.newaxis] * dummies])
+    u, information = more.T @ (labels - p), more.T @ (more * (p * (1 - p))[:, np.newaxis])
+    return stats.chi2.sf(u @ np.linalg.solve(information, u), dummies.shape[1])
+
+
 def test_interaction_is_the_score_test_of_statsmodels():
     labels, score = scored(300)
     part = RNG.choice(["a", "b", "c"], 300)
-    dummies = np.column_stack([part == "b", part == "c"]).astype(float)
-    x = logit(score)
-    null = sm.GLM(labels, np.column_stack([np.ones(300), x, dummies]), sm.families.Binomial()).fit()
-    theirs = null.score_test(exog_extra=x[:, np.newaxis] * dummies)
-    assert subgroups.interaction(labels, score, part) == pytest.approx(theirs.pvalue[0], rel=1e-6)
+    assert subgroups.interaction(labels, score, part) == pytest.approx(
+        rao(labels, logit(score), part), rel=1e-6
+    )
+    for ends in ([0.0, 0.7], [0.2, 1.0], [0.0, 1.0]):  # 0 and 1 are still probabilities
+        edged = np.append(score[:-2], ends)
+        x = logit(np.clip(edged, 1e-12, 1 - 1e-12))
+        assert subgroups.interaction(labels, edged, part) == pytest.approx(
+            rao(labels, x, part), rel=1e-6
+        )
+    for scores in (score + 0.5, score - 0.5):  # up to 1.5 and down to -0.5: none
+        expected = rao(labels, scores, part)
+        for scale in (1, 1e9) if scores.max() > 1 else (1e-9, 1e-3, 1, 1e9):
+            found = subgroups.interaction(labels, scale * scores, part)
+            assert found == pytest.approx(expected, rel=1e-6)
+        found = subgroups.interaction(labels, scores + 1e6, part)
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_ten_patients_of_each_label_take_part_in_the_tests_and_nine_do_not():
+    labels, score = scored(120)
+    rest = np.repeat(["a", "b"], 60)
+    for events, others in ((10, 30), (30, 10), (9, 30), (30, 9)):
+        more = np.repeat([1, 0], [events, others])
+        three = np.append(labels, more), np.append(score, RNG.random(len(more)))
+        part = np.append(rest, ["c"] * len(more))
+        if whole := min(events, others) == 10:
+            expected = rao(three[0], logit(three[1]), part)
+        else:
+            expected = rao(labels, logit(score), rest)
+        assert subgroups.interaction(*three, part) == pytest.approx(expected, rel=1e-6)
+        flag = subgroups._group(more, three[1][120:], 0.95, False)["flag"]
+        assert flag == "" if whole else flag.startswith("under 10")
+
+
+@pytest.mark.parametrize(("small", "counted"), [(0.9e-9, False), (1.5e-9, True)])
+def test_a_column_adds_something_from_a_share_of_the_largest(small, counted):
+    """Of orthogonal columns and as many events as others the test is a sum of squares by hand."""
+    signs = np.array(np.meshgrid(*[[-1.0, 1]] * 5)).reshape(5, 32)
+    labels = (signs[:3].sum(axis=0) > 0).astype(int)
+    columns = signs[[0, 1, 2]] * [[10], [10], [10 * np.sqrt(small)]]
+    parts = (columns @ (labels - 0.5)) ** 2 / ((columns**2).sum(axis=1) / 4)
+    kept = parts if counted else parts[:2]
+    found = subgroups._rao(labels, np.ones((32, 1)), columns.T)
+    assert found == pytest.approx(stats.chi2.sf(kept.sum(), len(kept)))
 
 
 def test_a_group_of_equal_scores_costs_no_degree_of_freedom():

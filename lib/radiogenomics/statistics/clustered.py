@@ -60,4 +60,4 @@ def clustered_interval(
     [0.679, 0.883]
     """
     times = float(stats.t.ppf(0.5 + confidence / 2, freedom))
-    return delong_interval(auc, variance, confidence, on_logit=True, times=times)[1:]
+    return delong_interval(auc, variance, on_logit=True, times=times)[1:]

@@ -204,7 +204,7 @@ def interval_of(
         return auc, float("nan"), float("nan"), "none"
     freedom = variance**2 / (of_ones**2 / (m - 1) + of_zeros**2 / (n - 1))
     times = stats.t.ppf(0.5 + confidence / 2, freedom)
-    return *delong_interval(auc, variance, confidence, on_logit=True, times=times), "delong-logit-t"
+    return *delong_interval(auc, variance, on_logit=True, times=times), "delong-logit-t"
 
 
 def delong_interval(

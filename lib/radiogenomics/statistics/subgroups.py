@@ -206,7 +206,7 @@ def interaction(labels: np.ndarray, scores: np.ndarray, parts: np.ndarray) -> fl
     bounded = scores.min() >= 0 and scores.max() <= 1
     x = logit(np.clip(scores, CLIP, 1 - CLIP)) if bounded else scores
     x = x[used]
-    if len(kept) < 2 or not np.ptp(x) > 0 or not 0 < x.std() < np.inf:
+    if len(kept) < 2 or not x.std() > 0:
         return float("nan")
     z = ((x - x.mean()) / x.std())[:, np.newaxis]
     dummies = (part[used, np.newaxis] == kept[1:]).astype(float)
@@ -236,5 +236,5 @@ def _holm_by_model(table: pd.DataFrame) -> pd.DataFrame:
     once = table.drop_duplicates(both)[both].copy()
     for test in ("p_heterogeneity", "p_interaction"):
         by = table.drop_duplicates(both).groupby("model")[test]
-        once[f"{test}_holm"] = by.transform(lambda p: holm(p.to_numpy(float)))
+        once[f"{test}_holm"] = by.transform(lambda p: holm(p.to_numpy()))
     return table.merge(once, on=both, how="left")
