@@ -177,13 +177,28 @@ def test_edge_cases_have_stated_answers():
     [
         ([1, 1], [0.1, 0.2], "Expected: both"),
         ([0, 2], [0.1, 0.2], "Expected: 0 and 1"),
-        ([0, 1], [0.1, np.nan], "not finite"),
+        ([0, 1, 1], [0.1, np.nan, 0.3], "1 scores are not finite"),
         ([0, 1], [0.1, 0.2, 0.3], "3 scores for 2 labels"),
+        ([0, 1, "x"], [0.1, 0.2, 0.3], "Expected: 0 and 1"),
+        ([0, 1], ["low", "high"], "not numbers"),
     ],
 )
 def test_bad_input_is_refused(labels, scores, says):
     with pytest.raises(discrimination.EvaluationError, match=says):
-        discrimination.delong(np.array(labels), np.array(scores))
+        discrimination.delong(np.array(labels, dtype=object), np.array(scores))
+    with pytest.raises(discrimination.EvaluationError, match=says):
+        measures.metrics_table(labels, scores, {})
+
+
+def test_one_patient_of_each_label_has_an_auc_and_no_covariance():
+    aucs, covariance = discrimination.delong([0, 1], [[0.1, 0.4], [0.4, 0.1]])
+    assert aucs.tolist() == [1, 0]
+    assert covariance.shape == (2, 2) and np.isnan(covariance).all()
+
+
+def test_one_model_alone_is_compared_with_nobody():
+    table = discrimination.delong_table([0, 1, 1], pd.DataFrame({"a": [0.1, 0.2, 0.3]}))
+    assert table.empty and "p_holm" in table
 
 
 def test_unpaired_scores_are_refused_by_model_and_patient():
@@ -221,10 +236,10 @@ def test_delong_of_a_hundred_thousand_patients_takes_no_time():
 
 
 def test_youden_is_the_maximum_though_another_is_near():
-    """J is 433300 / 667000 at 0.9 and 433299 / 667000 at 0.5."""
-    positives = np.repeat([0.9, 0.5, 0.1], [500, 2, 165])
-    negatives = np.repeat([0.9, 0.5, 0.1], [100, 3, 897])
-    labels = np.repeat([1, 0], [667, 1000])
+    """From 0.9 to 0.5 one patient of each label is added: J falls by 1 / 20,000 - 1 / 20,001."""
+    positives = np.repeat([0.9, 0.5, 0.1], [15_000, 1, 5000])
+    negatives = np.repeat([0.9, 0.5, 0.1], [4000, 1, 15_999])
+    labels = np.repeat([1, 0], [20_001, 20_000])
     assert roc.youden_threshold(labels, np.concatenate([positives, negatives])) == 0.9
 
 
@@ -243,8 +258,9 @@ def test_bootstrap_of_six_models_and_two_cohorts_takes_seconds():
 def test_unbounded_scores_are_ranked_only():
     labels, scores = np.array([0, 1, 0, 1]), np.array([-3.0, 2, 1, 5])
     assert discrimination.auc_interval(labels, scores)[0] == 1
-    with pytest.raises(discrimination.EvaluationError, match="for AUC only"):
-        calibration.calibration(labels, scores)
+    for beyond in (scores, [0.1, 0.4, 0.2, 1.5], [-0.1, 0.4, 0.2, 0.9]):
+        with pytest.raises(discrimination.EvaluationError, match="for AUC only"):
+            calibration.calibration(labels, np.array(beyond))
     with pytest.raises(discrimination.EvaluationError, match="decision curves"):
         decision.decision_curve(labels, pd.DataFrame({"m": scores}))
 
@@ -267,6 +283,87 @@ def test_band_of_a_large_cohort_hardly_differs_from_that_of_all_its_points(monke
     monkeypatch.setattr(roc, "MANY", 10_000)
     whole = roc.roc_band(labels, scores, drawn)
     assert np.abs(quick - whole)[["tpr_low", "tpr_high"]].to_numpy().max() < 0.005
+
+
+@pytest.mark.parametrize("points", [None, 13])
+def test_the_band_is_that_of_every_resamples_own_curve(monkeypatch, points):
+    """The weighted shares at or above each cut, joined by straight lines; of `points` or all."""
+    rng = np.random.default_rng(6)
+    labels = np.repeat([1, 0, 1], [1, 22, 17])
+    scores = np.append(-9.0, (labels[1:] + rng.normal(size=39)).round(1))  # the last cut is of a 1
+    cuts = np.unique(scores)[::-1]
+    monkeypatch.setattr(roc, "MANY", len(cuts))
+    if points:
+        assert (len(cuts) - 2) % (len(cuts) // points) == 0  # the last but one is taken
+        monkeypatch.setattr(roc, "MANY", len(cuts) - 1)
+        monkeypatch.setattr(roc, "POINTS", points)
+        cuts = np.append(cuts[:-1][:: len(cuts) // points], cuts[-1])
+    monkeypatch.setattr(resampling, "BLOCK", 1000)
+    drawn = resampling.draw(labels == 1, 60, 1)
+    grid, curves = np.linspace(0, 1, 101), []
+    for weights in drawn.stratified:
+        rates = []
+        for value in (0, 1):
+            mine = weights * (labels == value)
+            rates.append([0] + [mine[scores >= cut].sum() / mine.sum() for cut in cuts])
+        curves.append(np.interp(grid, *rates))
+    edges = np.quantile(curves, [0.1, 0.9], axis=0)
+    found = roc.roc_band(labels, scores, drawn, 0.8)
+    for name, edge in zip(["tpr_low", "tpr_high"], edges, strict=True):
+        assert found[name].to_numpy() == pytest.approx(np.interp(found.fpr, grid, edge))
+
+
+def test_bootstrap_rows_are_percentiles_of_the_drawn_patients():
+    positive, drawn = LABELS == 1, resampling.draw(LABELS == 1, 150, 3)
+    at = np.sort(score("p2"))[250]  # a score that is observed: its patient is called positive
+    table = measures.metrics_table(positive, score("p2"), {"it": at}, 0.8, drawn)
+    assert table.index.tolist() == list(range(len(table)))
+    assert set(table) == {*measures.COLUMNS, "n", "events", "resamples", "resampling"}
+    again = table[table.ci_method == "bootstrap"].set_index("metric")
+    assert sorted(again.index) == sorted(measures.NAMES)
+    of_rule = again.threshold_rule == "it"
+    assert set(again.index[of_rule]) == set(measures.AT_THRESHOLD)
+    assert (table.threshold_rule[~table.metric.isin(measures.AT_THRESHOLD)] == "").all()
+    called = score("p2") >= at
+    for name, picked, right in (
+        ("sensitivity", positive, called), ("specificity", ~positive, ~called),
+        ("ppv", called, positive), ("npv", ~called, ~positive),
+    ):  # fmt: skip
+        free = name in ("ppv", "npv")
+        shares = [
+            np.average(right, weights=picked * weights)
+            for weights in (drawn.free if free else drawn.stratified)
+        ]
+        assert again.value[name] == pytest.approx(right[picked].mean())
+        both = again.ci_low[name], again.ci_high[name]
+        assert both == pytest.approx(tuple(np.quantile(shares, [0.1, 0.9])))
+        assert again.resampling[name] == resampling.SCHEMES["free" if free else "stratified"]
+    assert again.resampling["auc"] == resampling.SCHEMES["stratified"]
+    assert again.resampling["brier"] == resampling.SCHEMES["free"]
+
+
+@pytest.mark.parametrize(("labels", "told"), [
+    ([1, 0, 0, 0, 0], False), ([0, 1, 1, 1, 1], False), ([1, 1, 0, 0], True),
+])  # fmt: skip
+def test_a_label_of_one_patient_has_no_bootstrap_interval(labels, told):
+    scores = np.linspace(0.2, 0.7, len(labels))
+    drawn = resampling.draw(np.array(labels) == 1, 100, 1)
+    table = measures.metrics_table(labels, scores, {"low": 0.3}, drawn=drawn)
+    rows = table[(table.ci_method == "bootstrap") & table.metric.isin(["auc", "sensitivity"])]
+    assert len(rows) == 2 and (rows[["ci_low", "ci_high"]].notna() == told).all(axis=None)
+
+
+def test_what_has_no_value_keeps_its_row_and_has_no_interval():
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    drawn = resampling.draw(labels == 1, 100, 1)
+    table = measures.metrics_table(labels, labels * 0.6 + 0.2, {"all": 0.1}, drawn=drawn)
+    rows = table.set_index(["metric", "ci_method"])
+    assert ("calibration_slope", "none") in rows.index and ("brier", "none") not in rows.index
+    empty = rows[rows.value.isna()]
+    assert {"calibration_slope", "npv", "lr_minus"} <= {metric for metric, _ in empty.index}
+    assert empty[["ci_low", "ci_high"]].isna().all(axis=None)
+    nothing = measures.Share(np.zeros(1), np.ones(1))
+    assert measures.Ratio(nothing, nothing).interval(0.95)[2] == "wald"
 
 
 def test_holm_is_rs():
