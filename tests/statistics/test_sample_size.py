@@ -8,7 +8,7 @@ import pytest
 import statsmodels.api as sm
 from radiogenomics.statistics import sample_size
 from scipy import stats
-from scipy.special import ndtri
+from scipy.special import expit, ndtri, xlogy
 
 REFERENCE = pd.read_csv(Path(__file__).parents[1] / "reference" / "sample_size.csv")
 
@@ -16,6 +16,23 @@ REFERENCE = pd.read_csv(Path(__file__).parents[1] / "reference" / "sample_size.c
 def test_an_auc_near_one_needs_few_patients():
     assert sample_size.patients_for_width(0.9995, 0.3) == 4
     assert sample_size.patients_for_width(0.98, 0.5) > 20
+    for auc in (0, 1):
+        assert np.isnan(sample_size.patients_for_width(auc, 0.3))
+
+
+@pytest.mark.parametrize("width", [0.1, 0.3])
+def test_one_patient_less_than_the_validation_needs_is_too_few(width):
+    n = sample_size.validation_minimum(0.75, 0.4, width)["auc"]
+    widths = [2 * 1.96 * sample_size.auc_standard_error(0.75, 0.4, k) for k in (n, n - 1)]
+    assert widths[0] <= width < widths[1]
+
+
+def test_too_few_patients_for_the_overall_risk_support_no_parameter():
+    """At a prevalence of a half (1.96 / 0.05)² / 4 = 384.16 patients are asked for."""
+    supported = sample_size.parameters_supported
+    assert [supported(n, 0.5, 0.2) for n in (384, 385)] == [0, 9]
+    assert supported(1000, 0.5, float("nan")) == 0
+    assert np.isnan(supported(0, 0.5, 0.2))
 
 
 def test_riley_is_pmsampsizes():
@@ -35,6 +52,58 @@ def test_cox_snell_is_that_of_a_simulation():
     theirs = 1 - np.exp(2 * (fit.llnull - fit.llf) / len(y))
     assert sample_size.cox_snell(0.8, 0.4) == pytest.approx(theirs, abs=0.005)
     assert np.isnan(sample_size.cox_snell(0.5, 0.4))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("prevalence", [0.05, 0.4])
+def test_cox_snell_is_what_the_calibrated_risks_tell(prevalence):
+    """Of a calibrated model the mean log likelihood follows from its risks alone."""
+    for auc in (0.51, 0.7, 0.95, 1 - 1e-9):
+        line, weight = _lines(auc, prevalence)
+        p = expit(line)
+        told = (weight * (xlogy(p, p) + xlogy(1 - p, 1 - p))).sum()
+        nothing = xlogy(prevalence, prevalence) + xlogy(1 - prevalence, 1 - prevalence)
+        expected = 1 - np.exp(2 * (nothing - told))
+        assert sample_size.cox_snell(auc, prevalence) == pytest.approx(expected, abs=1e-7)
+    assert np.isnan(sample_size.cox_snell(1, prevalence))
+
+
+def _lines(auc, prevalence):
+    """Return the linear predictor of 20,001 patients, normal in both labels, and its weights."""
+    sd = np.sqrt(2) * ndtri(auc)
+    middle = np.log(prevalence / (1 - prevalence))
+    line = np.linspace(middle - sd**2 / 2 - 10 * sd, middle + sd**2 / 2 + 10 * sd, 20_001)
+    weight = (1 - prevalence) * stats.norm.pdf(line, middle - sd**2 / 2, sd)
+    weight += prevalence * stats.norm.pdf(line, middle + sd**2 / 2, sd)
+    return line, weight / weight.sum()
+
+
+@pytest.mark.parametrize("auc", [0.7, 0.9, 0.9999])
+def test_patients_for_the_slope_are_those_of_its_information(auc):
+    """The inverse of the summed information of a logistic model; 1% of events make n large."""
+    line, weight = _lines(auc, 0.01)
+    design = np.column_stack([np.ones_like(line), line])
+    information = design.T @ (design * (weight * expit(line) * expit(-line))[:, np.newaxis])
+    n = np.linalg.inv(information)[1, 1] * (2 * 1.96 / 0.2) ** 2
+    assert sample_size.validation_minimum(auc, 0.01)["calibration_slope"] == np.ceil(n)
+
+
+@pytest.mark.parametrize("auc", [0.65, 0.8, 0.95])
+@pytest.mark.parametrize(("prevalence", "threshold"), [(0.4, 0.3), (0.2, 0.5), (0.6, 0.1)])
+def test_patients_for_the_net_benefit_are_those_of_the_delta_method(auc, prevalence, threshold):
+    """The gradient of (tp - odds fp) / events in the four cells, which are multinomial."""
+    sd, middle = np.sqrt(2) * ndtri(auc), np.log(prevalence / (1 - prevalence))
+    odds = threshold / (1 - threshold)
+    tpr, fpr = (stats.norm.sf(np.log(odds), middle + k * sd**2 / 2, sd) for k in (1, -1))
+    tp, fp = prevalence * tpr, (1 - prevalence) * fpr
+    cells = np.array([tp, prevalence - tp, fp, 1 - prevalence - fp])
+    benefit = (tp - odds * fp) / prevalence
+    gradient = np.array([1 - benefit, -benefit, -odds, 0]) / prevalence
+    variance = gradient**2 @ cells - (gradient @ cells) ** 2
+    n = np.ceil(variance * (2 * 1.96 / 0.2) ** 2)
+    found = sample_size.validation_minimum(auc, prevalence, threshold=threshold)
+    assert found["net_benefit"] == n
+    assert found["n"] == max(n, found["calibration_slope"], found["auc"], found["o_over_e"])
 
 
 def test_width_is_that_of_simulated_cohorts():
