@@ -85,9 +85,9 @@ def page() -> None:
         ]
         lines.append(f"| {GROUPS[group]} | {model} | {len(part)} | {' | '.join(means)} |")
     about = (
-        f"Measured on {rows.read(TABLE).seed.nunique()} built-in cohorts of {PATIENTS} patients (half "
-        f"of the training hospital's fitted, the other half judged; nominal {1 - ERROR:.0%} of each label, and "
-        f"{ALARMS:.0%} unlike; mean ± standard error):"
+        f"Measured on {rows.read(TABLE).seed.nunique()} built-in cohorts of {PATIENTS} patients: half "
+        "of the training hospital's fitted, the other half judged, as the other hospital's. Nominal "
+        f"{1 - ERROR:.0%} of each label, and {ALARMS:.0%} unlike; mean ± standard error:"
     )
     table = "\n".join(lines)
     rows.into(PAGE, Path(__file__).name, f"{about}\n\n{table}")
