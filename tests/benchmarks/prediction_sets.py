@@ -84,9 +84,10 @@ def page() -> None:
             for c in ("coverage_0", "coverage_1", "both", "unlike")
         ]
         lines.append(f"| {GROUPS[group]} | {model} | {len(part)} | {' | '.join(means)} |")
+    cohorts = rows.read(TABLE).seed.nunique()
     about = (
-        f"Measured on {rows.read(TABLE).seed.nunique()} built-in cohorts of {PATIENTS} patients: half "
-        "of the training hospital's fitted, the other half judged, as the other hospital's. Nominal "
+        f"Measured on {cohorts} built-in cohorts of {PATIENTS} patients: half of the training "
+        "hospital's fitted, the other half judged, and the other hospital's. Nominal "
         f"{1 - ERROR:.0%} of each label, and {ALARMS:.0%} unlike; mean ± standard error:"
     )
     table = "\n".join(lines)
