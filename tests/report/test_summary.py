@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 import pytest
+from radiogenomics.comparison import readings
 from radiogenomics.report import index_page, summary
 from radiogenomics.report.manifest import earlier_states
 from radiogenomics.study import contract, tables
@@ -52,6 +53,14 @@ def test_each_check_follows_its_table(copied):
     metrics.loc[wald, ["ci_low", "ci_high"]] = [0.5, 2.0]
     metrics.to_csv(copied.tables / "metrics.csv", index=False)
     assert states(copied)["calibration"] == "fine"
+    metrics.loc[wald & ~ratio, ["ci_low", "ci_high"]] = [-17191.9, 17216.5]
+    metrics.to_csv(copied.tables / "metrics.csv", index=False)
+    looked = {check.name: check for check in summary.checks(copied)}["calibration"]
+    assert looked.state == "look" and "cannot be judged" in looked.text
+    told = summary.paragraph(copied)
+    assert "Calibration cannot be judged" in told and "17216" not in told
+    metrics.loc[wald, ["ci_low", "ci_high"]] = [0.5, 2.0]
+    assert not readings.calibration_of(metrics, "test", "CNN")["vague"]
     metrics.loc[ratio, ["ci_low", "ci_high"]] = [1.5, 2.0]
     metrics.to_csv(copied.tables / "metrics.csv", index=False)
     assert states(copied)["calibration"] == "look"

@@ -31,11 +31,13 @@ def of_scores(scores: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     tested = by_cohort(scores[scores.model != IN_SAMPLE])
     rows = [(TEST_COHORT, _few(name, select(part, "external"))) for name, part in tested.items()]
     for name, part in tested.items():
-        rows += _of_cohort(name, part, metrics[metrics.cohort == name])
+        rows += _of_cohort(name, part, metrics[metrics.cohort == name], len(tested) > 1)
     return tables.WARNINGS.frame([row for row in dict.fromkeys(rows) if row[1]])
 
 
-def _of_cohort(cohort: str, scores: pd.DataFrame, metrics: pd.DataFrame) -> list[tuple[str, str]]:
+def _of_cohort(
+    cohort: str, scores: pd.DataFrame, metrics: pd.DataFrame, among: bool
+) -> list[tuple[str, str]]:
     external, rows = select(scores, "external"), []
     auc = metrics[(metrics.metric == "auc") & metrics.ci_method.isin(AUC_INTERVALS)]
     slope = metrics[(metrics.metric == "calibration_slope") & (metrics.ci_method == "wald")]
@@ -50,6 +52,7 @@ def _of_cohort(cohort: str, scores: pd.DataFrame, metrics: pd.DataFrame) -> list
                           for kind, words in (("external", kind_of(cohort)), ("out_of_fold",) * 2)
                           if len(part := select(own, kind))},
             "cohort": in_words(cohort),
+            "of": in_words(cohort) if among else "",
         }  # fmt: skip
         rows.append((model, say("comparison", "score_cautions", model=model, **facts)))
     return rows

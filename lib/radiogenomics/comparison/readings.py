@@ -53,7 +53,13 @@ def calibration_of(metrics: pd.DataFrame, cohort: str, model: str) -> Facts:
     measures = rows.reindex(["calibration_slope", "o_over_e"])
     defined = measures.value.notna().all()
     slope, ratio = (measures.loc[metric] if defined else None for metric in measures.index)
-    return {"model": model, "slope": slope, "ratio": ratio}
+    vague = defined and says_nothing(slope)
+    return {"model": model, "slope": slope, "ratio": ratio, "vague": vague}
+
+
+def says_nothing(slope: Any) -> bool:
+    """Return whether a calibration slope's interval holds 1, its ideal, and 0, no relation."""
+    return bool(slope.ci_low <= 0 and slope.ci_high >= 1)
 
 
 def benefit(ranges: pd.DataFrame) -> Facts:

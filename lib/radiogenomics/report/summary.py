@@ -138,9 +138,12 @@ def _calibration(study: Study) -> State:
     rows = metrics[(metrics.cohort != TRAIN) & (metrics.model == primary)]
     rows = rows[(rows.ci_method == "wald") & rows.metric.isin(RATIOS)]
     off = rows[(rows.ci_low > 1) | (rows.ci_high < 1)]
-    wrong = ((rows.metric == "calibration_slope") & (rows.ci_high < 0)).any()
-    state = OPEN if rows.empty else FAULT if wrong else LOOK if len(off) else FINE
-    return state, say("report", "check_calibration", model=primary, rows=rows, off=off)
+    slopes = rows[rows.metric == "calibration_slope"]
+    vague = slopes[[readings.says_nothing(row) for row in slopes.itertuples()]]
+    wrong, seen = (slopes.ci_high < 0).any(), len(off) + len(vague)
+    state = OPEN if rows.empty else FAULT if wrong else LOOK if seen else FINE
+    facts = {"model": primary, "rows": rows, "off": off, "vague": len(vague)}
+    return state, say("report", "check_calibration", **facts)
 
 
 def _controls(study: Study) -> State:
