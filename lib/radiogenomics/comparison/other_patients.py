@@ -8,7 +8,8 @@ import pandas as pd
 
 from radiogenomics.cohort.dates import DATES
 from radiogenomics.cohort.reading import EVER, canonical
-from radiogenomics.comparison.other_scores import read_table, some
+from radiogenomics.comparison.other_faults import some
+from radiogenomics.comparison.other_scores import read_table
 from radiogenomics.study.cells import numbered
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.settings import Codes

@@ -9,10 +9,11 @@ import pandas as pd
 
 from radiogenomics.cohort.reading import canonical
 from radiogenomics.comparison.other_cohorts import TEST, apart, cohorts
+from radiogenomics.comparison.other_faults import refuse
 from radiogenomics.comparison.other_lesions import VOLUME, read_lesions
 from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.cells import header_of, read_cells
-from radiogenomics.study.contract import COLUMNS, IN_SAMPLE, TRAIN
+from radiogenomics.study.contract import COLUMNS, TRAIN
 from radiogenomics.study.errors import TableFault
 from radiogenomics.study.settings import Codes
 
@@ -21,7 +22,6 @@ LESION = "lesion"
 OPTIONAL = ["parameters", LESION, VOLUME]
 MOST_FOLDS = 100_000
 COHORT = r"[A-Za-z0-9_-]{1,40}"  # a cohort's name, which names figures too
-MOST_COHORTS = 20  # more values are a column of something else
 OF_PREDICT = ("training_patients_below", "prediction_set", "applicable", "reason")  # its columns
 NO_MODELS = (
     "patient", "label", "cohort", "fold", "parameters", "synthetic", "lesion", "weight", "",
@@ -56,14 +56,7 @@ def read_scores(*paths: Path, positive: Iterable[str] = (), rule: str = "mean") 
         table, of_lesions = read_lesions(table, rule, path)
         told += [f"{path.name}: {line}" for line in of_lesions]
     table.attrs["told"] = told
-    _refuse_crossing(table, path)
-    _refuse_disagreement(table, path)
-    _refuse_in_sample_alone(table, path)
-    _refuse_other_parameters(table, path)
-    _refuse_untested(table, path)
-    for kind, rows in _kinds(table):
-        _refuse_unpaired(rows, kind, path)
-        _refuse_one_label(rows, kind, path)
+    refuse(table, path)
     return table
 
 
@@ -194,112 +187,3 @@ def _refuse_values(
             f"{bad.index[0] + 2}, patient {row.patient}, model {row.model}: {column} is "
             f"{row[column]!r}. Expected: {expected}."
         )
-
-
-def _refuse_crossing(table: pd.DataFrame, path: Path) -> None:
-    if table.cohort.nunique() > MOST_COHORTS:
-        raise TableFault(
-            f"{path.name}: column cohort holds {table.cohort.nunique()} names. Expected: at most "
-            f"{MOST_COHORTS}, train and test cohorts. Correct the column."
-        )
-    sides = table.groupby("patient").cohort.nunique()
-    both = sides.index[sides > 1].tolist()
-    if both:
-        raise TableFault(
-            f"{path.name}: {len(both)} patients are in several cohorts: {some(both)}. "
-            "Expected: each patient in one of them. Correct the column cohort."
-        )
-
-
-def _refuse_disagreement(table: pd.DataFrame, path: Path) -> None:
-    labels = table.groupby("patient").label.nunique()
-    both = labels.index[labels > 1].tolist()
-    if both:
-        rows = table[table.patient == both[0]].drop_duplicates("label")
-        disagreement = ", ".join(f"{r.model} says {r.label}" for r in rows.itertuples())
-        raise TableFault(
-            f"{path.name}: the labels of {len(both)} patients disagree between models: "
-            f"{some(both)} ({disagreement}). Expected: one label per patient."
-        )
-
-
-def _kinds(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    train = table[table.cohort == TRAIN]
-    tests = [cohort for cohort in table.cohort.unique() if cohort != TRAIN] or [TEST]
-    return [
-        *((cohort, table[table.cohort == cohort]) for cohort in tests),
-        ("training, in-sample", train[train.fold.isna()]),
-        ("training, out-of-fold", train[train.fold.notna()]),
-    ]
-
-
-def _refuse_unpaired(rows: pd.DataFrame, kind: str, path: Path) -> None:
-    """Stop where a model has a patient twice, or lacks patients that another model has."""
-    everybody = pd.Index(rows.patient.unique())
-    for model, part in rows.groupby("model", sort=False):
-        twice = part.patient[part.patient.duplicated()].unique().tolist()
-        if twice:
-            raise TableFault(
-                f"{path.name}: model {model} has {len(twice)} patients twice ({kind}): "
-                f"{some(twice)}. Expected: one score per patient. Keep one row."
-            )
-        gone = everybody.difference(part.patient).tolist()
-        if gone:
-            raise TableFault(
-                f"{path.name}: model {model} lacks {len(gone)} of {len(everybody)} patients "
-                f"({kind}): {some(gone)}. Expected: every model scores the same patients, or no "
-                "paired test is possible. Add these scores or leave the patients out of all models."
-            )
-
-
-def _refuse_untested(table: pd.DataFrame, path: Path) -> None:
-    """Stop where a model has no test patient, or its training scores are of two sets of them."""
-    for model, rows in table.groupby("model", sort=False):
-        inside, outside = (pd.Index(part.patient) for _, part in _kinds(rows)[-2:])
-        if not (rows.cohort != TRAIN).any() and (table.cohort != TRAIN).any():
-            raise TableFault(
-                f"{path.name}: model {model} has no test patient. Expected: the test patients of "
-                "the other models. Add these scores, or leave the model out."
-            )
-        odd = inside.symmetric_difference(outside).tolist()
-        if len(inside) and len(outside) and odd:
-            raise TableFault(
-                f"{path.name}: model {model} has {len(odd)} training patients with only one of an "
-                f"in-sample and an out-of-fold score: {some(odd)}. Expected: both of each."
-            )
-
-
-def _refuse_one_label(rows: pd.DataFrame, kind: str, path: Path) -> None:
-    """Stop where test patients, or training patients if there are any, are of one label."""
-    labels = sorted(rows.label.unique().tolist())
-    if len(labels) < 2 and (len(rows) or not kind.startswith("training, ")):
-        raise TableFault(
-            f"{path.name}: the labels of the patients ({kind}) are {labels}. Expected: both 0 and "
-            "1. Scores of one label, or of training patients alone, cannot be evaluated: add "
-            "patients, or leave these rows out."
-        )
-
-
-def _refuse_other_parameters(table: pd.DataFrame, path: Path) -> None:
-    if "parameters" not in table:
-        return
-    parameters = table.groupby("model", sort=False).parameters.unique()
-    for model, values in parameters[parameters.map(len) > 1].items():
-        raise TableFault(
-            f"{path.name}: model {model} has the parameters {some(values.tolist())}. Expected: "
-            "one number in all rows of a model."
-        )
-
-
-def _refuse_in_sample_alone(table: pd.DataFrame, path: Path) -> None:
-    if table.model.eq(IN_SAMPLE).all():
-        raise TableFault(
-            f"{path.name}: {IN_SAMPLE} is the only model. Expected: another name; this one is the "
-            "workbook's in-sample stack, which is shown with other models and never alone. Rename "
-            "it."
-        )
-
-
-def some(names: list[str]) -> str:
-    """Return the first of some names, for an error."""
-    return ", ".join(map(str, names[:5])) + (" and others" if len(names) > 5 else "")

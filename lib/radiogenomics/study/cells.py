@@ -93,9 +93,15 @@ def write_cells(path: Path, rows: pd.DataFrame) -> None:
     An apostrophe is put before one that would be, such as a scanner's name from a DICOM header.
     """
     text = rows.select_dtypes(["object", "string"]).columns
-    tame = rows.assign(**{name: rows[name].map(_tame) for name in text}).rename(columns=_tame)
+    tame = rows.assign(**{name: _tame_all(rows[name]) for name in text}).rename(columns=_tame)
     with whole_file(path) as part:
         tame.to_csv(part, index=False)
+
+
+def _tame_all(column: pd.Series) -> pd.Series:
+    """Return a column without formulas; its different texts are looked at once."""
+    texts = [cell for cell in column.unique() if _tame(cell) is not cell]
+    return column.map(_tame) if texts else column
 
 
 def _tame(cell: Any) -> Any:
