@@ -32,7 +32,7 @@ from conftest import QUICK, make_tiny
 TABLE = Path(__file__).with_name("designs.csv")
 DOCS = Path(__file__).parents[2] / "docs"
 CALL = [sys.executable, "-m", "radiogenomics.cli"]
-BROKEN = re.compile(r"Traceback|\bnan\b|\bNone\b")  # no draft says such a word
+BROKEN = re.compile(r"Traceback|\bnan\b|[=(,] ?None\b")  # no draft says such a word
 Edit = Callable[[pd.DataFrame, Path], pd.DataFrame]
 
 

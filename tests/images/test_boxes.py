@@ -190,13 +190,14 @@ def test_boxes_are_told_in_methods_checklists_index_and_notebooks(tmp_path):
     text, check, evidence = told()
     assert "In 5 of 12 patients the lesion was given as a box" in text
     assert check.state == summary.LOOK and "5 of 12" in check.text
-    assert [piece.says for piece in evidence][0] == "7 of 12 rows"
+    assert [piece.says for piece in evidence][0] == "7 of 12 patients have an outline"
     assert "P7: a box, no outline" in evidence[1].says
     masks = masks.assign(labels="box")
     assert not told()[2][0].there  # nothing shows a segmentation
     masks = masks.assign(labels=1)
     text, check, evidence = told()
-    assert text == "" and check.state == summary.FINE and evidence[1].says == "0 of 12 rows"
+    assert text == "" and check.state == summary.FINE
+    assert evidence[1].says == "0 of 12 patients have a box, no outline"
     for room, block, facts in (
         ("cohort", "masks", {"flagged": 0, "masks": 12}),
         ("images", "prepared", {"failed": 0, "prepared": 12}),
