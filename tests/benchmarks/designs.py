@@ -246,9 +246,9 @@ def page() -> None:
         cells = [row["design"], row["notebooks"], row["models"], says, row["predicts"]]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     about = (
-        "Each was run whole, with 24 simulated patients, small images and quick settings. It says "
-        "what it is: the draft names it, no page has a number that is none, and exactly the pages "
-        "of a study without a test cohort say *Internal validation only*."
+        "These were run whole, with 24 simulated patients, small images and quick settings. One "
+        "says what it is where the draft names it, no page has a number that is none, and exactly the "
+        "pages of a study without a test cohort say *Internal validation only*."
     )
     text = "\n".join(lines)
     rows.into(DOCS / "designs.md", Path(__file__).name, f"{about}\n\n{text}")
