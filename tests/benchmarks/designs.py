@@ -247,8 +247,8 @@ def page() -> None:
         lines.append(f"| {' | '.join(map(str, cells))} |")
     about = (
         "These were run whole, with 24 simulated patients, small images and quick settings. One "
-        "says what it is where the draft names it, no page has a number that is none, and exactly the "
-        "pages of a study without a test cohort say *Internal validation only*."
+        "says what it is where the draft names it, no page has a number that is none, and the "
+        "pages of a study without a test cohort, and they alone, say *Internal validation only*."
     )
     text = "\n".join(lines)
     rows.into(DOCS / "designs.md", Path(__file__).name, f"{about}\n\n{text}")
