@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,9 +212,7 @@ def tried(place: Path, name: str) -> dict:
     folder = home / "data" / "study"
     shutil.copytree(base(place), folder)
     written(folder, asked)
-    begin = time.monotonic()
     code = subprocess.run([*CALL, "run", str(folder), *quick()], check=False).returncode
-    took = time.monotonic() - begin
     study = load_study(folder)
     notebooks = sorted(study.reports.glob("0*.html"))
     draft = (study.reports / "manuscript.md").read_text("utf-8")
@@ -233,7 +230,6 @@ def tried(place: Path, name: str) -> dict:
         "says": asked.says in draft and not BROKEN.search(draft)
         and all(("Internal validation only" in page) == untested for page in pages),
         "predicts": ", ".join(scores.model.dropna().unique()),
-        "minutes": took / 60,
     }  # fmt: skip
 
 
