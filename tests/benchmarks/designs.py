@@ -48,8 +48,8 @@ class Design:
 
 
 def in_time(table: pd.DataFrame, _: Path) -> pd.DataFrame:
-    """Half of the patients of each label were scanned later; one hospital."""
-    later = table.groupby("label").cumcount() % 2 == 1
+    """All but ten patients of each label were scanned later; one hospital."""
+    later = table.groupby("label").cumcount() >= 10
     dates = later.map({True: "2022-03-01", False: "2020-03-01"})
     return table.assign(hospital="A", ct_date=dates).drop(columns="cohort")
 
