@@ -57,6 +57,12 @@ def make_tiny(folder):
     shrink(folder / "study.toml")
 
 
+def three_hospitals(table):
+    """A, B and C in turn within each label."""
+    turn = table.groupby("label").cumcount() % 3
+    return table.assign(hospital=turn.map(dict(enumerate("ABC")))).drop(columns="cohort")
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """All notebooks run on the tiny study.

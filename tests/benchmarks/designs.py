@@ -26,7 +26,7 @@ from radiogenomics.study.errors import DONE
 from radiogenomics.study.study import load_study
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from conftest import QUICK, make_tiny
+from conftest import QUICK, make_tiny, three_hospitals
 
 TABLE = Path(__file__).with_name("designs.csv")
 DOCS = Path(__file__).parents[2] / "docs"
@@ -52,12 +52,6 @@ def in_time(table: pd.DataFrame, _: Path) -> pd.DataFrame:
     later = table.groupby("label").cumcount() >= 10
     dates = later.map({True: "2022-03-01", False: "2020-03-01"})
     return table.assign(hospital="A", ct_date=dates).drop(columns="cohort")
-
-
-def three_hospitals(table: pd.DataFrame, _: Path) -> pd.DataFrame:
-    """A, B and C in turn within each label."""
-    turn = table.groupby("label").cumcount() % 3
-    return table.assign(hospital=turn.map(dict(enumerate("ABC")))).drop(columns="cohort")
 
 
 def no_images(table: pd.DataFrame, _: Path) -> pd.DataFrame:
@@ -141,7 +135,8 @@ DESIGNS = {
     "one hospital, cross-validated": Design(
         "There was no test cohort", train='train = ["A", "B"]', **UNTESTED),
     "three hospitals, each left out in turn": Design(
-        "There was no test cohort", edit=three_hospitals, train='train = ["A", "B", "C"]',
+        "There was no test cohort", edit=lambda table, _: three_hospitals(table),
+        train='train = ["A", "B", "C"]',
         below='[evaluation]\nfolds_by = "hospital"', **UNTESTED),
     "radiomics alone": Design("radiomics", 'parts = ["radiomics"]'),
     "the network alone": Design("network", 'parts = ["network"]'),

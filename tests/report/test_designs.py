@@ -5,7 +5,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import QUICK
+from conftest import QUICK, three_hospitals
 from radiogenomics.cohort import eligibility
 from radiogenomics.models import classical
 from radiogenomics.new_patient import predicting
@@ -21,12 +21,6 @@ from radiogenomics.study.values import build
 
 NO_TEST = {'train = ["A"]': 'train = ["A", "B", "C"]', 'test = ["B"]': "test = []"}
 FIRST = "seed = 5\n"  # the last key above the sections
-
-
-def three_hospitals(table):
-    """A, B and C in turn within each label."""
-    turn = table.groupby("label").cumcount() % 3
-    return table.assign(hospital=turn.map(dict(enumerate("ABC")))).drop(columns="cohort")
 
 
 DESIGNS = {  # name: the table, replacements in study.toml, the models, the notebooks that are run

@@ -52,7 +52,7 @@ def _of_cohort(
                           for kind, words in (("external", kind_of(cohort)), ("out_of_fold",) * 2)
                           if len(part := select(own, kind))},
             "cohort": in_words(cohort),
-            "of": in_words(cohort) if among else "",
+            "among": among,  # several cohorts
         }  # fmt: skip
         rows.append((model, say("comparison", "score_cautions", model=model, **facts)))
     return rows

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-TEST = "test"
-SHOWN = 5  # names that are told
+from radiogenomics.comparison.other_faults import TEST, some
 
 
 def cohorts(paths: tuple[Path, ...]) -> tuple[list[str], list[str]]:
@@ -32,14 +31,13 @@ def apart(parts: list[pd.DataFrame]) -> tuple[list[pd.DataFrame], list[str]]:
     the same ones, and are left as they are.
     """
     times = Counter(patient for part in parts for patient in part.patient.unique())
-    cohorts = Counter(cohort for part in parts for cohort in part.cohort.unique())
+    tables = Counter(cohort for part in parts for cohort in part.cohort.unique())
     shared = [patient for patient, n in times.items() if n > 1]
     other_models = len({frozenset(part.model) for part in parts}) > 1
-    if not shared or other_models or max(cohorts.values()) > 1:
+    if not shared or other_models or max(tables.values()) > 1:
         return parts, []
-    names = ", ".join(shared[:SHOWN]) + (" and others" if len(shared) > SHOWN else "")
     own = [part.assign(patient=part.cohort + "_" + part.patient) for part in parts]
     return own, [
-        f"{len(shared)} names of patients stand in several tables ({names}): each table's "
+        f"{len(shared)} names of patients stand in several tables ({some(shared)}): each table's "
         "patients are its own, and have its cohort before their names"
     ]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from radiogenomics.comparison.other_cohorts import TEST
 from radiogenomics.study.contract import IN_SAMPLE, TRAIN
 from radiogenomics.study.errors import TableFault
 
+TEST = "test"
 MOST_COHORTS = 20  # more values are a column of something else
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from radiogenomics.cohort.reading import canonical
-from radiogenomics.comparison.other_cohorts import TEST, apart, cohorts
-from radiogenomics.comparison.other_faults import refuse
+from radiogenomics.comparison.other_cohorts import apart, cohorts
+from radiogenomics.comparison.other_faults import TEST, refuse
 from radiogenomics.comparison.other_lesions import VOLUME, read_lesions
 from radiogenomics.statistics.decision import REFERENCES
 from radiogenomics.study.cells import header_of, read_cells

@@ -67,14 +67,11 @@ def export_html(
     notebook = nbformat.read(executed, 4)
     _check_traces(notebook, executed.stem)
     captions.number(notebook, executed.stem)
-    page = {
-        "policy": POLICY,
+    page = inlined() | {
         "css": style(banner),
         "banner": banner,
         "nav": nav or [],
         "contents": _contents(notebook),
-        "plotly": PLOTLY.read_text(encoding="utf-8"),
-        "draw": part_of("draw.js"),
     }
     exporter = HTMLExporter(
         template_name="workbook", extra_template_basedirs=[str(TEMPLATE)], embed_images=True

@@ -139,10 +139,10 @@ def _calibration(study: Study) -> State:
     rows = rows[(rows.ci_method == "wald") & rows.metric.isin(RATIOS)]
     off = rows[(rows.ci_low > 1) | (rows.ci_high < 1)]
     slopes = rows[rows.metric == "calibration_slope"]
-    vague = slopes[[readings.says_nothing(row) for row in slopes.itertuples()]]
-    wrong, seen = (slopes.ci_high < 0).any(), len(off) + len(vague)
+    vague = sum(readings.says_nothing(row) for row in slopes.itertuples())
+    wrong, seen = (slopes.ci_high < 0).any(), len(off) + vague
     state = OPEN if rows.empty else FAULT if wrong else LOOK if seen else FINE
-    facts = {"model": primary, "rows": rows, "off": off, "vague": len(vague)}
+    facts = {"model": primary, "rows": rows, "off": off, "vague": vague}
     return state, say("report", "check_calibration", **facts)
 
 
